@@ -1,0 +1,168 @@
+"""All runs of a study → tidy tables. What is missing, failed, foreign or damaged is said, never guessed."""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from renorm import files, grid, records
+from renorm.cell import Cell
+from renorm.config import Study
+from renorm.errors import RenormError
+
+CELL = ("dataset", "arch", "norm", "recipe", "epochs", "seed")
+CELLS = (*CELL, "experiments", "status", "epochs_completed", "parameters", "error")
+RUNS = (
+    "source", "table", "page", "dataset", "arch", "norm", "recipe", "epochs", "attempt", "metric", "split", "selection",
+    "value", "unit", "n", "n_images", "epochs_completed", "status", "note",
+)  # fmt: skip
+HISTORIES = (*CELL, *records.HISTORY)
+PROVENANCE = (
+    *CELL, "protocol", "commit", "dirty", "renorm", "python", "torch", "torchvision", "cuda", "cudnn", "device",
+    "host_cpus", "threads", "precision", "deterministic", "data_sha256", "resumes", "started", "finished",
+)  # fmt: skip
+METRICS = {"top1": "fraction", "top5": "fraction", "loss": "nats"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found of one cell: a record, or the reason why there is none."""
+
+    cell: Cell
+    experiments: list[str]
+    record: dict | None
+    history: list[dict]
+    status: str
+    error: str
+
+
+def run_folder(study: Study, cell: Cell) -> Path:
+    return Path(study.results_dir) / "runs" / cell.path
+
+
+def find(study: Study) -> list[Found]:
+    """Every cell of the study's grid with its record, in the order of the grid's paths."""
+    return [_find_one(study, cell, names) for cell, names in sorted(grid.cells(study).items())]
+
+
+def _find_one(study: Study, cell: Cell, names: list[str]) -> Found:
+    folder = run_folder(study, cell)
+    path = folder / "run.json"
+    if not path.exists():
+        error = last_error(folder / "log.txt")
+        return Found(cell, names, None, [], "failed" if error else "missing", error)
+    try:
+        record = records.read(path)
+        history = records.read_history(folder, record)
+    except RenormError as error:
+        return Found(cell, names, None, [], "missing", str(error))
+    foreign = _foreign(study, cell, record)
+    if foreign:
+        return Found(cell, names, None, [], "missing", f"{path}: {foreign}: not counted; train the cell again")
+    return Found(cell, names, record, history, record["status"], "")
+
+
+def _foreign(study: Study, cell: Cell, record: dict) -> str:
+    """Why the record does not belong to this study, or an empty string."""
+    if record["cell"] != cell.as_dict():
+        return "is the record of another cell"
+    if record["hyperparameters"] != grid.hyperparameters(study, cell):
+        return "was trained with other hyper-parameters"
+    manifest = Path(study.results_dir) / "data" / cell.dataset / "manifest.json"
+    if manifest.exists():
+        sums = files.read_json(manifest, "prepare the data set again")["sha256"]
+        expected = "+".join(sums[f"{split}.npz"][:16] for split in ("train", "test"))
+        if record["provenance"]["data_sha256"] != expected:
+            return "was trained on other data than the study's"
+    return ""
+
+
+def last_error(log: Path) -> str:
+    """The last error of a run's log when it stands after the last start or resume, else an empty string."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    for line in reversed(lines):
+        _, _, text = line.partition(" ")
+        if text.startswith("error: "):
+            return text.removeprefix("error: ")
+        if " images on " in line or "resumed at epoch" in line:
+            return ""
+    return ""
+
+
+def collect(study: Study) -> list[Path]:
+    """Write cells.csv, runs.csv, histories.csv, provenance.csv and study.json of the study; returns their paths."""
+    found = find(study)
+    tables = {
+        "cells.csv": (CELLS, [_cell_row(f) for f in found]),
+        "runs.csv": (RUNS, [row for f in found if f.record for row in _run_rows(study, f)]),
+        "histories.csv": (HISTORIES, [f.cell.as_dict() | row for f in found for row in f.history]),
+        "provenance.csv": (PROVENANCE, [_provenance_row(f) for f in found if f.record]),
+    }
+    for name, (columns, rows) in tables.items():
+        files.write_atomic(study.folder / name, _csv(columns, rows))
+    files.write_json(study.folder / "study.json", _study_json(study))
+    return [study.folder / name for name in (*tables, "study.json")]
+
+
+def _csv(columns: tuple[str, ...], rows: list[dict]) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def _cell_row(found: Found) -> dict:
+    record = found.record or {}
+    return found.cell.as_dict() | {
+        "experiments": ";".join(found.experiments), "status": found.status, "error": found.error,
+        "epochs_completed": record.get("epochs_completed", 0), "parameters": record.get("parameters", ""),
+    }  # fmt: skip
+
+
+def _run_rows(study: Study, found: Found) -> list[dict]:
+    """One row per number of the record; a diverged run has no final accuracy, and its row says so by its absence."""
+    record, cell = found.record, found.cell
+    frame = {key: getattr(cell, key) for key in ("dataset", "arch", "norm", "recipe", "epochs")} | {
+        "source": study.study, "attempt": cell.seed, "n": 1,
+        "epochs_completed": record["epochs_completed"], "status": record["status"],
+    }  # fmt: skip
+    rows = []
+    for selection in ("final", "best"):
+        at = record["metrics"][selection]
+        for split in ("train", "test") if at else ():
+            for metric, unit in METRICS.items():
+                rows.append(frame | {"metric": metric, "split": split, "selection": selection, "unit": unit,
+                                     "value": at[split][metric], "n_images": at[split]["n"]})  # fmt: skip
+    for split in ("train", "test"):
+        rows.append(frame | {"metric": "seconds", "split": split, "selection": "final", "unit": "s",
+                             "value": record["seconds"][split]})  # fmt: skip
+    return rows
+
+
+def _provenance_row(found: Found) -> dict:
+    record = found.record
+    facts = dict(record["provenance"])
+    packages = facts.pop("packages")
+    facts |= {"torch": packages["torch"], "torchvision": packages["torchvision"], "protocol": record["protocol"]}
+    facts |= {key: record[key] for key in ("resumes", "started", "finished")}
+    return found.cell.as_dict() | {key: "" if value is None else value for key, value in facts.items()}
+
+
+def _study_json(study: Study) -> dict:
+    wanted = grid.cells(study)
+    labels = study.labels
+    return {
+        "study": study.study, "title": study.title or study.study, "description": study.description,
+        "labels": {"datasets": labels.dataset, "archs": labels.arch, "norms": labels.norm},
+        "compare": study.compare.model_dump(), "judge": study.judge.model_dump(),
+        "claims": study.claims.model_dump() if study.claims else None,
+        "experiments": [
+            {"name": name, "title": study.experiments[name].title or name,
+             "cells": sum(name in names for names in wanted.values())}
+            for name in study.experiments if not study.only or name in study.only
+        ],
+    }  # fmt: skip

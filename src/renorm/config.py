@@ -1,0 +1,334 @@
+"""config.yaml → one validated `Study`. Bad input is one clear line with the key's path, the value and the way out."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from renorm import catalogue
+from renorm.cell import NAME
+from renorm.errors import RenormError, nearest
+
+# Raised when the meaning of a run changes, so that old records are not mixed with new ones.
+PROTOCOL = 1
+
+# Normalisers that have no settings of their own: their cells do not depend on `norm:` of the recipe.
+PLAIN_NORMS = frozenset({"none", "batch_norm", "layer_norm", "instance_norm"})
+
+Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$", max_length=80)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, lt=2**31, strict=True)]
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors, values are not changed after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Optimizer(Strict):
+    name: Literal["sgd", "adam"] = "sgd"
+    lr: Positive = 0.1
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: NotNegative = 1e-3
+
+
+class NormOptions(Strict):
+    """Settings of the deconvolved layers (Ye et al. 2020, Section 3.4 and Algorithm 1)."""
+
+    block: Count = 64
+    block_fc: Count = 512
+    iterations: Annotated[int, Field(ge=1, le=100, strict=True)] = 5
+    sampling_stride: Annotated[int, Field(ge=1, le=64, strict=True)] = 3
+    eps: Positive = 1e-5
+    momentum: Annotated[float, Field(gt=0, le=1)] = 0.1
+
+
+class Recipe(Strict):
+    """How a cell is trained. Everything here changes the numbers, so all of it is part of the run record."""
+
+    optimizer: Optimizer = Optimizer()
+    schedule: Literal["cosine", "constant"] = "cosine"
+    batch_size: Count = 128
+    loss: Literal["cross_entropy", "mse"] = "cross_entropy"
+    augment: Literal["crop_flip", "crop", "none"] = "crop_flip"
+    norm: NormOptions = NormOptions()
+    precision: Literal["float32", "tf32", "bfloat16"] = "tf32"
+    deterministic: bool = False
+    train_images: Count | None = None
+    test_images: Count | None = None
+
+    def resolved(self, norm: str) -> dict:
+        """The hyper-parameters that a cell with normaliser `norm` depends on, and no others."""
+        values = self.model_dump()
+        if norm in PLAIN_NORMS:
+            del values["norm"]
+        if self.optimizer.name == "adam":
+            del values["optimizer"]["momentum"]
+        return {"protocol": PROTOCOL, **values}
+
+
+class Experiment(Strict):
+    """A block of the grid: the product of its axes."""
+
+    title: str = ""
+    dataset: list[str]
+    arch: list[str]
+    norm: list[str]
+    recipe: list[str]
+    epochs: list[Annotated[int, Field(ge=1, le=100_000, strict=True)]]
+    seeds: list[Annotated[int, Field(ge=0, lt=2**31, strict=True)]]
+
+    @field_validator("dataset", "arch", "norm", "recipe", "epochs", "seeds")
+    @classmethod
+    def _not_empty_not_twice(cls, values: list) -> list:
+        if not values:
+            raise ValueError("the axis is empty: name at least one value")
+        twice = sorted({str(v) for v in values if values.count(v) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} stands there twice: name each value once")
+        return values
+
+    @field_validator("dataset", "arch", "norm")
+    @classmethod
+    def _known(cls, values: list[str], info) -> list[str]:
+        known = catalogue.names(info.field_name)
+        for value in values:
+            if value not in known:
+                raise ValueError(f"unknown {info.field_name} '{value}': {nearest(value, known)}")
+        return values
+
+
+class Compare(Strict):
+    """Which normaliser is the method and which the baseline it is held against."""
+
+    baseline: Name = "batch_norm"
+    method: Name = "deconv"
+
+
+class Judge(Strict):
+    """The published rules: colours by a one-sided threshold, consistency of repeats, and the margins of equivalence."""
+
+    threshold: Positive = 0.10
+    threshold_kind: Literal["relative", "absolute"] = "relative"
+    consistency_threshold: Positive = 0.5
+    selection: Literal["final", "best"] = "final"
+    equivalence_margin: Positive = 0.01
+    equivalence_margin_short: Positive = 0.10
+
+
+class Claims(Strict):
+    original: str
+    reproductions: list[str] = []
+
+
+class Labels(Strict):
+    """How names are printed in the report; a name without a label is printed as it is."""
+
+    dataset: dict[str, str] = {}
+    arch: dict[str, str] = {}
+    norm: dict[str, str] = {}
+
+
+class Study(Strict):
+    """Everything that a study is: what to run, what was claimed, how to judge."""
+
+    study: Name
+    title: str = ""
+    description: str = ""
+    results_dir: str = "results"
+    data_dir: str | None = None
+    download: bool = True
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    gpu: Annotated[int, Field(ge=0, le=64, strict=True)] = 0
+    threads: Annotated[int, Field(ge=1, le=1024, strict=True)] = 1
+    checkpoint_minutes: Positive = 10.0
+    claims: Claims | None = None
+    compare: Compare = Compare()
+    judge: Judge = Judge()
+    labels: Labels = Labels()
+    recipes: dict[Name, Recipe]
+    experiments: dict[Name, Experiment]
+    only: list[str] | None = None
+
+    @field_validator("recipes", mode="before")
+    @classmethod
+    def _extend(cls, recipes: Any) -> Any:
+        return _extended(recipes) if isinstance(recipes, dict) else recipes
+
+    @field_validator("only", mode="before")
+    @classmethod
+    def _comma_list(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("experiments", "recipes")
+    @classmethod
+    def _some(cls, value: dict) -> dict:
+        if not value:
+            raise ValueError("is empty: name at least one")
+        return value
+
+    @field_validator("results_dir")
+    @classmethod
+    def _plain_path(cls, value: str) -> str:
+        # The path stands in file names and shell commands of the workflow.
+        if not value or not all(c.isalnum() or c in "._-/" for c in value) or ".." in Path(value).parts:
+            raise ValueError("use letters, digits and . _ - / only, without '..'")
+        return value.rstrip("/") or "/"
+
+    @model_validator(mode="after")
+    def _references(self) -> "Study":
+        for name, experiment in self.experiments.items():
+            for recipe in experiment.recipe:
+                if recipe not in self.recipes:
+                    hint = nearest(recipe, self.recipes)
+                    raise ValueError(f"experiments.{name}.recipe: unknown recipe '{recipe}': {hint}")
+        for name in self.only or ():
+            if name not in self.experiments:
+                raise ValueError(f"only: unknown experiment '{name}': {nearest(name, self.experiments)}")
+        for axis in ("baseline", "method"):
+            norm = getattr(self.compare, axis)
+            if norm not in catalogue.names("norm"):
+                raise ValueError(f"compare.{axis}: unknown norm '{norm}': {nearest(norm, catalogue.names('norm'))}")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """Where the study's tables and pages stand."""
+        return Path(self.results_dir) / self.study
+
+    def data_root(self) -> Path:
+        """The folder of the raw data sets: `data_dir`, else the environment's RENORM_DATA, else `data`."""
+        return data_root(self.data_dir)
+
+
+def data_root(configured: str | None = None) -> Path:
+    """`configured`, else the environment's RENORM_DATA, else `data` in the working directory."""
+    return Path(configured or os.environ.get("RENORM_DATA") or "data").expanduser()
+
+
+def _extended(recipes: dict) -> dict:
+    """Resolve `extends: other` between recipes: nested keys are taken over one by one."""
+
+    def resolve(name: str, seen: tuple[str, ...]) -> dict:
+        recipe = recipes[name]
+        if not isinstance(recipe, dict) or "extends" not in recipe:
+            return recipe
+        base = recipe["extends"]
+        if base not in recipes:
+            raise ValueError(f"'{name}' extends unknown recipe '{base}': {nearest(base, recipes)}")
+        if base in (*seen, name):
+            raise ValueError(f"'{name}' extends itself by way of '{base}'")
+        rest = {key: value for key, value in recipe.items() if key != "extends"}
+        return merged(resolve(base, (*seen, name)), rest)
+
+    return {name: resolve(name, ()) for name in recipes}
+
+
+def merged(base: dict, change: dict) -> dict:
+    """`base` with the nested keys of `change` put over it."""
+    out = dict(base)
+    for key, value in change.items():
+        out[key] = merged(out[key], value) if isinstance(value, dict) and isinstance(out.get(key), dict) else value
+    return out
+
+
+def validate(values: Any, where: str = "config") -> Study:
+    """The study in `values` (a parsed YAML document), or one `RenormError` line per mistake."""
+    if not isinstance(values, dict):
+        raise RenormError(f"{where}: expected keys and values, found {type(values).__name__}")
+    return checked(Study, values, where)
+
+
+def checked(model: type[BaseModel], values: Any, where: str) -> Any:
+    """`model(**values)`, with pydantic's errors told in our one-line form."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        lines = [_line(model, item) for item in error.errors()]
+        raise RenormError("\n".join(f"{where}: {line}" for line in lines)) from None
+
+
+def _line(model: type[BaseModel], item: dict) -> str:
+    key = ".".join(str(part) for part in item["loc"] if part != "[key]")
+    if item["type"] == "extra_forbidden":
+        siblings = _fields_at(model, item["loc"][:-1])
+        return f"{key}: unknown key: {nearest(item['loc'][-1], siblings)}"
+    if item["type"] == "missing":
+        return f"{key}: is missing: add it (config/README.md explains every key)"
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "string_pattern_mismatch":
+        message = "use lower-case letters, digits and _ . - only, beginning with a letter or digit"
+    if item["type"] == "value_error" and not key:
+        return message
+    value = json.dumps(item["input"], default=str)
+    return f"{key}: {message} (found {value if len(value) <= 80 else value[:77] + '...'})"
+
+
+def _fields_at(model: type[BaseModel], loc: tuple) -> list[str]:
+    """The field names of the model that stands at `loc`, for the hint beside an unknown key."""
+    kind: Any = model
+    for part in loc:
+        field = getattr(kind, "model_fields", {}).get(part)
+        kind = field.annotation if field else (getattr(kind, "__args__", (None,))[-1])
+        args = [a for a in getattr(kind, "__args__", ()) if hasattr(a, "model_fields")]
+        if args and not hasattr(kind, "model_fields") and getattr(kind, "__origin__", None) is not dict:
+            kind = args[0]
+    return list(getattr(kind, "model_fields", {}))
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without its surprises: a key that stands twice and an alias (a bomb needs them) are errors."""
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise RenormError(f"line {mark.line + 1}: YAML aliases (*name) are not read here: write the value out")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, list | dict):
+                raise RenormError(f"line {key_node.start_mark.line + 1}: a key must be a plain name")
+            if key in seen:
+                raise RenormError(f"line {key_node.start_mark.line + 1}: key '{key}' stands twice: remove one")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """The document in `text`; errors name `where` and the line."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except RenormError as error:
+        raise RenormError(f"{where}: {error}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise RenormError(f"{where}: {line}not readable as YAML: {getattr(error, 'problem', None) or error}") from None
+
+
+def load(path: str | Path, overrides: dict | None = None) -> Study:
+    """The study in the YAML or JSON file `path`, with `overrides` put over it."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RenormError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise RenormError(f"{path}: is not UTF-8 text") from None
+    values = parse_yaml(text, str(path))
+    if not isinstance(values, dict):
+        raise RenormError(f"{path}: expected keys and values, found {type(values).__name__}")
+    return validate(merged(values, overrides or {}), str(path))
+
+
+def schema() -> dict:
+    """The JSON schema of a study's configuration, for editors; generated from the types above."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Study.model_json_schema()}

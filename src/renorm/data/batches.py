@@ -1,0 +1,89 @@
+"""Batches on the device: the whole split lives there as uint8; crop, flip and normalisation run there.
+
+Randomness is derived, not carried: what step t of epoch e draws follows from (seed, e, t) alone, so a run resumed at
+any step is the run that was never stopped, and a CPU and a GPU draw the same.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from renorm.data.prepared import Split
+
+PADDING = 4
+
+
+def derived_generator(*key: object) -> torch.Generator:
+    """A CPU generator whose state follows from `key` alone."""
+    digest = hashlib.sha256(repr(key).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What one epoch draws, in the order in which the images are shown.
+
+    `order`: (N,) image numbers; `top`, `left`: (N,) offsets of the crop in the padded image; `flip`: (N,) booleans.
+    """
+
+    order: Tensor
+    top: Tensor
+    left: Tensor
+    flip: Tensor
+
+    @classmethod
+    def draw(cls, count: int, seed: int, epoch: int, kind: str) -> "Augmentation":
+        """The draws of epoch `epoch` for `count` images.
+
+        One generator each for order, crop and flip; row t·batch … (t+1)·batch belongs to step t. The distributions are
+        those of torchvision's RandomCrop(size, padding=4) and RandomHorizontalFlip(0.5).
+        """
+        order = torch.randperm(count, generator=derived_generator("order", seed, epoch))
+        top, left = torch.full((2, count), PADDING).unbind() if kind == "none" else torch.randint(
+            0, 2 * PADDING + 1, (2, count), generator=derived_generator("crop", seed, epoch)
+        ).unbind()  # fmt: skip
+        flip = torch.zeros(count, dtype=torch.bool)
+        if kind == "crop_flip":
+            flip = torch.rand(count, generator=derived_generator("flip", seed, epoch)) < 0.5
+        return cls(order, top, left, flip)
+
+    def to(self, device: torch.device) -> "Augmentation":
+        return Augmentation(*(getattr(self, f).to(device) for f in ("order", "top", "left", "flip")))
+
+
+class DeviceSplit:
+    """One split on the device. `limit` keeps the first so many images: a fixed subset."""
+
+    def __init__(self, split: Split, mean, std, device: torch.device, limit: int | None = None):
+        self.images = torch.from_numpy(split.images[:limit]).to(device)
+        self.labels = torch.from_numpy(split.labels[:limit]).to(device)
+        shape = (1, -1, 1, 1)
+        # uint8 x ↦ x·scale + shift is (x/255 − mean)/std in one pass.
+        self.scale = (1 / (255 * torch.tensor(std, dtype=torch.float64))).float().view(shape).to(device)
+        self.shift = (-torch.tensor(mean, dtype=torch.float64) / torch.tensor(std)).float().view(shape).to(device)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """uint8 (B, C, H, W) → float32, mean 0 and standard deviation 1 per channel over the training set."""
+        return torch.addcmul(self.shift, images.float(), self.scale)
+
+    def plain(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Images `start` … `stop` − 1 in their order, as they are: (B, C, H, W) float32 and (B,) labels."""
+        return self.normalised(self.images[start:stop]), self.labels[start:stop]
+
+    def augmented(self, draws: Augmentation, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Rows `start` … `stop` − 1 of the epoch's draws: cropped, flipped, normalised."""
+        index = draws.order[start:stop]
+        images = F.pad(self.images[index], (PADDING,) * 4)
+        size = torch.arange(self.images.shape[-1], device=index.device)
+        rows = draws.top[start:stop, None] + size
+        columns = draws.left[start:stop, None] + torch.where(draws.flip[start:stop, None], size.flip(0), size)
+        batch = torch.arange(len(index), device=index.device)
+        # Advanced indices on both sides of the channels' slice put them first: (B, H, W, C).
+        cropped = images[batch[:, None, None], :, rows[:, :, None], columns[:, None, :]]
+        return self.normalised(cropped.permute(0, 3, 1, 2)), self.labels[index]

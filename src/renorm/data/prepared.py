@@ -1,0 +1,129 @@
+"""Data sets as the trainer reads them: one uint8 file per split and a manifest with their checksums."""
+
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from renorm.data.registry import RawImages, reader
+from renorm.errors import RenormError
+from renorm.files import locked, read_json, sha256, write_atomic, write_json
+
+SPLITS = ("train", "test")
+AGAIN = "remove the folder and prepare the data set again (`renorm prepare`)"
+
+
+@dataclass(frozen=True)
+class Split:
+    """`images`: uint8 (N, C, H, W); `labels`: int64 (N,)."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A prepared data set; `mean` and `std` are those of the training images per channel, on the scale 0 to 1."""
+
+    name: str
+    classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    train: Split
+    test: Split
+    checksum: str
+
+    @property
+    def channels(self) -> int:
+        return self.train.images.shape[1]
+
+    @property
+    def image_size(self) -> int:
+        return self.train.images.shape[-1]
+
+
+def prepare(name: str, root: str | Path, folder: str | Path, download: bool = True) -> Path:
+    """Read data set `name` from under `root` and write `train.npz`, `test.npz` and `manifest.json` into `folder`.
+
+    Returns the manifest's path. The manifest is written last, so that it stands for a complete folder.
+    """
+    folder = Path(folder)
+    raw = reader(name)(Path(root), download)
+    _check(name, raw)
+    with locked(folder / ".lock", f"dataset {name}", wait=True):
+        for split in SPLITS:
+            buffer = io.BytesIO()
+            np.savez(buffer, images=getattr(raw, f"{split}_images"), labels=getattr(raw, f"{split}_labels"))
+            write_atomic(folder / f"{split}.npz", buffer.getvalue())
+        write_json(folder / "manifest.json", _manifest(name, raw, folder))
+    return folder / "manifest.json"
+
+
+def _check(name: str, raw: RawImages) -> None:
+    for split in SPLITS:
+        images, labels = getattr(raw, f"{split}_images"), getattr(raw, f"{split}_labels")
+        good = images.dtype == np.uint8 and images.ndim == 4 and labels.shape == (len(images),) and len(images) > 0
+        if not good or labels.min() < 0 or labels.max() >= raw.classes:
+            raise RenormError(
+                f"dataset {name}: {split} split is no set of uint8 images (N, C, H, W) with labels below "
+                f"{raw.classes}: found {images.dtype} {images.shape}"
+            )
+
+
+def _manifest(name: str, raw: RawImages, folder: Path) -> dict:
+    # Sums of whole numbers, so that the figures are the same on every machine.
+    images = raw.train_images
+    count = images.size // images.shape[1]
+    total = images.sum(axis=(0, 2, 3), dtype=np.uint64).astype(float)
+    squares = np.array([np.square(images[:, c], dtype=np.uint32).sum(dtype=np.uint64) for c in range(images.shape[1])])
+    mean = total / count
+    variance = squares.astype(float) / count - mean**2
+    return {
+        "dataset": name,
+        "classes": raw.classes,
+        "image_shape": list(images.shape[1:]),
+        "counts": {split: len(getattr(raw, f"{split}_labels")) for split in SPLITS},
+        "mean": [round(float(m) / 255, 10) for m in mean],
+        "std": [round(float(np.sqrt(v)) / 255, 10) for v in variance],
+        "sha256": {f"{split}.npz": sha256(folder / f"{split}.npz") for split in SPLITS},
+    }
+
+
+def open_prepared(folder: str | Path, name: str) -> Dataset:
+    """The data set in `folder`, after its checksums were found right; anything else is a `RenormError`."""
+    folder = Path(folder)
+    manifest = read_json(folder / "manifest.json", AGAIN)
+    try:
+        found, sums = manifest["dataset"], manifest["sha256"]
+        mean, std, classes = tuple(manifest["mean"]), tuple(manifest["std"]), int(manifest["classes"])
+    except (KeyError, TypeError, ValueError):
+        raise RenormError(f"{folder / 'manifest.json'}: is no manifest of a data set; {AGAIN}") from None
+    if found != name:
+        raise RenormError(f"{folder}: holds '{found}', not '{name}'; {AGAIN}")
+    splits = {split: _read_split(folder / f"{split}.npz", sums.get(f"{split}.npz")) for split in SPLITS}
+    checksum = "+".join(sums[f"{split}.npz"][:16] for split in SPLITS)
+    return Dataset(name, classes, mean, std, splits["train"], splits["test"], checksum)
+
+
+def _read_split(path: Path, expected: str | None) -> Split:
+    try:
+        good = sha256(path) == expected
+    except OSError as error:
+        raise RenormError(f"{path}: cannot be read: {error.strerror}; {AGAIN}") from None
+    if not good:
+        raise RenormError(f"{path}: has not the checksum of its manifest: it was changed or damaged; {AGAIN}")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return Split(arrays["images"], arrays["labels"])
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile):
+        raise RenormError(f"{path}: holds no images and labels; {AGAIN}") from None
+
+
+def obtain(name: str, root: str | Path, prepared: str | Path, download: bool = True) -> Dataset:
+    """The data set, prepared under `prepared`/`name` first when it is not there yet."""
+    folder = Path(prepared) / name
+    if not (folder / "manifest.json").is_file():
+        prepare(name, root, folder, download)
+    return open_prepared(folder, name)

@@ -1,0 +1,111 @@
+"""Data sets that torchvision knows, read only after the checksums of their files were found right."""
+
+import gzip
+import socket
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from torchvision import datasets
+from torchvision.datasets.utils import check_integrity
+
+from renorm.data.registry import RawImages, register_dataset
+from renorm.errors import RenormError
+
+# A machine behind a silent firewall must not hang for ever.
+DOWNLOAD_TIMEOUT_S = 60
+
+
+@register_dataset
+def cifar10(root: Path, download: bool) -> RawImages:
+    """CIFAR-10: 50,000 + 10,000 colour images of 32×32 in 10 classes (Krizhevsky 2009)."""
+    return _cifar(datasets.CIFAR10, "cifar10", root, download)
+
+
+@register_dataset
+def cifar100(root: Path, download: bool) -> RawImages:
+    """CIFAR-100: 50,000 + 10,000 colour images of 32×32 in 100 classes (Krizhevsky 2009)."""
+    return _cifar(datasets.CIFAR100, "cifar100", root, download)
+
+
+@register_dataset
+def mnist(root: Path, download: bool) -> RawImages:
+    """MNIST: 60,000 + 10,000 grey images of 28×28 in 10 classes (LeCun et al. 1998)."""
+    return _mnist(datasets.MNIST, "mnist", root, download)
+
+
+@register_dataset
+def fashion_mnist(root: Path, download: bool) -> RawImages:
+    """Fashion-MNIST: 60,000 + 10,000 grey images of 28×28 in 10 classes (Xiao et al. 2017)."""
+    return _mnist(datasets.FashionMNIST, "fashion_mnist", root, download)
+
+
+def _cifar(kind, name: str, root: Path, download: bool) -> RawImages:
+    folder = root / kind.base_folder
+    sums = {folder / file: md5 for file, md5 in kind.train_list + kind.test_list}
+    sums[folder / kind.meta["filename"]] = kind.meta["md5"]
+    _obtain(name, sums, lambda: kind(str(root), download=True), kind.url, download)
+    train, test = kind(str(root), train=True), kind(str(root), train=False)
+    images = [np.ascontiguousarray(split.data.transpose(0, 3, 1, 2)) for split in (train, test)]
+    labels = [np.asarray(split.targets, dtype=np.int64) for split in (train, test)]
+    return RawImages(images[0], labels[0], images[1], labels[1], classes=len(train.classes))
+
+
+def _mnist(kind, name: str, root: Path, download: bool) -> RawImages:
+    folder = root / kind.__name__ / "raw"
+    sums = {folder / file: md5 for file, md5 in kind.resources}
+    _obtain(name, sums, lambda: kind(str(root), download=True), kind.mirrors[0], download)
+    # torchvision checks the sums of the archives only, and trains on whatever lies unpacked beside them: read ours.
+    parts = [_idx(folder / file) for file, _ in kind.resources]
+    train_images, train_labels, test_images, test_labels = parts
+    return RawImages(train_images[:, None], train_labels.astype(np.int64), test_images[:, None],
+                     test_labels.astype(np.int64), classes=10)  # fmt: skip
+
+
+def _idx(path: Path) -> np.ndarray:
+    """The uint8 array in a gzipped IDX file: two zero bytes, a type, the number of axes, their lengths, the values."""
+    data = gzip.decompress(path.read_bytes())
+    shape = np.frombuffer(data, dtype=">i4", count=data[3], offset=4)
+    return np.frombuffer(data, dtype=np.uint8, offset=4 + 4 * data[3]).reshape(shape)
+
+
+def _obtain(name: str, sums: dict[Path, str], fetch, url: str, download: bool) -> None:
+    """Make sure that every file is there with its checksum, or say in one line what to do."""
+    missing = [path for path in sums if not path.is_file()]
+    if missing and download:
+        _download(name, fetch, url, missing)
+        missing = [path for path in sums if not path.is_file()]
+    if missing:
+        raise RenormError(
+            f"dataset {name}: {missing[0]} is missing ({len(missing)} of {len(sums)} files): download {url}, lay it out "
+            f"as torchvision does under {missing[0].parent}, or set RENORM_DATA (data_dir) to the folder that has it"
+        )
+    for path, md5 in sums.items():
+        if not check_integrity(str(path), md5):
+            raise RenormError(
+                f"dataset {name}: {path} has a wrong checksum (expected MD5 {md5}): it is damaged or another file; "
+                f"remove it and download {url} again; nothing was trained on it"
+            )
+
+
+def _download(name: str, fetch, url: str, missing: list[Path]) -> None:
+    try:
+        with _timeout(DOWNLOAD_TIMEOUT_S):
+            fetch()
+    except Exception as error:
+        # torchvision raises urllib's, socket's and its own errors here; all mean the same to the user.
+        raise RenormError(
+            f"dataset {name}: {missing[0]} is missing and the download failed ({type(error).__name__}): fetch {url} "
+            f"elsewhere, lay it out as torchvision does under {missing[0].parent}, or set RENORM_DATA (data_dir) to "
+            f"the folder that has it"
+        ) from None
+
+
+@contextmanager
+def _timeout(seconds: float):
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

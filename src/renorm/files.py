@@ -1,0 +1,95 @@
+"""Files that appear whole or not at all, and the lock that keeps two writers apart."""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from renorm.errors import RenormError
+
+
+def write_atomic(path: str | Path, data: bytes | str) -> None:
+    """Write `data` beside `path`, flush it to the disk, and rename it into place.
+
+    A reader, a crash or a power cut sees the old file or the new one, never a part. Raises `RenormError` when the disk
+    does not take it (full, quota, read-only); nothing half-written is left.
+    """
+    path = Path(path)
+    if isinstance(data, str):
+        data = data.encode()
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(beside, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise RenormError(f"{path}: cannot be written: {error.strerror} ({len(data):,} bytes)") from None
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable; some network file systems do not allow it on folders, and then it is theirs to keep."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EACCES, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """`value` as indented JSON, atomically; NaN and infinity are refused since JSON has none."""
+    write_atomic(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path, hint: str) -> Any:
+    """The JSON document at `path`; `hint` says what to do when it is missing or broken."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RenormError(f"{path}: cannot be read: {error.strerror}; {hint}") from None
+    except (ValueError, RecursionError):
+        raise RenormError(f"{path}: is not readable as JSON; {hint}") from None
+
+
+def sha256(path: str | Path) -> str:
+    """The file's SHA-256, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def locked(path: str | Path, what: str, wait: bool = False) -> Iterator[None]:
+    """Hold the lock file `path` while the block runs.
+
+    The kernel frees the lock when its holder dies, however it dies, so there is never a stale one to remove. Raises
+    `RenormError` naming the holder when somebody else has it, unless `wait`.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise RenormError(f"{what} is being written by {holder}: wait for it or end it ({path})") from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)

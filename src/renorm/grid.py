@@ -1,0 +1,28 @@
+"""The study's grid: experiments → cells. A cell that several experiments name is one cell."""
+
+from itertools import product
+
+from renorm.cell import Cell
+from renorm.config import Experiment, Study
+
+
+def experiment_cells(experiment: Experiment) -> list[Cell]:
+    """The product of the experiment's axes, in the order of the configuration."""
+    e = experiment
+    return [Cell(*point) for point in product(e.dataset, e.arch, e.norm, e.recipe, e.epochs, e.seeds)]
+
+
+def cells(study: Study) -> dict[Cell, list[str]]:
+    """Every cell of the study once, with the names of the experiments that want it; `only` narrows the experiments."""
+    wanted: dict[Cell, list[str]] = {}
+    for name, experiment in study.experiments.items():
+        if study.only and name not in study.only:
+            continue
+        for cell in experiment_cells(experiment):
+            wanted.setdefault(cell, []).append(name)
+    return wanted
+
+
+def hyperparameters(study: Study, cell: Cell) -> dict:
+    """The resolved hyper-parameters of `cell`: what its run record must hold to count for this study."""
+    return study.recipes[cell.recipe].resolved(cell.norm)

@@ -1,0 +1,99 @@
+"""The run record: what a run was, what it found, and with what it was made.
+
+Read by the tables without torch, so nothing here imports it.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+
+from renorm.cell import Cell
+from renorm.errors import RenormError
+from renorm.files import read_json, write_atomic, write_json
+
+FORMAT = 1
+HISTORY = (
+    "epoch", "lr", "train_loss", "train_top1", "train_top5", "test_loss", "test_top1", "test_top5",
+    "train_seconds", "test_seconds",
+)  # fmt: skip
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def checksum(record: dict) -> str:
+    """SHA-256 of the record without its own `checksum`, so that a changed digit is found."""
+    rest = {key: value for key, value in record.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def history_csv(rows: list[dict]) -> str:
+    """The per-epoch table; numbers in the shortest form that reads back as the same float."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, HISTORY, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: round(row[key], 3) if key.endswith("seconds") else row[key] for key in HISTORY})
+    return out.getvalue()
+
+
+def write(folder: Path, record: dict, rows: list[dict]) -> Path:
+    """Write history.csv, then run.json, which vouches for it; returns run.json's path."""
+    history = history_csv(rows)
+    record = {**record, "history_sha256": hashlib.sha256(history.encode()).hexdigest()}
+    write_atomic(folder / "history.csv", history)
+    write_json(folder / "run.json", {**record, "checksum": checksum(record)})
+    return folder / "run.json"
+
+
+def read(path: Path) -> dict:
+    """The record at `path`; raises `RenormError` when it is missing, damaged or of another format."""
+    hint = "remove it and train the cell again"
+    record = read_json(path, hint)
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise RenormError(f"{path}: is no run record of format {FORMAT}; {hint}")
+    if record.get("checksum") != checksum(record):
+        raise RenormError(f"{path}: has not its own checksum: it was edited or damaged; {hint}")
+    return record
+
+
+def read_history(folder: Path, record: dict) -> list[dict]:
+    """The rows of history.csv beside the record, after the record's checksum of it was found right."""
+    path = folder / "history.csv"
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise RenormError(f"{path}: cannot be read: {error.strerror}; train the cell again") from None
+    if hashlib.sha256(text).hexdigest() != record["history_sha256"]:
+        raise RenormError(f"{path}: has not the checksum that run.json names: train the cell again")
+    return list(csv.DictReader(io.StringIO(text.decode())))
+
+
+def best(rows: list[dict]) -> dict | None:
+    """The row with the highest test accuracy; the earliest of equals."""
+    return max(rows, key=lambda row: (row["test_top1"], -row["epoch"])) if rows else None
+
+
+def measured(row: dict | None, images: dict[str, int]) -> dict | None:
+    """One epoch of the history in the form of the record's `metrics`: accuracies are fractions of 1."""
+    if row is None:
+        return None
+    splits = {
+        split: {**{m: row[f"{split}_{m}"] for m in ("top1", "top5", "loss")}, "n": images[split]}
+        for split in ("train", "test")
+    }
+    return {"epoch": row["epoch"], **splits}
+
+
+def document(cell: Cell, hyper: dict, **facts) -> dict:
+    """The record's frame; `facts` are the rest, in the order in which they are read."""
+    return {"format": FORMAT, "cell": cell.as_dict(), "protocol": hyper["protocol"], "hyperparameters": hyper, **facts}
+
+
+def finite(*values: float) -> bool:
+    return all(math.isfinite(value) for value in values)

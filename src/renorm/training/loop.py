@@ -1,0 +1,175 @@
+"""The loop of one run: from any step of any epoch to the end, on one device, without a stop for metrics."""
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from renorm import records
+from renorm.data import Augmentation, Dataset, DeviceSplit
+from renorm.data.batches import derived_generator
+from renorm.training import objective
+
+TEST_BATCH = {"cuda": 2000, "cpu": 500}
+
+
+class Diverged(Exception):
+    """The loss of `step` in `epoch` (both from 1) was not finite; step 0 means the evaluation after the epoch."""
+
+    def __init__(self, epoch: int, step: int):
+        super().__init__(f"loss is not finite in epoch {epoch}, " + (f"step {step}" if step else "evaluation"))
+        self.epoch, self.step = epoch, step
+
+
+class Stopped(Exception):
+    """Asked to stop; everything up to here was saved."""
+
+
+class Loop:
+    """The state of a run and its steps.
+
+    `interrupted()` is asked after every step; when it is true, or `checkpoint_seconds` went by, `save(state)` is
+    called. All state that a continuation needs is in `state()`.
+    """
+
+    def __init__(self, model: nn.Module, data: Dataset, hyper: dict, epochs: int, seed: int, device: torch.device):
+        self.model, self.hyper, self.epochs, self.seed, self.device = model.to(device), hyper, epochs, seed, device
+        self.train = DeviceSplit(data.train, data.mean, data.std, device, hyper["train_images"])
+        self.test = DeviceSplit(data.test, data.mean, data.std, device, hyper["test_images"])
+        self.batch = hyper["batch_size"]
+        self.steps = -(-len(self.train) // self.batch)
+        self.optimizer = objective.optimizer(model, hyper["optimizer"], device)
+        # Only networks that draw during a step pay for seeding each one.
+        self.draws = any(isinstance(m, nn.modules.dropout._DropoutNd) or "StochasticDepth" in type(m).__name__
+                         for m in model.modules())  # fmt: skip
+        self.epoch, self.step = 1, 0
+        self.rows: list[dict] = []
+        self.train_seconds = 0.0
+        self.sums = self._zero()
+
+    def _zero(self) -> Tensor:
+        """Of the epoch so far: loss · images, hits in 1, hits in 5, and the first step whose loss was not finite."""
+        return torch.tensor([0.0, 0.0, 0.0, torch.inf], dtype=torch.float64, device=self.device)
+
+    @property
+    def images(self) -> dict[str, int]:
+        return {"train": len(self.train), "test": len(self.test)}
+
+    def state(self) -> dict:
+        """Everything that a continuation needs, as tensors and plain values."""
+        return {
+            "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "epoch": self.epoch,
+            "step": self.step, "rows": self.rows, "train_seconds": self.train_seconds, "sums": self.sums.cpu(),
+        }  # fmt: skip
+
+    def restore(self, state: dict) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch, self.step, self.rows = state["epoch"], state["step"], state["rows"]
+        self.train_seconds, self.sums = state["train_seconds"], state["sums"].to(self.device)
+
+    def run(self, save: Callable[[], None], interrupted: Callable[[], bool], checkpoint_seconds: float, teller) -> None:
+        """Train to the end. Raises `Diverged`, or `Stopped` after saving."""
+        saved = time.monotonic()
+        while self.epoch <= self.epochs:
+            draws = Augmentation.draw(len(self.train), self.seed, self.epoch, self.hyper["augment"]).to(self.device)
+            self.model.train()
+            started = time.perf_counter()
+            begun = self.step
+            while self.step < self.steps:
+                self._train_step(draws)
+                if teller.due():
+                    self._show(teller, begun, started)
+                if interrupted() or time.monotonic() - saved > checkpoint_seconds:
+                    self.train_seconds += self._elapsed(started)
+                    save()
+                    if interrupted():
+                        raise Stopped
+                    started, begun, saved = time.perf_counter(), self.step, time.monotonic()
+            self._finish_epoch(started, teller)
+            if self.epoch <= self.epochs:
+                save()
+                saved = time.monotonic()
+            if interrupted() and self.epoch <= self.epochs:
+                raise Stopped
+
+    def _train_step(self, draws: Augmentation) -> None:
+        start = self.step * self.batch
+        x, y = self.train.augmented(draws, start, min(start + self.batch, len(self.train)))
+        rate = objective.learning_rate(
+            self.hyper["optimizer"]["lr"], self.hyper["schedule"],
+            (self.epoch - 1) * self.steps + self.step, self.epochs * self.steps,
+        )  # fmt: skip
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        if self.draws:
+            torch.manual_seed(derived_generator("step", self.seed, self.epoch, self.step).initial_seed())
+        with self._precision():
+            logits = self.model(x)
+        loss = objective.loss(self.hyper["loss"], logits.float(), y)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.step += 1
+        self._count(self.sums, logits.detach(), y, loss.detach())
+
+    def _precision(self):
+        if self.hyper["precision"] == "bfloat16":
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return nullcontext()
+
+    def _count(self, sums: Tensor, logits: Tensor, y: Tensor, loss: Tensor) -> None:
+        """Add a batch to `sums` on the device; nothing is read back."""
+        hits = logits.topk(min(5, logits.shape[1]), dim=1).indices == y[:, None]
+        counted = torch.stack([loss.double() * len(y), hits[:, 0].sum().double(), hits.sum().double()])
+        sums[:3] += counted
+        sums[3] = torch.where(torch.isfinite(loss), sums[3], sums[3].clamp(max=self.step))
+
+    def _show(self, teller, begun: int, started: float) -> None:
+        loss, top1, _, _ = self.sums.tolist()
+        seen = min(self.step * self.batch, len(self.train))
+        rate = (self.step - begun) * self.batch / max(time.perf_counter() - started, 1e-9)
+        teller.show(self.epoch, self.step, loss / seen, top1 / seen, rate)
+
+    def _elapsed(self, started: float) -> float:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter() - started
+
+    def _finish_epoch(self, started: float, teller) -> None:
+        loss, top1, top5, bad = self.sums.tolist()
+        self.train_seconds += self._elapsed(started)
+        if bad != float("inf"):
+            raise Diverged(self.epoch, int(bad))
+        started = time.perf_counter()
+        test_loss, test_top1, test_top5 = self._evaluate()
+        test_seconds = self._elapsed(started)
+        if not records.finite(loss, test_loss):
+            raise Diverged(self.epoch, 0)
+        n = len(self.train)
+        self.rows.append({
+            "epoch": self.epoch, "lr": self.optimizer.param_groups[0]["lr"],
+            "train_loss": loss / n, "train_top1": top1 / n, "train_top5": top5 / n,
+            "test_loss": test_loss, "test_top1": test_top1, "test_top5": test_top5,
+            "train_seconds": self.train_seconds, "test_seconds": test_seconds,
+        })  # fmt: skip
+        teller.say(
+            f"epoch {self.epoch}/{self.epochs} train loss {loss / n:.4f} top1 {top1 / n:.2%} | test loss "
+            f"{test_loss:.4f} top1 {test_top1:.2%} | {self.train_seconds:.1f} s + {test_seconds:.1f} s"
+        )
+        self.epoch, self.step, self.train_seconds, self.sums = self.epoch + 1, 0, 0.0, self._zero()
+
+    @torch.no_grad()
+    def _evaluate(self) -> tuple[float, float, float]:
+        """Loss, top-1 and top-5 over the test images with the running statistics."""
+        self.model.eval()
+        sums, size, n = self._zero(), TEST_BATCH[self.device.type], len(self.test)
+        for start in range(0, n, size):
+            x, y = self.test.plain(start, min(start + size, n))
+            with self._precision():
+                logits = self.model(x).float()
+            self._count(sums, logits, y, objective.loss(self.hyper["loss"], logits, y))
+        loss, top1, top5, _ = sums.tolist()
+        return loss / n, top1 / n, top5 / n

@@ -1,0 +1,74 @@
+"""With what a run was made, and the hash of what it made."""
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn")
+
+
+def weights_sha256(state: dict[str, torch.Tensor]) -> str:
+    """One hash over all parameters and buffers, by name."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def describe(device: torch.device, hyper: dict, data_checksum: str) -> dict:
+    """With what the run was made: code, packages, device, precision, determinism, data."""
+    cuda = device.type == "cuda"
+    return {
+        **_code(),
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "cuda": torch.version.cuda if cuda else None,
+        "cudnn": str(torch.backends.cudnn.version()) if cuda else None,
+        "device": torch.cuda.get_device_name(device) if cuda else _cpu(),
+        "host_cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "precision": hyper["precision"],
+        "deterministic": hyper["deterministic"] or not cuda,
+        "data_sha256": data_checksum,
+    }
+
+
+@cache
+def _code() -> dict:
+    """Version of renorm and the commit of its checkout; `dirty` when the code differs from that commit."""
+    here = Path(__file__).resolve().parents[1]
+
+    def git(*command: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(here), *command], capture_output=True, text=True, timeout=20)
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = git("rev-parse", "HEAD") or os.environ.get("RENORM_COMMIT")
+    status = git("status", "--porcelain", "--", str(here))
+    return {"renorm": _version("renorm"), "commit": commit, "dirty": None if status is None else bool(status)}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _cpu() -> str:
+    if sys.platform == "linux":
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

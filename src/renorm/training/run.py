@@ -1,0 +1,194 @@
+"""One cell in, one run out."""
+
+import hashlib
+import json
+import os
+import signal
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from renorm import data, models, records
+from renorm.cell import Cell
+from renorm.errors import RenormError
+from renorm.files import locked
+from renorm.norms import NormSpec
+from renorm.training import checkpoint, provenance
+from renorm.training.loop import Diverged, Loop, Stopped
+from renorm.training.progress import Teller
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cell and what training it needs beside its hyper-parameters; nothing here changes a number on one device."""
+
+    cell: Cell
+    hyper: dict
+    out: Path
+    data_root: Path
+    prepared: Path
+    device: str = "auto"
+    threads: int = 1
+    checkpoint_minutes: float = 10.0
+    download: bool = True
+    quiet: bool = False
+
+
+def train(job: Job) -> dict:
+    """Train `job.cell` into `job.out` and return its record.
+
+    Continues from a checkpoint when there is one; does nothing when the finished record is there. Raises `RenormError`
+    when the cell is being written by somebody else, or `out` holds a run of other hyper-parameters; `SystemExit` with
+    128 + the signal's number after SIGTERM or SIGINT, when everything up to the current step was saved.
+    """
+    with locked(job.out / ".lock", f"cell {job.cell}"):
+        done = _finished(job)
+        if done:
+            return done
+        teller = Teller(job.out / "log.txt", job.quiet)
+        try:
+            with _signals() as caught:
+                return _train(job, teller, caught)
+        except torch.cuda.OutOfMemoryError:
+            raise _out_of_memory(job) from None
+        except RenormError as error:
+            teller.log.write(f"{records.now()} error: {error}\n")
+            raise
+        finally:
+            teller.close()
+
+
+def _finished(job: Job) -> dict | None:
+    path = job.out / "run.json"
+    if not path.exists():
+        return None
+    found = records.read(path)
+    if found["cell"] != job.cell.as_dict() or found["hyperparameters"] != job.hyper:
+        raise RenormError(f"{path}: is a run of another cell or other hyper-parameters: remove it or choose another --out")
+    return found
+
+
+def _train(job: Job, teller: Teller, caught: list[int]) -> dict:
+    begun, started = time.perf_counter(), records.now()
+    device = _device(job.device)
+    _configure(job, device)
+    dataset = data.obtain(job.cell.dataset, job.data_root, job.prepared, job.download)
+    loop = _loop(job, dataset, device)
+    fingerprint = _fingerprint(job, dataset.checksum)
+    state = checkpoint.load(job.out, fingerprint, teller.say)
+    resumes, spent = 0, 0.0
+    if state:
+        loop.restore(state["loop"])
+        resumes, spent, started = state["resumes"] + 1, state["setup_seconds"], state["started"]
+        teller.say(f"{job.cell}: resumed at epoch {loop.epoch}, step {loop.step + 1} (resume {resumes})")
+    else:
+        teller.say(f"{job.cell}: {loop.images['train']:,} images on {device}, {_parameters(loop.model):,} parameters")
+    setup = spent + time.perf_counter() - begun
+
+    def save() -> None:
+        checkpoint.save(job.out, {"fingerprint": fingerprint, "loop": loop.state(), "resumes": resumes,
+                                  "setup_seconds": setup, "started": started})  # fmt: skip
+
+    teller.start(job.cell.epochs, loop.steps, (loop.epoch - 1) * loop.steps + loop.step)
+    diverged = None
+    try:
+        loop.run(save, lambda: bool(caught), 60 * job.checkpoint_minutes, teller)
+    except Diverged as error:
+        diverged = error
+        teller.say(f"{job.cell}: diverged: {error}")
+    except Stopped:
+        teller.say(f"{job.cell}: stopped by signal {caught[0]} at epoch {loop.epoch}, step {loop.step}; saved")
+        raise SystemExit(128 + caught[0]) from None
+    facts = _facts(job, loop, dataset, device, diverged)
+    facts |= {"seconds": _seconds(loop, setup), "resumes": resumes, "started": started, "finished": records.now()}
+    path = records.write(job.out, records.document(job.cell, job.hyper, **facts), loop.rows)
+    checkpoint.remove(job.out)
+    return records.read(path)
+
+
+def _loop(job: Job, dataset, device: torch.device) -> Loop:
+    # The seed fixes the initial weights on the CPU, whatever device trains them.
+    torch.manual_seed(job.cell.seed)
+    spec = NormSpec(name=job.cell.norm, **job.hyper.get("norm", {}))
+    model = models.create(job.cell.arch, spec, dataset.classes, dataset.image_size, dataset.channels)
+    return Loop(model, dataset, job.hyper, job.cell.epochs, job.cell.seed, device)
+
+
+def _facts(job: Job, loop: Loop, dataset, device: torch.device, diverged: Diverged | None) -> dict:
+    last = None if diverged or not loop.rows else loop.rows[-1]
+    return {
+        "status": "diverged" if diverged else "completed",
+        "diverged": {"epoch": diverged.epoch, "step": diverged.step} if diverged else None,
+        "epochs_completed": len(loop.rows),
+        "metrics": {
+            "final": records.measured(last, loop.images),
+            "best": records.measured(records.best(loop.rows), loop.images),
+        },
+        "parameters": _parameters(loop.model),
+        "weights_sha256": provenance.weights_sha256(loop.model.state_dict()),
+        "provenance": provenance.describe(device, job.hyper, dataset.checksum),
+    }
+
+
+def _seconds(loop: Loop, setup: float) -> dict:
+    """Seconds spent on setting up (over all resumes), training and evaluating."""
+    train = sum(row["train_seconds"] for row in loop.rows)
+    test = sum(row["test_seconds"] for row in loop.rows)
+    return {"setup": round(setup, 3), "train": round(train, 3), "test": round(test, 3)}
+
+
+def _parameters(model: torch.nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def _fingerprint(job: Job, data_checksum: str) -> str:
+    identity = json.dumps([job.cell.as_dict(), job.hyper, data_checksum], sort_keys=True)
+    return hashlib.sha256(identity.encode()).hexdigest()
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise RenormError("device: 'cuda' was asked for and there is no CUDA device here: use cpu or auto")
+    return torch.device(name)
+
+
+def _configure(job: Job, device: torch.device) -> None:
+    torch.set_num_threads(job.threads)
+    if job.hyper["deterministic"]:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    # float32: no TF32 anywhere; the others leave convolutions in TF32, as PyTorch does by default, and products not.
+    torch.backends.cudnn.conv.fp32_precision = "ieee" if job.hyper["precision"] == "float32" else "tf32"
+    torch.backends.cuda.matmul.fp32_precision = "ieee"
+    torch.backends.cudnn.benchmark = device.type == "cuda" and not job.hyper["deterministic"]
+
+
+def _out_of_memory(job: Job) -> RenormError:
+    total = torch.cuda.get_device_properties(0).total_memory / 2**30
+    return RenormError(
+        f"cell {job.cell}: CUDA ran out of memory with batch_size {job.hyper['batch_size']} on a device of "
+        f"{total:.0f} GiB: lower batch_size, run fewer cells per device, or take a larger one"
+    )
+
+
+@contextmanager
+def _signals():
+    """Collect SIGTERM and SIGINT; the loop looks after every step, a second one ends the process at once."""
+    caught: list[int] = []
+
+    def note(number, _frame):
+        if caught:
+            os._exit(128 + number)
+        caught.append(number)
+
+    before = {s: signal.signal(s, note) for s in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
