@@ -9,7 +9,11 @@ import ast
 from functools import cache
 from pathlib import Path
 
-ROOMS = {"arch": ("models", "register_arch"), "norm": ("norms", "register_norm"), "dataset": ("data", "register_dataset")}
+ROOMS = {
+    "arch": ("models", "register_arch"),
+    "norm": ("norms", "register_norm"),
+    "dataset": ("data", "register_dataset"),
+}
 
 
 @cache

@@ -92,8 +92,12 @@ def last_error(log: Path) -> str:
     return ""
 
 
-def collect(study: Study) -> list[Path]:
-    """Write cells.csv, runs.csv, histories.csv, provenance.csv and study.json of the study; returns their paths."""
+def collect(study: Study, folder: Path | None = None) -> list[Path]:
+    """Write cells.csv, runs.csv, histories.csv, provenance.csv and study.json of the study; returns their paths.
+
+    They stand in `folder`, by default the study's own.
+    """
+    folder = folder or study.folder
     found = find(study)
     tables = {
         "cells.csv": (CELLS, [_cell_row(f) for f in found]),
@@ -102,9 +106,9 @@ def collect(study: Study) -> list[Path]:
         "provenance.csv": (PROVENANCE, [_provenance_row(f) for f in found if f.record]),
     }
     for name, (columns, rows) in tables.items():
-        files.write_atomic(study.folder / name, _csv(columns, rows))
-    files.write_json(study.folder / "study.json", _study_json(study))
-    return [study.folder / name for name in (*tables, "study.json")]
+        files.write_atomic(folder / name, _csv(columns, rows))
+    files.write_json(folder / "study.json", _study_json(study))
+    return [folder / name for name in (*tables, "study.json")]
 
 
 def _csv(columns: tuple[str, ...], rows: list[dict]) -> str:

@@ -77,8 +77,8 @@ def _obtain(name: str, sums: dict[Path, str], fetch, url: str, download: bool) -
         missing = [path for path in sums if not path.is_file()]
     if missing:
         raise RenormError(
-            f"dataset {name}: {missing[0]} is missing ({len(missing)} of {len(sums)} files): download {url}, lay it out "
-            f"as torchvision does under {missing[0].parent}, or set RENORM_DATA (data_dir) to the folder that has it"
+            f"dataset {name}: {missing[0]} is missing ({len(missing)} of {len(sums)} files): download {url}, lay it "
+            f"out as torchvision does under {missing[0].parent}, or set RENORM_DATA (data_dir) to the folder that has it"
         )
     for path, md5 in sums.items():
         if not check_integrity(str(path), md5):

@@ -67,7 +67,7 @@ def _finished(job: Job) -> dict | None:
         return None
     found = records.read(path)
     if found["cell"] != job.cell.as_dict() or found["hyperparameters"] != job.hyper:
-        raise RenormError(f"{path}: is a run of another cell or other hyper-parameters: remove it or choose another --out")
+        raise RenormError(f"{path}: is a run of other hyper-parameters: remove it or choose another --out")
     return found
 
 

@@ -1,0 +1,35 @@
+# Two commands for a newcomer: `make demo` and `make test`. Nothing but Python 3.11+, git and make is needed before.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTEST_ARGS ?=
+
+.PHONY: help demo test install debian lint clean-demo
+
+help: ## This list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+install: $(STAMP) ## .venv with the pinned requirements and renorm itself
+
+$(STAMP): envs/requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	touch $@
+
+demo: $(STAMP) ## Train a small study on this machine and render its report (under 5 minutes)
+	$(BIN)/snakemake --profile workflow/profiles/demo
+	@echo "Open $(CURDIR)/results/demo/report.html"
+
+clean-demo: ## Forget the demo's results
+	rm -rf results/demo results/runs/digits
+
+debian: ## Debian packages that tests need (as root on a Debian-like system; otherwise nothing happens)
+	@sh envs/install-debian.sh envs/debian.txt
+
+test: $(STAMP) debian ## The whole test suite
+	$(BIN)/ruff check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)

@@ -1,0 +1,3 @@
+from renorm.cli import main
+
+main()

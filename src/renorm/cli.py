@@ -1,0 +1,215 @@
+"""The command line: `renorm train | prepare | collect | judge | figures | report | plan | status | schema`.
+
+Heavy imports stand inside the commands, so that `--help` and the light commands start at once.
+"""
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from renorm import config, files
+from renorm.cell import Cell
+from renorm.errors import RenormError, nearest
+
+app = typer.Typer(
+    help="Re-run a published deep-learning study and say, claim by claim, what holds.",
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+)  # fmt: skip
+
+ConfigFile = Annotated[Path, typer.Option("--config", help="The study's configuration (YAML or JSON).")]
+Only = Annotated[str | None, typer.Option(help="Experiments to take, separated by commas; default: all.")]
+
+
+class Device(StrEnum):
+    auto, cpu, cuda = "auto", "cpu", "cuda"
+
+
+def main() -> None:
+    """Entry point: a `RenormError` is one line on standard error and exit code 2."""
+    try:
+        app()
+    except RenormError as error:
+        sys.exit(_complain(error))
+
+
+def _complain(error: RenormError) -> int:
+    for line in str(error).splitlines():
+        print(f"renorm: {line}", file=sys.stderr)
+    return 2
+
+
+def _study(path: Path, only: str | None = None) -> config.Study:
+    return config.load(path, {"only": only} if only else None)
+
+
+@app.command()
+def train(
+    dataset: Annotated[str, typer.Option(help="Data set, e.g. cifar10.")],
+    arch: Annotated[str, typer.Option(help="Architecture, e.g. vgg16.")],
+    norm: Annotated[str, typer.Option(help="What stands in batch norm's place: batch_norm, deconv, …")],
+    epochs: Annotated[int, typer.Option(help="Epochs to train.")],
+    seed: Annotated[int, typer.Option(help="Fixes initial weights, order and augmentation.")] = 1,
+    recipe: Annotated[str, typer.Option(help="A recipe of --config; without one, `paper` is the built-in.")] = "paper",
+    settings: Annotated[list[str] | None, typer.Option("--set", help="Of the recipe: optimizer.lr=0.05")] = None,
+    study: Annotated[Path | None, typer.Option("--config", help="A study whose recipes are used.")] = None,
+    hyper: Annotated[str | None, typer.Option(help="All hyper-parameters as JSON (what the workflow passes).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; default results/runs/<cell>.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Raw data sets; default: RENORM_DATA, else data.")] = None,
+    prepared: Annotated[Path, typer.Option(help="Prepared data sets.")] = Path("results/data"),
+    device: Annotated[Device, typer.Option(help="Where to train.")] = Device.auto,
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="CPU threads.")] = 1,
+    checkpoint_minutes: Annotated[float, typer.Option(min=0.001, help="Longest time between checkpoints.")] = 10.0,
+    download: Annotated[bool, typer.Option(help="Download a missing data set.")] = True,
+    quiet: Annotated[bool, typer.Option(help="Say nothing on the terminal; log.txt has it all.")] = False,
+) -> None:
+    """Train one cell: writes run.json, history.csv and log.txt; continues where a stopped run left off."""
+    cell = Cell(dataset, arch, norm, recipe, epochs, seed)
+    values = json.loads(hyper) if hyper else _hyperparameters(cell, study, settings or [])
+    from renorm.training.run import Job
+    from renorm.training.run import train as run
+
+    job = Job(
+        cell, values, out or Path("results/runs") / cell.path, config.data_root(data_dir), prepared, device.value,
+        threads, checkpoint_minutes, download, quiet,
+    )  # fmt: skip
+    record = run(job)
+    if not quiet:
+        print(_sentence(record, job.out))
+
+
+def _hyperparameters(cell: Cell, study: Path | None, settings: list[str]) -> dict:
+    for axis in ("dataset", "arch", "norm"):
+        name, known = getattr(cell, axis), config.catalogue.names(axis)
+        if name not in known:
+            raise RenormError(f"--{axis}: unknown {axis} '{name}': {nearest(name, known)}")
+    recipes = config.load(study).recipes if study else {"paper": config.Recipe()}
+    if cell.recipe not in recipes:
+        raise RenormError(f"--recipe: unknown recipe '{cell.recipe}': {nearest(cell.recipe, recipes)}")
+    values = recipes[cell.recipe].model_dump()
+    for setting in settings:
+        values = config.merged(values, _setting(setting))
+    return config.checked(config.Recipe, values, "--set").resolved(cell.norm)
+
+
+def _setting(text: str) -> dict:
+    """`a.b=1` → {"a": {"b": 1}}, the value read as YAML."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise RenormError(f"--set: '{text}' is not key=value, as in optimizer.lr=0.05")
+    nested = config.parse_yaml(value, f"--set {key}")
+    for part in reversed(key.strip().split(".")):
+        nested = {part: nested}
+    return nested
+
+
+def _sentence(record: dict, out: Path) -> str:
+    final, seconds = record["metrics"]["final"], record["seconds"]
+    if final is None:
+        return f"diverged in epoch {record['diverged']['epoch']}: {out / 'run.json'}"
+    return (
+        f"test top-1 {final['test']['top1']:.2%} (train {final['train']['top1']:.2%}), "
+        f"{seconds['train']:.1f} s training, {seconds['test']:.1f} s testing: {out / 'run.json'}"
+    )
+
+
+@app.command()
+def prepare(
+    dataset: Annotated[str, typer.Argument(help="Data set, e.g. cifar10.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write; default results/data/<dataset>.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Raw data sets; default: RENORM_DATA, else data.")] = None,
+    download: Annotated[bool, typer.Option(help="Download what is missing.")] = True,
+) -> None:
+    """Read a data set, check its checksums, and write it as the trainer reads it."""
+    from renorm import data
+
+    print(data.prepare(dataset, config.data_root(data_dir), out or Path("results/data") / dataset, download))
+
+
+@app.command()
+def collect(study: ConfigFile = Path("config.yaml"), only: Only = None) -> None:
+    """All runs of the study → cells.csv, runs.csv, histories.csv, provenance.csv, study.json."""
+    from renorm.collect import collect as run
+
+    for path in run(_study(study, only)):
+        print(path)
+
+
+@app.command()
+def judge(folder: Annotated[Path, typer.Argument(help="The study's folder, e.g. results/demo.")]) -> None:
+    """Collected runs + claims → verdicts.csv, consistency.csv, timing.csv and the rest."""
+    from renorm.analysis import judge as run
+
+    for path in run(folder):
+        print(path)
+
+
+@app.command()
+def figures(folder: Annotated[Path, typer.Argument(help="The study's folder.")]) -> None:
+    """The tables → SVG figures."""
+    from renorm.report.figures import draw
+
+    for path in draw(folder):
+        print(path)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path | None, typer.Argument(help="The study's folder; it must have been judged.")] = None,
+    partial: Annotated[Path | None, typer.Option(help="Configuration: collect, judge and render what exists.")] = None,
+    only: Only = None,
+) -> None:
+    """The tables and figures → report.html, and the tables as CSV, LaTeX and Markdown."""
+    from renorm.report.export import write_tables
+    from renorm.report.page import render
+
+    if partial:
+        folder = _everything_but_training(_study(partial, only))
+    if folder is None:
+        raise RenormError("report: name the study's folder (results/<study>), or --partial CONFIG")
+    write_tables(folder)
+    print(render(folder))
+
+
+def _everything_but_training(study: config.Study) -> Path:
+    """Tables and figures of whatever runs exist, beside the study's own, so that Snakemake's files stay untouched."""
+    from renorm.analysis import judge as run_judge
+    from renorm.collect import collect as run_collect
+    from renorm.report.figures import draw
+
+    folder = study.folder.with_name(f"{study.study}.partial")
+    run_collect(study, folder)
+    run_judge(folder)
+    draw(folder)
+    return folder
+
+
+@app.command()
+def plan(study: ConfigFile = Path("config.yaml"), only: Only = None) -> None:
+    """What the study consists of, before anything is submitted."""
+    from renorm.overview import plan as run
+
+    run(_study(study, only))
+
+
+@app.command()
+def status(
+    study: ConfigFile = Path("config.yaml"), only: Only = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:  # fmt: skip
+    """How far the study is: done, diverged, failed, missing, per experiment."""
+    from renorm.overview import status as run
+
+    run(_study(study, only), as_json)
+
+
+@app.command()
+def schema(write: Annotated[Path | None, typer.Option(help="Write it there instead of printing it.")] = None) -> None:
+    """The JSON schema of a study's configuration."""
+    if write:
+        files.write_json(write, config.schema())
+    else:
+        print(json.dumps(config.schema(), indent=1))

@@ -1,0 +1,65 @@
+rule study:
+    output:
+        PARTIAL_CONFIG,
+    log:
+        f"{STUDY_DIR}/logs/study.txt",
+    conda:
+        "../../envs/renorm.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        study=get_study_json(),
+    message:
+        "Configuration of {STUDY.study}"
+    shell:
+        "printf '%s\\n' {params.study:q} > {output} 2> {log}"
+
+
+rule collect:
+    input:
+        RUN_RECORDS,
+        study=rules.study.output,
+    output:
+        f"{STUDY_DIR}/cells.csv",
+        f"{STUDY_DIR}/runs.csv",
+        f"{STUDY_DIR}/histories.csv",
+        f"{STUDY_DIR}/provenance.csv",
+        f"{STUDY_DIR}/study.json",
+    log:
+        f"{STUDY_DIR}/logs/collect.txt",
+    conda:
+        "../../envs/renorm.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    message:
+        "All runs of {STUDY.study} into tidy tables"
+    shell:
+        "{RENORM} collect --config {input.study} > {log} 2>&1 || (cat {log} >&2; false)"
+
+
+rule judge:
+    input:
+        rules.collect.output,
+        get_claim_files(),
+    output:
+        f"{STUDY_DIR}/verdicts.csv",
+        f"{STUDY_DIR}/comparison.csv",
+        f"{STUDY_DIR}/consistency.csv",
+        f"{STUDY_DIR}/timing.csv",
+        f"{STUDY_DIR}/summary.csv",
+    log:
+        f"{STUDY_DIR}/logs/judge.txt",
+    conda:
+        "../../envs/renorm.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    message:
+        "Claims held against the runs of {STUDY.study}"
+    shell:
+        "{RENORM} judge {STUDY_DIR} > {log} 2>&1 || (cat {log} >&2; false)"

@@ -1,0 +1,84 @@
+import json
+import sys
+from pathlib import Path
+
+from renorm import config as study_config
+from renorm import grid
+from renorm.errors import RenormError
+from renorm.estimate import estimate
+
+
+def get_study():
+    """The validated study; a mistake is told in one line per key, and nothing starts."""
+    try:
+        return study_config.validate(dict(config))
+    except RenormError as error:
+        sys.stderr.write(
+            "".join(f"renorm: {line}\n" for line in str(error).splitlines())
+        )
+        # Snakemake turns exceptions into tracebacks of the Snakefile; the process that has no job yet just ends.
+        sys.stderr.flush()
+        os._exit(2)
+
+
+STUDY = get_study()
+RESULTS = STUDY.results_dir
+STUDY_DIR = f"{RESULTS}/{STUDY.study}"
+CELLS = sorted(grid.cells(STUDY))
+RUNS = f"{RESULTS}/runs"
+RUN_RECORDS = [f"{RUNS}/{cell.path}/run.json" for cell in CELLS]
+DATASETS = sorted({cell.dataset for cell in CELLS})
+PARTIAL_CONFIG = f"{STUDY_DIR}/config.json"
+
+# The interpreter that runs Snakemake has renorm in it; inside a conda or container environment that one's own counts.
+RENORM = (
+    "renorm"
+    if workflow.deployment_settings.deployment_method
+    else f"{sys.executable} -m renorm"
+)
+
+
+wildcard_constraints:
+    dataset="[a-z0-9_.-]+",
+    arch="[a-z0-9_.-]+",
+    norm="[a-z0-9_.-]+",
+    recipe="[a-z0-9_.-]+",
+    epochs="[0-9]+",
+    seed="[0-9]+",
+
+
+def get_cell(wildcards):
+    return grid.Cell(
+        wildcards.dataset,
+        wildcards.arch,
+        wildcards.norm,
+        wildcards.recipe,
+        int(wildcards.epochs),
+        int(wildcards.seed),
+    )
+
+
+def get_hyperparameters(wildcards):
+    """What the cell's numbers depend on, as JSON: when this changes, the cell is trained again, and only then."""
+    return json.dumps(grid.hyperparameters(STUDY, get_cell(wildcards)), sort_keys=True)
+
+
+def get_mem_mb(wildcards, attempt):
+    return estimate(STUDY, get_cell(wildcards), attempt).mem_mb
+
+
+def get_runtime(wildcards, attempt):
+    return estimate(STUDY, get_cell(wildcards), attempt).minutes
+
+
+def get_study_json():
+    """The whole configuration, as the steps after the training read it."""
+    return json.dumps(STUDY.model_dump(), sort_keys=True)
+
+
+def get_claim_files():
+    """The published tables that the study is held against: a corrected claim is judged again."""
+    if STUDY.claims is None:
+        return []
+    folders = [STUDY.claims.original, *STUDY.claims.reproductions]
+    return sorted(str(file) for folder in folders for file in Path(folder).glob("*.*"))

@@ -1,0 +1,21 @@
+rule dataset:
+    output:
+        train=f"{RESULTS}/data/{{dataset}}/train.npz",
+        test=f"{RESULTS}/data/{{dataset}}/test.npz",
+        manifest=f"{RESULTS}/data/{{dataset}}/manifest.json",
+    log:
+        f"{RESULTS}/data/{{dataset}}/log.txt",
+    conda:
+        "../../envs/renorm.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        root=str(STUDY.data_root()),
+        download="--download" if STUDY.download else "--no-download",
+    message:
+        "Data set {wildcards.dataset}: checksums, then one file per split"
+    shell:
+        "{RENORM} prepare {wildcards.dataset} --data-dir {params.root:q} {params.download} "
+        "--out $(dirname {output.manifest}) > {log} 2>&1 || (cat {log} >&2; false)"

@@ -1,0 +1,55 @@
+rule figures:
+    input:
+        rules.judge.output,
+    output:
+        f"{STUDY_DIR}/figures/figures.json",
+    log:
+        f"{STUDY_DIR}/logs/figures.txt",
+    conda:
+        "../../envs/renorm.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    message:
+        "Figures of {STUDY.study}"
+    shell:
+        "{RENORM} figures {STUDY_DIR} > {log} 2>&1 || (cat {log} >&2; false)"
+
+
+rule report:
+    input:
+        rules.judge.output,
+        rules.figures.output,
+    output:
+        f"{STUDY_DIR}/report.html",
+    log:
+        f"{STUDY_DIR}/logs/report.txt",
+    conda:
+        "../../envs/renorm.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    message:
+        "Report of {STUDY.study}"
+    shell:
+        "{RENORM} report {STUDY_DIR} > {log} 2>&1 || (cat {log} >&2; false)"
+
+
+# No output: it renders what exists whenever it is asked for, beside the finished report's folder.
+rule report_partial:
+    input:
+        rules.study.output,
+    log:
+        f"{STUDY_DIR}/logs/report_partial.txt",
+    conda:
+        "../../envs/renorm.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    message:
+        "Report of the runs that exist: {STUDY_DIR}.partial/report.html"
+    shell:
+        "{RENORM} report --partial {input} > {log} 2>&1 || (cat {log} >&2; false)"

@@ -1,0 +1,29 @@
+rule train:
+    input:
+        # Prepared again, the same data are the same data: the checksum in every run record says whether they are.
+        ancient(f"{RESULTS}/data/{{dataset}}/manifest.json"),
+    output:
+        record=f"{RUNS}/{{dataset}}/{{arch}}/{{norm}}/{{recipe}}/e{{epochs}}/s{{seed}}/run.json",
+        history=f"{RUNS}/{{dataset}}/{{arch}}/{{norm}}/{{recipe}}/e{{epochs}}/s{{seed}}/history.csv",
+    log:
+        f"{RUNS}/{{dataset}}/{{arch}}/{{norm}}/{{recipe}}/e{{epochs}}/s{{seed}}/log.txt",
+    conda:
+        "../../envs/renorm.yaml"
+    threads: STUDY.threads
+    resources:
+        gpu=STUDY.gpu,
+        mem_mb=get_mem_mb,
+        runtime=get_runtime,
+        # Not in params: where and how often to save changes no number.
+        device=STUDY.device,
+        checkpoint_minutes=str(STUDY.checkpoint_minutes),
+    params:
+        hyper=get_hyperparameters,
+    message:
+        "Cell {wildcards.dataset}/{wildcards.arch}/{wildcards.norm}/{wildcards.recipe}/e{wildcards.epochs}/s{wildcards.seed}"
+    shell:
+        "{RENORM} train --dataset {wildcards.dataset} --arch {wildcards.arch} --norm {wildcards.norm} "
+        "--recipe {wildcards.recipe} --epochs {wildcards.epochs} --seed {wildcards.seed} "
+        "--hyper {params.hyper:q} --out $(dirname {output.record}) --prepared {RESULTS}/data "
+        "--device {resources.device} --threads {threads} --checkpoint-minutes {resources.checkpoint_minutes} "
+        "--quiet 2>> {log}"
