@@ -1,0 +1,91 @@
+"""Names of the architectures, what is known of each, and `create`, the trainer's one entry."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from renorm import norms
+from renorm.errors import RenormError, nearest
+from renorm.norms import NormSpec
+
+
+@dataclass(frozen=True)
+class ArchDescription:
+    """An architecture as data.
+
+    name             as on the command line
+    title            as in a paper's table
+    source           the paper that introduced it
+    min_size         smallest image (pixels, square) that the network takes
+    size             image size that it was made for
+    deconv_overrides layer path pattern -> settings of these layers in a deconvolved network, see `NormSpec.overrides`
+    stem             paths of the layers that `deconv_stem` deconvolves besides the classifier
+    """
+
+    name: str
+    title: str
+    source: str = ""
+    min_size: int = 1
+    size: int = 32
+    deconv_overrides: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    stem: tuple[str, ...] = ()
+
+
+Builder = Callable[[int, int, int], nn.Module]
+_ARCHS: dict[str, tuple[Builder, ArchDescription]] = {}
+
+
+def register_arch(title: str, **description) -> Callable[[Builder], Builder]:
+    """Register a builder (num_classes, image_size, in_channels) -> network in batch-norm form, under its own name.
+
+    The keywords are those of `ArchDescription`.
+    """
+
+    def register(builder: Builder) -> Builder:
+        name = builder.__name__
+        if name in _ARCHS:
+            raise RenormError(f"architecture '{name}' is registered twice")
+        _ARCHS[name] = builder, ArchDescription(name=name, title=title, **description)
+        return builder
+
+    return register
+
+
+def list_archs() -> list[str]:
+    """All names that `build` takes, sorted."""
+    return sorted(_ARCHS)
+
+
+def describe(name: str) -> ArchDescription:
+    """What is known of the architecture; RenormError for an unknown name."""
+    return _find(name)[1]
+
+
+def build(name: str, num_classes: int, image_size: int = 32, in_channels: int = 3) -> nn.Module:
+    """The network in batch-norm form: (N, in_channels, image_size, image_size) -> logits (N, num_classes).
+
+    RenormError for an unknown name or an image that is too small.
+    """
+    builder, description = _find(name)
+    if image_size < description.min_size:
+        raise RenormError(f"{name}: images of {image_size} pixels are too small, {description.min_size} at least")
+    return builder(num_classes, image_size, in_channels)
+
+
+def create(
+    arch: str, norm_spec: NormSpec | str, num_classes: int, image_size: int = 32, in_channels: int = 3
+) -> nn.Module:
+    """Build the architecture, add its own per-layer settings to the spec (the spec's win), put in the normaliser.
+
+    With one seed all normalisers start from the same convolution and linear weights.
+    """
+    model = build(arch, num_classes, image_size, in_channels)
+    description = describe(arch)
+    return norms.apply(model, norms.with_defaults(norm_spec, dict(description.deconv_overrides), description.stem))
+
+
+def _find(name: str) -> tuple[Builder, ArchDescription]:
+    if name not in _ARCHS:
+        raise RenormError(f"arch: unknown '{name}': {nearest(name, _ARCHS)}")
+    return _ARCHS[name]

@@ -1,0 +1,130 @@
+"""Network deconvolution: the deconvolved twins of Conv2d and Linear, and the norms made of them."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from renorm.norms.deconvolution import Deconvolution
+from renorm.norms.patches import Features, Patches, Pixels
+from renorm.norms.registry import is_batch_norm, register_norm
+from renorm.norms.spec import LayerSettings
+
+
+class DeconvConv2d(Deconvolution, nn.Conv2d):
+    """A convolution of the whitened patches of its input (Ye et al. 2020, algorithm 1).
+
+    Patches are taken with the convolution's padding and dilation, every sampling_stride × stride pixels; for a 1×1
+    kernel every sampling_stride²-th pixel of the batch. The C·k² features of a patch (ordered by channel, row, column)
+    are dealt out in turn to C/block blocks, and all blocks are samples of one covariance of (block·k²)²; with groups
+    each group has its own covariance.
+
+    `channels_only`: whitens the channels of every pixel instead, by one covariance of block² (channel deconvolution).
+    """
+
+    def __init__(self, conv: nn.Conv2d, settings: LayerSettings, channels_only: bool = False):
+        super().__init__(
+            conv.in_channels,
+            conv.out_channels,
+            conv.kernel_size,
+            conv.stride,
+            conv.padding,
+            conv.dilation,
+            conv.groups,
+            padding_mode=conv.padding_mode,
+            device="meta",
+        )
+        adopt(self, conv, fan_in=conv.weight[0].numel())
+        block = block_size(conv.in_channels, settings.block) if conv.groups == 1 else conv.in_channels // conv.groups
+        taps = math.prod(conv.kernel_size)
+        self.blocks = conv.in_channels // (block * conv.groups)
+        self.taps_apart = taps if channels_only else 1
+        self._pad_first = isinstance(conv.padding, str) or conv.padding_mode != "zeros"
+        if channels_only or taps == 1:
+            sampler = Pixels(settings.sampling_stride**2)
+        else:
+            stride = tuple(settings.sampling_stride * s for s in conv.stride)
+            padding = (0, 0) if self._pad_first else conv.padding
+            sampler = Patches(conv.kernel_size, stride, padding, conv.dilation)
+        self._set_up(settings, conv.groups, block * taps // self.taps_apart, sampler)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, out, H′, W′)."""
+        if not self._pad_first:
+            weight, bias = self.folded(x)
+            return F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+        mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
+        x = F.pad(x, self._reversed_padding_repeated_twice, mode=mode)
+        weight, bias = self.folded(x)
+        return F.conv2d(x, weight, bias, self.stride, 0, self.dilation, self.groups)
+
+    def _to_rows(self, weight: Tensor) -> Tensor:
+        groups = self.deconv_groups
+        rows = weight.reshape(groups, -1, self.features, self.blocks, self.taps_apart)
+        rows = rows.permute(0, 1, 3, 4, 2).reshape(groups, -1, self.features)
+        return rows if groups > 1 else rows[0]
+
+    def _from_rows(self, rows: Tensor) -> Tensor:
+        rows = rows.reshape(self.deconv_groups, -1, self.blocks, self.taps_apart, self.features)
+        # contiguous() and then the shape: a permuted 1×1 weight would look channels_last and turn the whole network
+        return rows.permute(0, 1, 4, 2, 3).contiguous().view(self.weight.shape)
+
+
+class DeconvLinear(Deconvolution, nn.Linear):
+    """A fully connected layer on whitened features: consecutive blocks of `block_fc` share one covariance."""
+
+    def __init__(self, linear: nn.Linear, settings: LayerSettings):
+        super().__init__(linear.in_features, linear.out_features, device="meta")
+        adopt(self, linear, fan_in=linear.in_features)
+        block = block_size(linear.in_features, settings.block_fc)
+        self._set_up(settings, 1, block, Features(block))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, in) -> (…, out)."""
+        return F.linear(x, *self.folded(x))
+
+    def _to_rows(self, weight: Tensor) -> Tensor:
+        return weight.reshape(-1, self.features)
+
+    def _from_rows(self, rows: Tensor) -> Tensor:
+        return rows.reshape(self.weight.shape)
+
+
+def adopt(twin: nn.Module, layer: nn.Conv2d | nn.Linear, fan_in: int) -> None:
+    """Give the twin the layer's own weight and bias; a missing bias is drawn as torch draws biases."""
+    twin.weight = layer.weight
+    twin.bias = layer.bias
+    if layer.bias is None:
+        twin.bias = nn.Parameter(torch.empty(layer.weight.shape[0], device=layer.weight.device, dtype=layer.weight.dtype))
+        nn.init.uniform_(twin.bias, -(fan_in**-0.5), fan_in**-0.5)
+
+
+def block_size(channels: int, block: int) -> int:
+    """Channels a covariance: `block`, all when there are fewer, the greatest common divisor where it does not divide."""
+    return channels if channels < block else math.gcd(channels, block)
+
+
+@register_norm
+def deconv(layer: nn.Module, settings: LayerSettings) -> nn.Module:
+    """Network deconvolution, pixel and channel (Ye et al. 2020): no batch norm, every layer on whitened input."""
+    if is_batch_norm(layer):
+        return nn.Identity()
+    return DeconvConv2d(layer, settings) if isinstance(layer, nn.Conv2d) else DeconvLinear(layer, settings)
+
+
+@register_norm
+def channel_deconv(layer: nn.Module, settings: LayerSettings) -> nn.Module:
+    """Channel deconvolution (Ye et al. 2020, section 3.1): as `deconv`, with the covariance of the channels only."""
+    if isinstance(layer, nn.Conv2d):
+        return DeconvConv2d(layer, settings, channels_only=True)
+    return deconv(layer, settings)
+
+
+@register_norm
+def deconv_stem(layer: nn.Module, settings: LayerSettings) -> nn.Module:
+    """Deconvolution of the stem and the classifier alone; the body keeps its batch norm.
+
+    What the code behind the published EfficientNet-B0 numbers ran under the name of network deconvolution.
+    """
+    return deconv(layer, settings) if settings.stem or settings.head else layer

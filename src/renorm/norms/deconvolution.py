@@ -1,0 +1,120 @@
+"""What the deconvolved layers share: statistics, running values, freezing, the folded weight and its cache."""
+
+import logging
+
+import torch
+from torch import Tensor
+
+from renorm.errors import RenormError
+from renorm.norms.freeze import StepCounter
+from renorm.norms.patches import Features, Patches, Pixels
+from renorm.norms.precision import exact_products
+from renorm.norms.spec import LayerSettings
+from renorm.norms.whitening import PatchStats, WhitenRows
+
+log = logging.getLogger(__name__)
+
+
+class Deconvolution:
+    """Network deconvolution (Ye et al. 2020, section 3) as a mixin of Conv2d and Linear.
+
+    The layer's input is whitened by D ≈ (covariance + eps·I)^(−1/2), and the whitening is folded into the weight:
+    w′ = w·D, b′ = b − w′·mean, followed by the ordinary layer. In training D and mean are those of the batch and
+    gradients flow through them; in evaluation they are the running values.
+
+    Buffers: `running_mean` (features, 1), from 0, and `running_deconv` (features, features), the running D and not the
+    covariance, from I; with a leading axis of groups if there are several. `steps`: see `StepCounter`.
+    """
+
+    def _set_up(self, settings: LayerSettings, groups: int, features: int, sampler: Patches | Pixels | Features) -> None:
+        self.iterations, self.eps, self.momentum = settings.iterations, settings.eps, settings.momentum
+        self.path, self.features, self.sampler, self.deconv_groups = settings.path, features, sampler, groups
+        batch = (groups,) if groups > 1 else ()
+        options = {"device": self.weight.device, "dtype": self.weight.dtype}
+        self.register_buffer("running_mean", torch.zeros(*batch, features, 1, **options))
+        self.register_buffer("running_deconv", torch.eye(features, **options).repeat(*batch, 1, 1))
+        self.counter = StepCounter(self) if settings.freeze else None
+        self._cache = None
+        self._warned = False
+        self._constant = None
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the next training step uses the running statistics."""
+        return self.counter is not None and self.counter.frozen
+
+    def folded(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The weight and bias with which the ordinary layer gives the deconvolution of `x`."""
+        if not self.training:
+            return self.folded_running()
+        frozen = self.frozen
+        if self.counter is not None:
+            self.counter.advance()
+        return self.folded_running() if frozen else self._folded_batch(x)
+
+    def folded_running(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias folded with the running statistics; kept until a parameter or buffer changes."""
+        tensors = (self.weight, self.bias, self.running_mean, self.running_deconv)
+        if torch.is_grad_enabled() and (self.weight.requires_grad or self.bias.requires_grad):
+            return self._whitened_by_running()
+        key = [(id(t), 0 if t.is_inference() else t._version) for t in tensors]
+        if self._cache is None or self._cache[0] != key:
+            self._cache = key, self._whitened_by_running()
+        return self._cache[1]
+
+    def _whitened_by_running(self) -> tuple[Tensor, Tensor]:
+        with exact_products(self.weight.device):
+            rows = torch.matmul(self._to_rows(self.weight), self.running_deconv)
+        return self._fold_rows(rows, self.running_mean)
+
+    def _folded_batch(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        if x.numel() == 0:
+            raise RenormError(f"deconvolution '{self.path}': no statistics of an empty batch {tuple(x.shape)}")
+        rows = self._to_rows(self.weight)
+        mean, covariance = PatchStats.apply(x, self.sampler, self.deconv_groups, self.features, self.eps)
+        rows, d = WhitenRows.apply(covariance, rows.to(covariance.dtype), self.iterations)
+        self._update_running(mean.detach(), d, covariance.detach())
+        return self._fold_rows(rows, mean)
+
+    def _fold_rows(self, rows: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+        with exact_products(rows.device):
+            shift = torch.matmul(rows, mean).view(self.bias.shape[0], -1).sum(1)
+        dtype = self.weight.dtype
+        return self._from_rows(rows).to(dtype), self.bias - shift.to(dtype)
+
+    @torch.no_grad()
+    def _update_running(self, mean: Tensor, d: Tensor, covariance: Tensor) -> None:
+        # Masked on the device: asking the host would stop it until the device has caught up
+        finite = torch.isfinite(d.sum() + mean.sum())
+        for running, new in ((self.running_mean, mean), (self.running_deconv, d)):
+            running.lerp_(torch.where(finite, new.to(running.dtype), running), self.momentum)
+        self._watch(covariance)
+
+    def _watch(self, covariance: Tensor) -> None:
+        """Note whether the input was constant, and say so once; on a GPU when the mode next changes."""
+        if self._warned or covariance.is_meta:
+            return
+        constant = covariance.diagonal(dim1=-2, dim2=-1).amax() <= 1.01 * self.eps
+        self._constant = constant if self._constant is None else self._constant | constant
+        if not covariance.is_cuda:
+            self._warn_if_constant()
+
+    def _warn_if_constant(self) -> None:
+        if self._constant is not None and not self._warned and bool(self._constant):
+            self._warned = True
+            log.warning(
+                "deconvolution '%s': the input is constant within the batch; it is amplified by up to 1/sqrt(eps) = %.0f",
+                self.path,
+                self.eps**-0.5,
+            )
+
+    def train(self, mode: bool = True):
+        """Switch between training and evaluation."""
+        self._cache = None
+        if mode != self.training:
+            self._warn_if_constant()
+        return super().train(mode)
+
+    def extra_repr(self) -> str:
+        freeze = ", freeze" if self.counter is not None else ""
+        return f"{super().extra_repr()}, features={self.features}, iterations={self.iterations}, eps={self.eps}{freeze}"

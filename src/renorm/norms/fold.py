@@ -1,0 +1,45 @@
+"""Export: a trained network as plain Conv2d and Linear, to be used without this package."""
+
+import copy
+
+import torch
+from torch import nn
+
+from renorm.norms.deconv import DeconvConv2d, DeconvLinear
+
+
+@torch.no_grad()
+def fold(model: nn.Module) -> nn.Module:
+    """A copy of `model` in evaluation mode whose deconvolved layers are plain ones with the same output.
+
+    The running statistics are folded into weight and bias; `model` is left as it is.
+    """
+    model = copy.deepcopy(model).eval()
+    plain = {layer: _plain(layer) for layer in model.modules() if isinstance(layer, DeconvConv2d | DeconvLinear)}
+    if model in plain:
+        return plain[model]
+    for parent in list(model.modules()):
+        for name, child in list(parent._modules.items()):
+            if child in plain:
+                setattr(parent, name, plain[child])
+    return model
+
+
+def _plain(layer: DeconvConv2d | DeconvLinear) -> nn.Module:
+    if isinstance(layer, DeconvLinear):
+        twin = nn.Linear(layer.in_features, layer.out_features, device="meta")
+    else:
+        twin = nn.Conv2d(
+            layer.in_channels,
+            layer.out_channels,
+            layer.kernel_size,
+            layer.stride,
+            layer.padding,
+            layer.dilation,
+            layer.groups,
+            padding_mode=layer.padding_mode,
+            device="meta",
+        )
+    weight, bias = layer.folded_running()
+    twin.weight, twin.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
+    return twin.eval()

@@ -1,0 +1,44 @@
+"""Counts training steps without asking the device."""
+
+import torch
+from torch import nn
+
+FREEZE_AFTER = 100  # training steps with statistics of the batch, then frozen
+PERIOD = 1000  # the count starts again, so that the statistics are refreshed 100 steps in every 1000
+
+
+class StepCounter:
+    """The training steps of a layer modulo 1000, as a number on the host mirrored in the layer's buffer `steps`.
+
+    The buffer is what is saved, moved and copied; the number is read back from it only after someone else has written
+    to it (loading a state, say), which its version tells without a look at the device.
+    """
+
+    def __init__(self, layer: nn.Module):
+        device = layer.weight.device
+        layer.register_buffer("steps", torch.zeros((), dtype=torch.int64, device=device))
+        self._layer = layer
+        self._value, self._seen = 0, self._identity()
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the statistics stand still in the coming step."""
+        return self.value >= FREEZE_AFTER
+
+    @property
+    def value(self) -> int:
+        if self._seen != self._identity():
+            buffer = self._layer.steps
+            self._value, self._seen = 0 if buffer.is_meta else int(buffer), self._identity()
+        return self._value
+
+    def advance(self) -> None:
+        """Count one training step."""
+        self._value = (self.value + 1) % PERIOD
+        with torch.no_grad():
+            self._layer.steps.fill_(self._value)
+        self._seen = self._identity()
+
+    def _identity(self) -> tuple[int, int]:
+        buffer = self._layer.steps
+        return id(buffer), 0 if buffer.is_inference() else buffer._version

@@ -1,0 +1,117 @@
+"""Where the samples of a layer's statistics come from: gather them from the input, scatter gradients back.
+
+Every sampler gathers into a matrix with one row per feature and one column per sample, in an order of samples that
+is convenient: mean and covariance do not depend on it.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Patches:
+    """The patches that a k×k convolution sees, every `stride` pixels (im2col, zero padding)."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+
+    def gather(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        """(N, C, H, W) -> (C·k², N·L), rows ordered by channel, then kernel position."""
+        view = self._view(_pad(x, self.padding))
+        return view.to(dtype, memory_format=torch.contiguous_format, copy=True).view(view.shape[:3].numel(), -1)
+
+    def scatter(self, grad: Tensor, like: Tensor) -> Tensor:
+        """The adjoint of `gather`: gradients of (C·k², N·L) summed into a tensor shaped as `like`."""
+        n, c, h, w = like.shape
+        if self._overlapping(h, w):
+            columns = grad.view(c * self.kernel[0] * self.kernel[1], n, -1).transpose(0, 1)
+            return F.fold(columns, (h, w), self.kernel, self.dilation, self.padding, self.stride)
+        ph, pw = self.padding
+        padded = grad.new_zeros(n, c, h + 2 * ph, w + 2 * pw)
+        view = self._view(padded)
+        view.copy_(grad.view(view.shape))
+        return padded[:, :, ph : ph + h, pw : pw + w]
+
+    def _view(self, x: Tensor) -> Tensor:
+        """All patches of a padded input as a view (C, k, k, N, rows, columns) of its memory."""
+        (kh, kw), (dh, dw), (sh, sw) = self.kernel, self.dilation, self.stride
+        n, c, _, _ = x.shape
+        rows, columns = self._counts(*x.shape[2:])
+        sn, sc, sy, sx = x.stride()
+        return x.as_strided((c, kh, kw, n, rows, columns), (sc, dh * sy, dw * sx, sn, sh * sy, sw * sx))
+
+    def _counts(self, height: int, width: int) -> tuple[int, int]:
+        (kh, kw), (dh, dw), (sh, sw) = self.kernel, self.dilation, self.stride
+        return (height - dh * (kh - 1) - 1) // sh + 1, (width - dw * (kw - 1) - 1) // sw + 1
+
+    def _overlapping(self, height: int, width: int) -> bool:
+        """Whether a pixel may belong to two patches."""
+        counts = self._counts(height + 2 * self.padding[0], width + 2 * self.padding[1])
+        spans = (d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel, strict=True))
+        return any(
+            count > 1 and span > stride for count, span, stride in zip(counts, spans, self.stride, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Every `step`-th pixel of the batch in N·H·W order, without padding: what a 1×1 convolution sees."""
+
+    step: int
+
+    def gather(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        """(N, C, H, W) -> (C, ceil(N·H·W / step))."""
+        n, c, h, w = x.shape
+        out = torch.empty(c, -(-n * h * w // self.step), dtype=dtype, device=x.device)
+        for part, columns in self._parts(x.reshape(n, c, h * w), out):
+            columns.copy_(part.transpose(0, 1))
+        return out
+
+    def scatter(self, grad: Tensor, like: Tensor) -> Tensor:
+        """The adjoint of `gather`."""
+        n, c, h, w = like.shape
+        out = grad.new_zeros(n, c, h * w)
+        for part, columns in self._parts(out, grad.reshape(c, -1)):
+            part.copy_(columns.transpose(0, 1))
+        return out.view(like.shape)
+
+    def _parts(self, x: Tensor, columns: Tensor):
+        """Pairs of views: a regular part of x (images, C, pixels), and its place in the columns (C, images, pixels).
+
+        The first sampled pixel of an image depends on the image's number only through a period of at most `step`
+        images, so that a handful of strided copies replaces a gather through a permuted copy of the whole input.
+        """
+        n, c, pixels = x.shape
+        start = 0
+        for first in range(min(n, self.step // math.gcd(pixels, self.step))):
+            images = x[first :: self.step // math.gcd(pixels, self.step)]
+            part = images[:, :, (-first * pixels) % self.step :: self.step]
+            size = part.shape[0] * part.shape[2]
+            if size:
+                yield part, columns[:, start : start + size].unflatten(1, (part.shape[0], part.shape[2]))
+            start += size
+
+
+@dataclass(frozen=True)
+class Features:
+    """All consecutive blocks of `block` features of a fully connected layer's input."""
+
+    block: int
+
+    def gather(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        """(..., in) -> (block, samples · in / block)."""
+        return x.reshape(-1, self.block).to(dtype, copy=True).t()
+
+    def scatter(self, grad: Tensor, like: Tensor) -> Tensor:
+        """The adjoint of `gather`."""
+        return grad.t().reshape(like.shape)
+
+
+def _pad(x: Tensor, padding: tuple[int, int]) -> Tensor:
+    return F.pad(x, (padding[1], padding[1], padding[0], padding[0])) if any(padding) else x

@@ -1,0 +1,95 @@
+"""Names of the normalisers, and `apply`, which puts one into any network."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from renorm.errors import RenormError, nearest
+from renorm.norms.spec import LayerSettings, NormSpec, layer_settings, require_matches
+
+Replace = Callable[[nn.Module, LayerSettings], nn.Module]
+_NORMS: dict[str, Replace] = {}
+
+
+def register_norm(function: Replace) -> Replace:
+    """Register a normaliser under its function's name.
+
+    The function gets one layer (a batch norm, Conv2d or Linear of the network) and its settings, and returns what
+    stands there instead: the same layer, or another one.
+    """
+    name = function.__name__
+    if name in _NORMS:
+        raise RenormError(f"norm '{name}' is registered twice")
+    _NORMS[name] = function
+    return function
+
+
+def list_norms() -> list[str]:
+    """All names that `apply` takes, sorted."""
+    return sorted(_NORMS)
+
+
+def is_batch_norm(layer: nn.Module) -> bool:
+    """True for batch norm of any dimension, synchronised or not."""
+    return isinstance(layer, _BatchNorm)
+
+
+def apply(model: nn.Module, spec: NormSpec | str) -> nn.Module:
+    """Put the normaliser of `spec` (or of that name, with default settings) into `model`; in place, returns the model.
+
+    The network is expected in batch-norm form. Every batch norm, Conv2d and Linear is offered to the normaliser;
+    subclasses of Conv2d and Linear are left alone (other code may read their weights behind our back, and a
+    deconvolved layer is one). A layer that stands in two places is replaced once. If `model` is itself such a layer,
+    the replacement is returned.
+
+    Raises RenormError for an unknown norm or for an override that no layer answers to.
+    """
+    spec = NormSpec(spec) if isinstance(spec, str) else spec
+    if spec.name not in _NORMS:
+        raise RenormError(f"norm: unknown '{spec.name}': {nearest(spec.name, _NORMS)}")
+    layers = [(path, layer) for path, layer in model.named_modules() if _replaceable(layer)]
+    require_matches(spec, [path for path, _ in layers])
+    stem, head = spec.stem or _find_stem(layers), _find_head(layers)
+    substitute = _NORMS[spec.name]
+    twins = {
+        layer: substitute(layer, layer_settings(spec, path, stem=path in stem, head=path == head))
+        for path, layer in layers
+    }
+    return _put(model, twins)
+
+
+def with_defaults(spec: NormSpec | str, overrides: dict, stem: tuple[str, ...] = ()) -> NormSpec:
+    """`spec` with an architecture's own `overrides` put before the user's, which win, and with its stem."""
+    spec = NormSpec(spec) if isinstance(spec, str) else spec
+    return replace(spec, overrides={**overrides, **spec.overrides}, stem=spec.stem or stem)
+
+
+def _replaceable(layer: nn.Module) -> bool:
+    return type(layer) in (nn.Conv2d, nn.Linear) or is_batch_norm(layer)
+
+
+def _put(module: nn.Module, twins: dict[nn.Module, nn.Module]) -> nn.Module:
+    if module in twins:
+        twin = twins[module]
+        twin.train(module.training)
+        return twin
+    # _modules and not named_children(), which names a module that stands in two places only once
+    for name, child in list(module._modules.items()):
+        if child is not None:
+            new = _put(child, twins)
+            if new is not child:
+                setattr(module, name, new)
+    return module
+
+
+def _find_stem(layers: list[tuple[str, nn.Module]]) -> tuple[str, ...]:
+    for (path, layer), (next_path, next_layer) in zip(layers, [*layers[1:], ("", nn.Identity())], strict=True):
+        if not is_batch_norm(layer):
+            return (path, next_path) if is_batch_norm(next_layer) else (path,)
+    return ()
+
+
+def _find_head(layers: list[tuple[str, nn.Module]]) -> str | None:
+    return next((path for path, layer in reversed(layers) if not is_batch_norm(layer)), None)

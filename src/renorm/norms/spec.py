@@ -1,0 +1,95 @@
+"""Which normaliser, and its settings for the whole network and for single layers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from fnmatch import fnmatchcase
+
+from renorm.errors import RenormError, nearest
+
+
+@dataclass(frozen=True)
+class NormSpec:
+    """A normaliser's name and settings; the study's config holds the same keys.
+
+    name             a name from `list_norms()`
+    block            input channels that share one covariance (deconv, channel_deconv); channels per group of the
+                     whitening norms
+    block_fc         the same for fully connected layers, in features
+    iterations       Newton-Schulz steps; part of the method: fewer or more steps are another method
+    sampling_stride  pixels between two patches that enter the statistics, times the convolution's own stride
+    eps              added to the covariance's diagonal (or to the variance), in squared units of the input
+    momentum         weight of the newest batch in the running statistics
+    overrides        layer path pattern (shell style, as in `named_modules`) -> settings of these layers; later patterns
+                     win. Besides the keys above (all but `name`) a layer takes `freeze` (use the running statistics
+                     after 100 training steps) and `only` (names of the norms to which the entry applies)
+    stem             paths of the layers that `deconv_stem` treats as the stem; empty: the first convolution and the
+                     batch norm right behind it
+    """
+
+    name: str
+    block: int = 64
+    block_fc: int = 512
+    iterations: int = 5
+    sampling_stride: int = 3
+    eps: float = 1e-5
+    momentum: float = 0.1
+    overrides: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    stem: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        _check("norm", {key: getattr(self, key) for key in SETTINGS})
+        for pattern, settings in self.overrides.items():
+            _check(f"overrides '{pattern}'", settings)
+
+
+SETTINGS = ("block", "block_fc", "iterations", "sampling_stride", "eps", "momentum")
+LAYER_KEYS = (*SETTINGS, "freeze", "only")
+
+
+@dataclass(frozen=True)
+class LayerSettings:
+    """What `NormSpec` says about one layer; see there. `stem`, `head`: the layer is part of the stem, is the classifier."""
+
+    path: str
+    block: int
+    block_fc: int
+    iterations: int
+    sampling_stride: int
+    eps: float
+    momentum: float
+    freeze: bool = False
+    stem: bool = False
+    head: bool = False
+
+
+def layer_settings(spec: NormSpec, path: str, **place: bool) -> LayerSettings:
+    """The settings of the layer at `path`: the network's own, then every matching override in order."""
+    values = {key: getattr(spec, key) for key in SETTINGS}
+    for pattern, settings in spec.overrides.items():
+        if fnmatchcase(path, pattern) and spec.name in settings.get("only", (spec.name,)):
+            values |= {key: value for key, value in settings.items() if key != "only"}
+    return LayerSettings(path=path, **values, **place)
+
+
+def require_matches(spec: NormSpec, paths: list[str]) -> None:
+    """Raise RenormError for an override that no layer answers to: a misspelt path must not pass in silence."""
+    for pattern in spec.overrides:
+        if not any(fnmatchcase(path, pattern) for path in paths):
+            raise RenormError(f"overrides: no layer matches '{pattern}': {nearest(pattern, paths)}")
+
+
+def _check(where: str, settings: Mapping[str, object]) -> None:
+    for key, value in settings.items():
+        if key not in LAYER_KEYS:
+            raise RenormError(f"{where}: unknown setting '{key}': {nearest(key, LAYER_KEYS)}")
+        if key in ("block", "block_fc", "iterations", "sampling_stride") and (
+            not isinstance(value, int) or isinstance(value, bool) or value < 1
+        ):
+            raise RenormError(f"{where}: {key} = {value!r} is not a whole number from 1")
+        if key == "eps" and not 0 < value < float("inf"):
+            raise RenormError(f"{where}: eps = {value!r} is not above 0")
+        if key == "momentum" and not 0 <= value <= 1:
+            raise RenormError(f"{where}: momentum = {value!r} is not within 0 and 1")
+
+
+assert {f.name for f in fields(LayerSettings)} >= set(SETTINGS)
