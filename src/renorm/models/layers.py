@@ -3,7 +3,9 @@
 from torch import Tensor, nn
 
 
-def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, bias: bool = False) -> nn.Sequential:
+def conv_bn(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, bias: bool = False
+) -> nn.Sequential:
     """`conv` (padded to keep the size at stride 1), then `bn`."""
     layer = nn.Sequential()
     layer.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=bias)

@@ -1,6 +1,5 @@
 """Normalisers that torch.nn already has."""
 
-
 from torch import nn
 
 from renorm.norms.registry import is_batch_norm, register_norm

@@ -96,7 +96,9 @@ def adopt(twin: nn.Module, layer: nn.Conv2d | nn.Linear, fan_in: int) -> None:
     twin.weight = layer.weight
     twin.bias = layer.bias
     if layer.bias is None:
-        twin.bias = nn.Parameter(torch.empty(layer.weight.shape[0], device=layer.weight.device, dtype=layer.weight.dtype))
+        twin.bias = nn.Parameter(
+            torch.empty(layer.weight.shape[0], device=layer.weight.device, dtype=layer.weight.dtype)
+        )
         nn.init.uniform_(twin.bias, -(fan_in**-0.5), fan_in**-0.5)
 
 

@@ -26,7 +26,9 @@ class Deconvolution:
     covariance, from I; with a leading axis of groups if there are several. `steps`: see `StepCounter`.
     """
 
-    def _set_up(self, settings: LayerSettings, groups: int, features: int, sampler: Patches | Pixels | Features) -> None:
+    def _set_up(
+        self, settings: LayerSettings, groups: int, features: int, sampler: Patches | Pixels | Features
+    ) -> None:
         self.iterations, self.eps, self.momentum = settings.iterations, settings.eps, settings.momentum
         self.path, self.features, self.sampler, self.deconv_groups = settings.path, features, sampler, groups
         batch = (groups,) if groups > 1 else ()

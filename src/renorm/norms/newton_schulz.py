@@ -59,7 +59,7 @@ def backward(
             g = fma(1.5, g, -0.5, w, g)
     # A enters through W₀ = A/‖A‖ and through the final division by √‖A‖
     along = (e * a).sum((-2, -1), keepdim=True) / norm + 0.5 * inner
-    return (e - along / norm * (a / norm)) / norm
+    return (e - along * (a / norm)) / norm
 
 
 def times_t(x: Tensor, w: Tensor) -> Tensor:

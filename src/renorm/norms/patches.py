@@ -54,9 +54,7 @@ class Patches:
         """Whether a pixel may belong to two patches."""
         counts = self._counts(height + 2 * self.padding[0], width + 2 * self.padding[1])
         spans = (d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel, strict=True))
-        return any(
-            count > 1 and span > stride for count, span, stride in zip(counts, spans, self.stride, strict=True)
-        )
+        return any(count > 1 and span > stride for count, span, stride in zip(counts, spans, self.stride, strict=True))
 
 
 @dataclass(frozen=True)

@@ -90,4 +90,3 @@ def refuse_double_backward() -> None:
     """Raise if this backward pass is itself recorded: the hand-written gradients have no gradient."""
     if torch.is_grad_enabled():
         raise RenormError("deconvolution: gradients of gradients are not supported (create_graph=True)")
-
