@@ -1,0 +1,97 @@
+"""The page's tables as files for a paper: CSV to compute with, LaTeX (booktabs) to print, Markdown to paste."""
+
+import csv
+import io
+from pathlib import Path
+
+from renorm.report.inputs import load
+from renorm.report.tables import build
+from renorm.report.tables.model import Table
+
+LATEX = {
+    **{char: f"\\{char}" for char in "&%$#_{}"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}"},
+    **{">": r"\textgreater{}", "|": r"\textbar{}", "▲": r"$\blacktriangle$", "▼": r"$\blacktriangledown$", "=": "="},
+    **{"±": r"$\pm$", "×": r"$\times$", "−": "$-$", "–": "--", "≥": r"$\geq$", "’": "'", "●": r"$\bullet$"},
+    **{"○": r"$\circ$", "✕": r"$\times$", "…": r"\dots{}"},
+}
+
+
+def write_tables(study_dir: Path) -> list[Path]:
+    """Every table of the report under `study_dir`/tables/, in three formats; tables of an older report go."""
+    folder = Path(study_dir) / "tables"
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for table in build(load(Path(study_dir))):
+        for ending, write in (("csv", to_csv), ("tex", to_latex), ("md", to_markdown)):
+            path = folder / f"{table.id}.{ending}"
+            path.write_text(write(table), encoding="utf-8")
+            paths.append(path)
+    for old in {path for ending in ("csv", "tex", "md") for path in folder.glob(f"*.{ending}")} - set(paths):
+        old.unlink()
+    return paths
+
+
+def grid(table: Table) -> tuple[list[str], list[list[str]]]:
+    """One heading per column and one text per cell; the mark goes with the value."""
+    body = [
+        table.full_stubs(index) + [f"{cell.text} {cell.mark}".strip() for cell in row.cells]
+        for index, row in enumerate(table.rows)
+    ]
+    return table.stubs + table.columns, body
+
+
+def to_csv(table: Table) -> str:
+    text = io.StringIO()
+    heads, body = grid(table)
+    csv.writer(text, lineterminator="\n").writerows([heads, *body])
+    return text.getvalue()
+
+
+def to_markdown(table: Table) -> str:
+    heads, body = grid(table)
+    stubs = len(table.stubs)
+    rule = [":--" if i < stubs else "--:" for i in range(len(heads))]
+    lines = [_markdown_row(row) for row in ([_md(h) for h in heads], rule, *([_md(c) for c in row] for row in body))]
+    return f"### {_md(table.title)}\n\n" + "\n".join(lines) + "\n"
+
+
+def _markdown_row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _md(text: str) -> str:
+    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    return "".join(f"\\{char}" if char in "\\|*_`[]" else char for char in text)
+
+
+def to_latex(table: Table) -> str:
+    """A booktabs tabular with the page's grouped headings; needs the packages booktabs and amssymb."""
+    align = "l" * len(table.stubs) + "r" * len(table.columns)
+    lines = [f"% {latex(table.title)}; needs booktabs and amssymb", rf"\begin{{tabular}}{{{align}}}", r"\toprule"]
+    lines += _latex_heads(table)
+    lines.append(r"\midrule")
+    for group in table.groups:
+        for row in group.rows:
+            cells = [latex(stub or "") for stub in row.stub] + [latex(f"{c.text} {c.mark}".strip()) for c in row.cells]
+            lines.append(" & ".join(cells) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _latex_heads(table: Table) -> list[str]:
+    if len(table.heads) == 1:
+        return [" & ".join(latex(head.text) for head in table.heads[0]) + r" \\"]
+    top, low = table.heads
+    stubs = len(table.stubs)
+    first = [latex(head.text) for head in top[:stubs]]
+    rules, column = [], stubs + 1
+    for head in top[stubs:]:
+        first.append(rf"\multicolumn{{{head.span}}}{{c}}{{{latex(head.text)}}}")
+        rules.append(rf"\cmidrule(lr){{{column}-{column + head.span - 1}}}")
+        column += head.span
+    second = [""] * stubs + [latex(head.text) for head in low]
+    return [" & ".join(first) + r" \\", " ".join(rules), " & ".join(second) + r" \\"]
+
+
+def latex(text: str) -> str:
+    return "".join(LATEX.get(char, char) for char in " ".join(text.split()))

@@ -1,0 +1,26 @@
+"""Figures as SVG files with a manifest. What cannot be drawn from the files that exist is simply not written."""
+
+import json
+from pathlib import Path
+
+from renorm.report.figures import accuracy, curves, dumbbell, own, times
+from renorm.report.inputs import load
+
+SUBJECTS = (dumbbell, accuracy, own, times, curves)
+
+
+def draw(study_dir: Path) -> list[Path]:
+    """Draw everything under `study_dir`/figures and list it in figures.json; older figures are removed."""
+    inputs = load(Path(study_dir))
+    folder = Path(study_dir) / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    paths, entries = [], []
+    for subject in SUBJECTS:
+        for figure in subject.figures(inputs):
+            paths.append(figure.save(folder))
+            entries.append(figure.entry())
+    for old in set(folder.glob("*.svg")) - set(paths):
+        old.unlink()
+    manifest = folder / "figures.json"
+    manifest.write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return [*paths, manifest]

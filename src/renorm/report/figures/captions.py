@@ -1,0 +1,26 @@
+"""Titles, captions and alternative texts of the figures: words live in report/captions.yaml, not in the drawing."""
+
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from renorm.errors import RenormError
+
+FOLDER = Path(__file__).parents[4] / "report"
+
+
+@cache
+def captions(folder: Path = FOLDER) -> dict:
+    path = folder / "captions.yaml"
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0]
+        raise RenormError(f"{path}: not readable ({reason}); restore it from the repository") from None
+
+
+def words(kind: str, **names: object) -> dict[str, str]:
+    """`title`, `caption` and `alt` of a kind of figure with the names filled in."""
+    entry = captions()["figures"][kind]
+    return {key: entry[key].format(**names).strip() for key in ("title", "caption", "alt")}

@@ -1,0 +1,79 @@
+"""From claim to result: a tick where the claim stands, a mark where each source ended, a line between them."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+from matplotlib.lines import Line2D
+
+from renorm.report.figures.captions import words
+from renorm.report.figures.style import Figure, legend, panels, plain, rows_axis, tidy
+from renorm.report.inputs import Inputs
+from renorm.report.names import Names, epochs_label, slug
+from renorm.report.palette import LIGHT, norm_colours
+
+MARKERS = "Dosv^P"  # this study is the filled diamond; published sources are open
+
+
+def figures(inputs: Inputs) -> Iterator[Figure]:
+    verdicts = inputs["verdicts"]
+    found = verdicts[verdicts["value"].notna() & verdicts["metric"].isin(["top1", "top5"])]
+    for (dataset, metric), rows in found.groupby(["dataset", "metric"], sort=False):
+        yield _figure(inputs, dataset, metric, rows)
+
+
+def _figure(inputs: Inputs, dataset: str, metric: str, rows: pd.DataFrame) -> Figure:
+    names = Names(inputs)
+    epochs, archs, norms = sorted(set(rows["epochs"])), names.order("arch", rows), names.norms(rows)
+    colours = {norm: LIGHT[name] for norm, name in norm_colours(norms, inputs.baseline, inputs.method).items()}
+    looks = _looks(inputs, names.sources(rows))
+    canvas, axes = panels(len(epochs), 3, 0.75 + 0.36 * len(archs))
+    for i, (ax, setting) in enumerate(zip(axes, epochs, strict=True)):
+        _panel(ax, rows[rows["epochs"] == setting], archs, norms, colours, looks)
+        ax.set_title(epochs_label(setting))
+        ax.set_xlabel("accuracy, %")
+        rows_axis(ax, [names.arch(arch) for arch in archs], show=i == 0)
+    legend(canvas, _handles(names, norms, colours, looks))
+    said = words(
+        "dumbbell", dataset=names.dataset(dataset), original=names.source(rows["claim_source"].iloc[0]),
+        norms=" and ".join(map(names.norm, norms)), epochs=", ".join(map(epochs_label, epochs)),
+        markers=", ".join(f"{shape[2]}: {names.source(source)}" for source, shape in looks.items()),
+    )  # fmt: skip
+    if metric != "top1":
+        said["title"] += f" ({names.label('metric', metric)})"
+    name = slug("dumbbell", dataset, metric)
+    return Figure(name, **said, section="accuracy", dataset=dataset, canvas=canvas)
+
+
+def _looks(inputs: Inputs, sources: list[str]) -> dict[str, tuple[str, bool, str]]:
+    """source → marker, filled or open, and what that is called in the caption."""
+    words = {"D": "filled diamond", "o": "circle", "s": "square", "v": "triangle", "^": "triangle up", "P": "plus"}
+    published = iter(MARKERS[1:] * 9)
+    looks = {}
+    for source in sources:
+        marker = MARKERS[0] if source == inputs.name else next(published)
+        looks[source] = (marker, source == inputs.name, words[marker])
+    return looks
+
+
+def _panel(ax, rows: pd.DataFrame, archs: list, norms: list, colours: dict, looks: dict) -> None:
+    step = 0.62 / max(1, len(norms) * len(looks) - 1)
+    for row in rows.to_dict("records"):
+        track = norms.index(row["norm"]) * len(looks) + list(looks).index(row["source"])
+        y = archs.index(row["arch"]) - 0.31 + track * step
+        colour, (marker, filled, _) = colours[row["norm"]], looks[row["source"]]
+        claimed, value = 100 * row["claimed"], 100 * row["value"]
+        ax.plot([claimed, value], [y, y], color=colour, linewidth=1.1, zorder=2)
+        ax.plot([claimed], [y], marker="|", markersize=6, color=LIGHT["claim"], markeredgewidth=1.3, zorder=3)
+        face = colour if filled else LIGHT["ground"]
+        ax.plot([value], [y], marker=marker, markersize=4, color=colour, markerfacecolor=face, zorder=4)
+    tidy(ax)
+
+
+def _handles(names: Names, norms: list, colours: dict, looks: dict) -> list:
+    claim = {"marker": "|", "linestyle": "", "color": LIGHT["claim"], "markeredgewidth": 1.3}
+    handles = [Line2D([], [], **claim, label="claim")]
+    for source, (marker, filled, _) in looks.items():
+        face = LIGHT["soft"] if filled else LIGHT["ground"]
+        mark = {"marker": marker, "linestyle": "", "color": LIGHT["soft"], "markerfacecolor": face, "markersize": 4.5}
+        handles.append(Line2D([], [], **mark, label=plain(names.source(source))))
+    return handles + [Line2D([], [], color=colours[n], linewidth=2.2, label=plain(names.norm(n))) for n in norms]

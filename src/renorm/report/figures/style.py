@@ -1,0 +1,110 @@
+"""The look that all figures share, and how one is saved: text stays text, and the same data give the same bytes."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+import seaborn as sns
+
+from renorm.report.palette import LIGHT
+
+matplotlib.use("svg")  # no display, whatever the machine has
+
+RC = {
+    "svg.fonttype": "none",  # text that can be selected, searched and read aloud
+    "svg.hashsalt": "renorm",
+    "font.family": "DejaVu Sans",  # ships with matplotlib: the layout is the same on every machine
+    "font.size": 8.5,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.edgecolor": LIGHT["rule"],
+    "axes.labelcolor": LIGHT["soft"],
+    "axes.titlecolor": LIGHT["ink"],
+    "axes.linewidth": 0.8,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "grid.color": LIGHT["rule"],
+    "grid.linewidth": 0.6,
+    "text.color": LIGHT["ink"],
+    "xtick.color": LIGHT["rule"],
+    "ytick.color": LIGHT["rule"],
+    "xtick.labelcolor": LIGHT["soft"],
+    "ytick.labelcolor": LIGHT["ink"],
+    "ytick.major.size": 0,
+    "xtick.major.size": 3,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "path.simplify": True,
+    "path.simplify_threshold": 0.2,
+}
+WIDTH = 10.2  # inches; the page scales every figure to its column
+
+
+@dataclass
+class Figure:
+    """A drawn figure and what has to be said about it."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    section: str
+    dataset: str
+    canvas: plt.Figure
+
+    def save(self, folder: Path) -> Path:
+        path = folder / f"{self.name}.svg"
+        with matplotlib.rc_context(RC):
+            self.canvas.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+        plt.close(self.canvas)
+        path.write_text(slim(path.read_text(encoding="utf-8")), encoding="utf-8")
+        return path
+
+    def entry(self) -> dict:
+        keys = ("name", "title", "caption", "alt", "section", "dataset")
+        return {key: getattr(self, key) for key in keys} | {"file": f"{self.name}.svg"}
+
+
+def panels(count: int, columns: int, height: float, **more) -> tuple[plt.Figure, list[plt.Axes]]:
+    """`count` panels in rows of `columns`; panels that are not needed are not drawn."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    with matplotlib.rc_context({**sns.axes_style("white"), **RC}):
+        canvas, axes = plt.subplots(
+            rows, columns, figsize=(WIDTH, rows * height), squeeze=False, layout="constrained", **more
+        )
+    flat = list(axes.flat)
+    for spare in flat[count:]:
+        spare.set_axis_off()
+    return canvas, flat[:count]
+
+
+def plain(text: object) -> str:
+    """A label as it stands: matplotlib reads dollar signs as mathematics, a label may be anything."""
+    return str(text).replace("$", r"\$")
+
+
+def tidy(axes: plt.Axes, grid: str = "x") -> None:
+    """Only the grid lines that help reading a value; no frame."""
+    sns.despine(ax=axes, left=True, bottom=True)
+    axes.grid(axis=grid, zorder=0)
+    axes.set_axisbelow(True)
+
+
+def rows_axis(axes: plt.Axes, labels: list[str], show: bool = True) -> None:
+    """Names down the side, the first on top."""
+    axes.set_yticks(range(len(labels)), [plain(label) for label in labels] if show else [])
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+
+
+def legend(canvas: plt.Figure, handles: list, columns: int | None = None) -> None:
+    if handles:
+        canvas.legend(handles=handles, loc="outside upper left", ncols=columns or len(handles), handletextpad=0.5)
+
+
+def slim(svg: str) -> str:
+    """Two decimals are a hundredth of a point: the rest of the digits only makes the page heavy."""
+    return re.sub(r"(?<![\w#.])(-?\d+\.\d{2})\d+", r"\1", svg)

@@ -1,0 +1,129 @@
+"""Read a study's folder: the CSVs of docs/tables.md, their columns checked, nothing computed."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from renorm.errors import RenormError
+
+CELL = ("dataset", "arch", "norm", "recipe", "epochs", "seed")
+
+# The columns that the pages use; more may stand in a file. The number behind a name is read as a float, empty as NaN.
+REQUIRED = {
+    "cells": (*CELL, "status"),
+    "runs": ("source", *CELL[:5], "attempt", "metric", "split", "selection", "value", "unit", "status"),
+    "histories": (*CELL, "epoch", "test_top1"),
+    "provenance": (*CELL, "device", "torch", "commit"),
+    "verdicts": (
+        *("claim_source", "table", "page", *CELL[:5], "metric", "split", "claimed", "source", "reproduced_split", "n"),
+        *("n_expected", "value", "sd", "minimum", "maximum", "change", "relative_change", "verdict", "mark", "reason"),
+    ),
+    "comparison": (
+        *("source", "dataset", "arch", "recipe", "epochs", "metric", "split", "baseline", "method", "baseline_value"),
+        *("method_value", "improvement", "n_baseline", "n_method", "n_expected", "holds"),
+    ),
+    "consistency": ("source", *CELL[:5], "metric", "claimed", "n", "basis", "deviation", "consistent"),
+    "timing": (
+        *("source", "dataset", "arch", "recipe", "epochs", "norm", "n", "train_seconds", "test_seconds"),
+        *("baseline_train_seconds", "ratio"),
+    ),
+    "summary": ("section", "source", "dataset", "name", "value", "of", "text"),
+}
+# Written by steps that a study may leave out; a page without them is complete.
+OPTIONAL = ("results", "ladder", "superiority", "ledger", "audit")
+MAKER = {name: "renorm collect" for name in ("cells", "runs", "histories", "provenance", "study")}
+
+NUMBERS = frozenset(
+    (
+        *("epochs", "seed", "epoch", "attempt", "value", "claimed", "n", "n_expected", "n_images", "sd", "pooled_sd"),
+        *("minimum", "maximum", "change", "relative_change", "baseline_value", "method_value", "improvement"),
+        *("n_baseline", "n_method", "deviation", "train_seconds", "test_seconds", "baseline_train_seconds", "ratio"),
+        *("of", "lr", "train_loss", "train_top1", "train_top5", "test_loss", "test_top1", "test_top5"),
+        *("epochs_completed", "parameters"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that a study's folder says."""
+
+    folder: Path
+    study: dict
+    frames: dict[str, pd.DataFrame] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return str(self.study["study"])
+
+    @property
+    def baseline(self) -> str:
+        return str((self.study.get("compare") or {}).get("baseline", ""))
+
+    @property
+    def method(self) -> str:
+        return str((self.study.get("compare") or {}).get("method", ""))
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        return self.frames[name]
+
+    def has(self, name: str) -> bool:
+        return name in self.frames and not self.frames[name].empty
+
+
+def load(folder: Path) -> Inputs:
+    """All tables of `folder`; one clear line when one is absent or broken."""
+    folder = Path(folder)
+    study = _study(folder / "study.json")
+    frames = {name: _required(folder, name, columns) for name, columns in REQUIRED.items()}
+    for name in OPTIONAL:
+        if (folder / f"{name}.csv").exists():
+            frames[name] = read_csv(folder / f"{name}.csv", "renorm judge")
+    return Inputs(folder, study, frames)
+
+
+def read_csv(path: Path, maker: str) -> pd.DataFrame:
+    """Text stays text (a norm called `none` is a name, not an absence); number columns are floats, empty is NaN."""
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except FileNotFoundError:
+        raise RenormError(f"{path}: not there; run `{maker}` first") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
+        reason = str(error).splitlines()[0].strip()
+        raise RenormError(f"{path}: not a readable CSV ({reason}); run `{maker}` again") from None
+    for column in frame.columns.intersection(sorted(NUMBERS)):
+        frame[column] = _numbers(frame[column], path, maker)
+    return frame
+
+
+def _numbers(column: pd.Series, path: Path, maker: str) -> pd.Series:
+    numbers = pd.to_numeric(column.where(column.str.strip() != ""), errors="coerce")
+    bad = numbers.isna() & (column.str.strip() != "") & ~column.str.strip().str.lower().isin(["nan", "inf", "-inf"])
+    if bad.any():
+        row = int(bad.to_numpy().argmax())
+        where = f"row {row + 2}, column {column.name}"
+        raise RenormError(f"{path}: {where}: {column.iloc[row]!r} is not a number; run `{maker}` again")
+    return numbers.astype(float)
+
+
+def _required(folder: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
+    path, maker = folder / f"{name}.csv", MAKER.get(name, "renorm judge")
+    frame = read_csv(path, maker)
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise RenormError(f"{path}: column {', '.join(missing)} is missing; run `{maker}` again")
+    return frame
+
+
+def _study(path: Path) -> dict:
+    try:
+        study = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RenormError(f"{path}: not there; run `renorm collect` first") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RenormError(f"{path}: not readable JSON ({error}); run `renorm collect` again") from None
+    if not isinstance(study, dict) or "study" not in study:
+        raise RenormError(f"{path}: key `study` is missing; run `renorm collect` again")
+    return study

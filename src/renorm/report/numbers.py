@@ -1,0 +1,65 @@
+"""How a number is written: the only place where a fraction becomes a percentage or seconds become hours."""
+
+import math
+
+ABSENT = "–"
+MINUS = "−"
+
+
+def known(value: object) -> bool:
+    return isinstance(value, (int, float)) and not math.isnan(value)
+
+
+def signed(text: str) -> str:
+    return text.replace("-", MINUS)
+
+
+def percent(value: float, digits: int = 2) -> str:
+    """A fraction as a percentage without its sign: 0.9412 → 94.12."""
+    return signed(f"{100 * value:.{digits}f}") if known(value) else ABSENT
+
+
+def points(value: float, digits: int = 2) -> str:
+    """A difference of fractions in percentage points, always with its sign."""
+    return signed(f"{100 * value:+.{digits}f}") if known(value) else ABSENT
+
+
+def count(value: float) -> str:
+    return f"{int(value):,}" if known(value) and math.isfinite(value) else ABSENT
+
+
+def decimal(value: float, digits: int = 2) -> str:
+    return signed(f"{value:,.{digits}f}") if known(value) else ABSENT
+
+
+def ratio(value: float) -> str:
+    return f"{value:.2f}×" if known(value) else ABSENT
+
+
+def seconds(value: float) -> str:
+    """Seconds as the published tables print them; whole ones where tenths no longer say anything."""
+    if not known(value):
+        return ABSENT
+    return f"{value:,.2f}" if value < 100 else f"{value:,.0f}"
+
+
+def duration(value: float) -> str:
+    """The same seconds for people: 45 s, 12 min, 3 h 05 min, 2 d 03 h."""
+    if not known(value):
+        return ABSENT
+    if value < 90:
+        return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
+    minutes = round(value / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    hours = minutes // 60
+    if hours < 48:
+        return f"{hours} h {minutes % 60:02d} min"
+    return f"{hours // 24:,} d {hours % 24:02d} h"
+
+
+def measure(metric: str, value: float) -> str:
+    """A value in the unit that its metric is read in."""
+    if metric == "seconds":
+        return seconds(value)
+    return decimal(value, 4) if metric == "loss" else percent(value)

@@ -1,0 +1,132 @@
+"""The page: one HTML file that needs nothing else, not even JavaScript."""
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+
+import jinja2
+
+from renorm.errors import RenormError
+from renorm.report import glance, svg
+from renorm.report.figures.captions import FOLDER
+from renorm.report.inputs import Inputs, load
+from renorm.report.names import Names, slug
+from renorm.report.palette import DARK, LIGHT
+from renorm.report.tables import build
+from renorm.report.tables.provenance import mixed
+
+# id, heading, and the table sections and figure sections that stand under it, in the page's order.
+SECTIONS = (
+    ("audit", "Findings in the runs", ("audit",), ()),
+    ("ledger", "The statements", ("ledger",), ()),
+    ("completeness", "What was run", ("completeness",), ()),
+    ("comparison", "Claimed and found", ("comparison",), ()),
+    ("ladder", "The rigorous verdicts", ("ladder", "superiority"), ()),
+    ("own", "This study’s own results", ("own",), ("own",)),
+    ("accuracy", "Accuracy in pictures", (), ("accuracy",)),
+    ("timing", "Training time", ("timing",), ("timing",)),
+    ("consistency", "Consistency of the repeats", ("consistency",), ()),
+    ("curves", "Training curves", (), ("curves",)),
+    ("provenance", "How the runs were made", ("provenance",), ()),
+)
+
+
+def render(study_dir: Path, template_dir: Path | None = None) -> Path:
+    """Write `study_dir`/report.html from its CSVs and, where they were drawn, its figures."""
+    inputs = load(Path(study_dir))
+    folder = Path(template_dir or FOLDER)
+    page = _environment(folder).get_template("page.html.j2").render(**_context(inputs, folder))
+    path = Path(study_dir) / "report.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _environment(folder: Path) -> jinja2.Environment:
+    if not (folder / "page.html.j2").exists():
+        raise RenormError(f"{folder / 'page.html.j2'}: not there; restore it from the repository")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["slug"] = slug
+    return environment
+
+
+def _context(inputs: Inputs, folder: Path) -> dict:
+    script = (folder / "script.js").read_text(encoding="utf-8").strip()
+    judge = inputs.study.get("judge") or {}
+    names = Names(inputs)
+    return {
+        "study": inputs.study,
+        "name": inputs.name,
+        "title": inputs.study.get("title") or inputs.name,
+        "description": inputs.study.get("description") or "",
+        "baseline": names.norm(inputs.baseline),
+        "method": names.norm(inputs.method),
+        "sources": _sources(inputs, names),
+        "rule": _rule(judge),
+        "answers": glance.answers(inputs),
+        "sections": _sections(inputs),
+        "mixed": mixed(inputs),
+        "archs": [names.arch(arch) for arch in names.order("arch", inputs["verdicts"])],
+        "light": LIGHT,
+        "dark": DARK,
+        "style": (folder / "style.css").read_text(encoding="utf-8"),
+        "script": script,
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    }
+
+
+def _sources(inputs: Inputs, names: Names) -> list[str]:
+    return [names.source(source) for source in names.sources(inputs["verdicts"])]
+
+
+def _rule(judge: dict) -> dict:
+    """The published rule in the study's own numbers, for the legend."""
+    threshold = float(judge.get("threshold", 0.1))
+    relative = judge.get("threshold_kind", "relative") == "relative"
+    text = f"{100 * threshold:g} %" if relative else f"{100 * threshold:g} points"
+    return {"threshold": text, "consistency": f"{float(judge.get('consistency_threshold', 0.5)):g}"}
+
+
+def _sections(inputs: Inputs) -> list[dict]:
+    """Only sections with something in them; their parts are tables and figures, dataset by dataset."""
+    tables, figures = build(inputs), _figures(inputs)
+    sections = []
+    for key, heading, table_sections, figure_sections in SECTIONS:
+        own_tables = [table for table in tables if table.section in table_sections]
+        own_figures = [figure for figure in figures if figure["section"] in figure_sections]
+        notes = glance.notes(inputs, key)
+        if own_tables or own_figures:
+            sections.append(
+                {"id": key, "heading": heading, "notes": notes, "parts": _interleaved(own_tables, own_figures)}
+            )
+    return sections
+
+
+def _interleaved(tables: list, figures: list[dict]) -> list[dict]:
+    """A dataset's figures follow its last table, so that both are seen together."""
+    last = {table.dataset: place for place, table in enumerate(tables)}
+    parts, placed = [], set()
+    for place, table in enumerate(tables):
+        parts.append({"table": table})
+        if last[table.dataset] == place and table.dataset:
+            parts += [{"figure": figure} for figure in figures if figure["dataset"] == table.dataset]
+            placed.add(table.dataset)
+    return parts + [{"figure": figure} for figure in figures if figure["dataset"] not in placed]
+
+
+def _figures(inputs: Inputs) -> list[dict]:
+    folder = inputs.folder / "figures"
+    if not (folder / "figures.json").exists():
+        return []
+    try:
+        entries = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
+        return [{**entry, "svg": _svg(folder / entry["file"], entry)} for entry in entries]
+    except (OSError, ValueError, KeyError) as error:
+        raise RenormError(f"{folder}: broken figures ({error}); run `renorm figures` again") from None
+
+
+def _svg(path: Path, entry: dict) -> str:
+    return svg.inline(path.read_text(encoding="utf-8"), entry["name"], entry["alt"])

@@ -1,0 +1,39 @@
+"""A figure's file becomes part of the page: page colours, page fonts, ids of its own, nothing that reaches outside."""
+
+import re
+from html import escape
+
+from renorm.report.palette import LIGHT
+
+VARIABLES = {value: f"var(--{name})" for name, value in LIGHT.items()}
+FONT = re.compile(r"font: (?:(\w+) )?([\d.]+)px '[^;\"]*")
+
+
+def inline(svg: str, name: str, alt: str) -> str:
+    """The `<svg>` element of a matplotlib file, ready to stand in HTML under the id prefix `name`."""
+    body = svg[svg.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r"<style[^>]*>.*?</style>", "", body, flags=re.DOTALL)
+    body = re.sub(r"#[0-9a-f]{6}\b", lambda match: VARIABLES.get(match[0], match[0]), body)
+    body = FONT.sub(lambda match: f"font-size: {match[2]}px" + _weight(match[1]), body)
+    body = _own_ids(body.replace("xlink:href", "href"), name)
+    body = re.sub(r"<!--.*?-->\s*", "", body, flags=re.DOTALL)
+    body = re.sub(r">\s+<", "><", body)
+    return _opening(body, alt)
+
+
+def _weight(weight: str | None) -> str:
+    return f"; font-weight: {weight}" if weight else ""
+
+
+def _own_ids(body: str, name: str) -> str:
+    """Two figures may draw the same marker under the same id; ids that nothing refers to only make the page heavy."""
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
+    body = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}.{m[1]}"' if m[1] in used else "", body)
+    return re.sub(r'(href="#|url\(#)', rf"\g<1>{name}.", body)
+
+
+def _opening(body: str, alt: str) -> str:
+    box = re.search(r'viewBox="([^"]+)"', body)[1]
+    end = body.index(">")
+    return f'<svg viewBox="{box}" role="img" aria-label="{escape(alt)}">{body[end + 1 :].strip()}'

@@ -1,0 +1,76 @@
+"""What was to be run and what came of it: one dot a seed, and a list of every cell without a result."""
+
+import pandas as pd
+
+from renorm.report import numbers
+from renorm.report.inputs import Inputs
+from renorm.report.names import Names, epochs_label, slug
+from renorm.report.tables.model import Cell, Group, Head, Row, Table, flat, text
+
+DOTS = {"completed": "●", "diverged": "✕", "failed": "▲", "missing": "○"}
+
+
+def tables(inputs: Inputs) -> list[Table]:
+    names, cells = Names(inputs), inputs["cells"]
+    grids = [_grid(names, dataset, rows) for dataset, rows in cells.groupby("dataset", sort=False)]
+    return [*grids, _unfinished(names, cells[cells["status"] != "completed"])]
+
+
+def _grid(names: Names, dataset: str, cells: pd.DataFrame) -> Table:
+    """Rows are architectures, columns norm × epochs; the seeds of a cell are its dots."""
+    columns = columns_of(names, cells)
+    groups = []
+    for (arch, recipe), rows in cells.groupby(["arch", "recipe"], sort=False):
+        label = arch_label(names, arch, recipe, cells)
+        made = [_dots(names, key, rows) for key in columns]
+        groups.append(Group([Row([label], made)], key=label))
+    return Table(
+        slug("complete", dataset), names.dataset(dataset), "completeness", norm_heads(names, columns), groups,
+        ["Architecture"], [column_title(names, key) for key in columns], dataset=dataset, sortable=False,
+    )  # fmt: skip
+
+
+def columns_of(names: Names, cells: pd.DataFrame) -> list[tuple[float, str]]:
+    """(epochs, norm) pairs of a dataset: by epochs, the compared norms side by side."""
+    present = set(zip(cells["epochs"], cells["norm"], strict=True))
+    norms = names.norms(cells)
+    return [(epochs, norm) for epochs in sorted(set(cells["epochs"])) for norm in norms if (epochs, norm) in present]
+
+
+def norm_heads(names: Names, columns: list[tuple[float, str]], sort: bool = False) -> list[list[Head]]:
+    top, low, last = [Head("Architecture", down=2, kind="text")], [], None
+    for epochs, norm in columns:
+        if epochs != last:
+            top.append(Head(epochs_label(epochs), span=sum(e == epochs for e, _ in columns), first=True))
+        low.append(Head(names.norm(norm), first=epochs != last, sort=sort))
+        last = epochs
+    return [top, low]
+
+
+def column_title(names: Names, key: tuple[float, str]) -> str:
+    return f"{epochs_label(key[0])}, {names.norm(key[1])}"
+
+
+def arch_label(names: Names, arch: str, recipe: str, cells: pd.DataFrame) -> str:
+    return names.arch(arch) + (f" ({recipe})" if cells["recipe"].nunique() > 1 else "")
+
+
+def _dots(names: Names, key: tuple[float, str], rows: pd.DataFrame) -> Cell:
+    rows = rows[(rows["epochs"] == key[0]) & (rows["norm"] == key[1])]
+    dots = "".join(DOTS.get(status, "○") for status in rows["status"])
+    card = [(f"seed {numbers.count(row.seed)}", row.status) for row in rows.itertuples()]
+    return Cell(dots, kind="dots", card=card)
+
+
+def _unfinished(names: Names, cells: pd.DataFrame) -> Table:
+    """Every cell that has no result, so that nothing is missing without a name; equal reasons share a row."""
+    keys = ["dataset", "arch", "norm", "recipe", "epochs", "status"] + (["error"] if "error" in cells else [])
+    rows = []
+    for key, same in cells.groupby(keys, sort=False, dropna=False):
+        dataset, arch, norm, recipe, epochs, status = key[:6]
+        seeds = ", ".join(numbers.count(seed) for seed in same["seed"])
+        known = [text(f"{DOTS.get(status, '○')} {status}"), text(names.dataset(dataset)), text(names.arch(arch))]
+        known += [text(names.norm(norm)), text(recipe), Cell(numbers.count(epochs), sort=epochs), text(seeds)]
+        rows.append([*known, text(key[6] if len(key) > 6 else "")])
+    titles = ["Status", "Dataset", "Architecture", "Norm", "Recipe", "Epochs", "Seeds", "Error"]
+    return flat("unfinished", "Cells without a result", "completeness", titles, rows)

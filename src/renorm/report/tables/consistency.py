@@ -1,0 +1,55 @@
+"""Averaged squared deviation of the repeats from the original value: the published measure of consistency."""
+
+import pandas as pd
+
+from renorm.report import numbers
+from renorm.report.inputs import Inputs
+from renorm.report.names import Names, slug
+from renorm.report.tables.completeness import arch_label, column_title, columns_of, norm_heads
+from renorm.report.tables.model import Cell, Group, Row, Table
+
+
+def tables(inputs: Inputs) -> list[Table]:
+    names, frame = Names(inputs), inputs["consistency"]
+    made = []
+    for dataset in names.order("dataset", frame):
+        for source in names.sources(frame):
+            rows = frame[(frame["dataset"] == dataset) & (frame["source"] == source)]
+            for metric, same in rows.groupby("metric"):
+                if same["deviation"].notna().any():
+                    made.append(_table(names, dataset, source, metric, same))
+    return made
+
+
+def _table(names: Names, dataset: str, source: str, metric: str, rows: pd.DataFrame) -> Table:
+    columns = columns_of(names, rows)
+    lookup = {(r["arch"], r["recipe"], r["epochs"], r["norm"]): r for r in rows.to_dict("records")}
+    opening = {columns.index(next(c for c in columns if c[0] == e)) for e in {c[0] for c in columns}}
+    groups = []
+    for arch, recipe in dict.fromkeys(zip(rows["arch"], rows["recipe"], strict=True)):
+        label = arch_label(names, arch, recipe, rows)
+        cells = [_cell(lookup.get((arch, recipe, e, n)), i in opening) for i, (e, n) in enumerate(columns)]
+        groups.append(Group([Row([label], cells)], key=label))
+    title = f"{names.dataset(dataset)}, {names.source(source)}"
+    title += "" if metric == "top1" else f", {names.label('metric', metric)}"
+    return Table(
+        slug("consistency", dataset, source, metric), title, "consistency", norm_heads(names, columns, sort=True),
+        groups, ["Architecture"], [column_title(names, key) for key in columns], dataset=dataset,
+    )  # fmt: skip
+
+
+def _cell(row: dict | None, first: bool) -> Cell:
+    if row is None:
+        return Cell("", first=first)
+    if not numbers.known(row["deviation"]):
+        return Cell("missing", mark="–", tone="missing", first=first)
+    bound = "≥ " if row["basis"] == "average" else ""
+    consistent = row["consistent"].strip().lower() == "true"
+    card = [("deviation", bound + numbers.decimal(row["deviation"], 6)), ("n", numbers.count(row["n"]))]
+    card += [("claimed", numbers.measure(row["metric"], row["claimed"])), ("basis", row["basis"])]
+    mark, tone = ("", "") if consistent else ("▼", "below")
+    return Cell(
+        bound + numbers.decimal(row["deviation"], 4), mark=mark, tone=tone,
+        sort=row["deviation"], first=first, card=card, small=f"n {numbers.count(row['n'])}",
+        id=slug("consistency", *(row[k] for k in ("dataset", "arch", "norm", "recipe", "epochs", "metric", "source"))),
+    )  # fmt: skip

@@ -1,0 +1,97 @@
+"""What a table is before it becomes HTML, LaTeX, Markdown or CSV: headings, groups of rows, cells and their details."""
+
+from dataclasses import dataclass, field
+
+from renorm.report.numbers import ABSENT
+
+
+@dataclass
+class Cell:
+    """One printed value; `sort` is what it is ordered by, `card` the details that hover, focus and print show."""
+
+    text: str = ABSENT
+    mark: str = ""
+    tone: str = ""  # better, within, below, missing: the verdict, as a CSS class
+    depth: int = 0  # 0–3: how far from the claim, for the tint behind the value
+    id: str = ""
+    sort: float | str = ""
+    card: list[tuple[str, str]] = field(default_factory=list)
+    small: str = ""  # a second line in small print: spread and n
+    kind: str = "num"  # num or text: how it is aligned
+    first: bool = False  # the first of a column group
+
+
+@dataclass
+class Head:
+    text: str
+    span: int = 1
+    down: int = 1
+    title: str = ""
+    first: bool = False
+    sort: bool = False
+    kind: str = "num"
+
+
+@dataclass
+class Row:
+    """`stub` are the row's own headings; a stub of None is covered by the row above (one name for two rows)."""
+
+    stub: list[str | None]
+    cells: list[Cell]
+
+
+@dataclass
+class Group:
+    """Rows that stay together when the table is sorted or filtered: an architecture's norms."""
+
+    rows: list[Row]
+    key: str = ""
+
+    @property
+    def verdicts(self) -> str:
+        return " ".join(dict.fromkeys(cell.tone for row in self.rows for cell in row.cells if cell.tone))
+
+
+@dataclass
+class Table:
+    id: str
+    title: str
+    section: str
+    heads: list[list[Head]]
+    groups: list[Group]
+    stubs: list[str]
+    columns: list[str]  # one full heading per value column: what CSV, LaTeX and a screen reader get
+    caption: str = ""
+    dataset: str = ""
+    sortable: bool = True
+
+    @property
+    def rows(self) -> list[Row]:
+        return [row for group in self.groups for row in group.rows]
+
+    def full_stubs(self, index: int) -> list[str]:
+        """A row's headings with what the rows above cover written out."""
+        rows, row = self.rows, self.rows[index]
+        return [self._covered(rows, index, place) if text is None else text for place, text in enumerate(row.stub)]
+
+    @staticmethod
+    def _covered(rows: list[Row], index: int, place: int) -> str:
+        while rows[index].stub[place] is None:
+            index -= 1
+        return rows[index].stub[place]
+
+
+def flat(id: str, title: str, section: str, columns: list[str], rows: list[list[Cell]], **more) -> Table:
+    """A plain table: one heading row, the first column is the row's own heading, every row its own group."""
+    heads = [[Head(text, sort=True, kind="text" if _texts(rows, i) else "num") for i, text in enumerate(columns)]]
+    groups = [Group([Row([row[0].text], row[1:])], key=row[0].text) for row in rows]
+    return Table(id, title, section, heads, groups, columns[:1], columns[1:], **more)
+
+
+def _texts(rows: list[list[Cell]], column: int) -> bool:
+    return any(row[column].kind == "text" for row in rows)
+
+
+def text(value: object, **more) -> Cell:
+    words = str(value)
+    return Cell(words or ABSENT, kind="text", sort=words.lower(), **more)

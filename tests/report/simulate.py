@@ -1,0 +1,341 @@
+"""A full study's CSVs without a training: 367 cells, some missing, some diverged, every column of docs/tables.md.
+
+The numbers are simulated and simply judged (this is no second analysis); only their shape and size are real.
+"""
+
+import csv
+import json
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+REPO = Path(__file__).parents[2]
+ARCHS = {
+    **{"vgg16": "VGG-16", "resnet18": "ResNet-18", "preact_resnet18": "PreAct-18", "densenet121": "DenseNet-121"},
+    **{"resnext29_32x4d": "ResNeXt-29", "mobilenet_v2": "MobileNet v2", "dpn92": "DPN-92", "pnasnet_a": "PNASNet-A"},
+    **{"senet18": "SENet-18", "efficientnet_b0": "EfficientNet-B0"},
+}
+BASELINE, METHOD = "batch_norm", "deconv"
+CELL = ("dataset", "arch", "norm", "recipe", "epochs")
+COLUMNS = {
+    "cells": (*CELL, "seed", "experiments", "status", "epochs_completed", "parameters", "error"),
+    "runs": (
+        *("source", "table", "page", *CELL, "attempt", "metric", "split", "selection", "value", "unit", "n"),
+        *("n_images", "epochs_completed", "status", "note"),
+    ),
+    "histories": (
+        *(*CELL, "seed", "epoch", "lr", "train_loss", "train_top1", "train_top5", "test_loss", "test_top1"),
+        *("test_top5", "train_seconds", "test_seconds"),
+    ),
+    "provenance": (
+        *(*CELL, "seed", "protocol", "commit", "dirty", "renorm", "python", "torch", "torchvision", "cuda", "cudnn"),
+        *("device", "host_cpus", "threads", "precision", "deterministic", "data_sha256", "resumes", "started"),
+        "finished",
+    ),
+    "verdicts": (
+        *("claim_source", "table", "page", *CELL, "metric", "split", "claimed", "source", "reproduced_split", "n"),
+        *("n_expected", "value", "sd", "minimum", "maximum", "change", "relative_change", "verdict", "colour", "mark"),
+        "reason",
+    ),
+    "comparison": (
+        *("source", "dataset", "arch", "recipe", "epochs", "metric", "split", "baseline", "method", "baseline_value"),
+        *("method_value", "improvement", "n_baseline", "n_method", "n_expected", "holds"),
+    ),
+    "consistency": ("source", *CELL, "metric", "claimed", "n", "basis", "deviation", "consistent"),
+    "timing": (
+        *("source", "dataset", "arch", "recipe", "epochs", "norm", "n", "train_seconds", "test_seconds"),
+        *("baseline_train_seconds", "ratio"),
+    ),
+    "summary": ("section", "source", "dataset", "name", "value", "of", "text"),
+}
+LOOKS = {
+    "better": ("green", "▲"),
+    "within": ("black", "="),
+    "below": ("red", "▼"),
+    "missing": ("grey", "–"),
+}
+
+
+def write_study(folder: Path, *, runs: bool = True, claims: bool = True, demo: bool = False, **labels: str) -> Path:
+    """All tables of a study under `folder`; `labels` replace the labels of single architectures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    maker = Maker(demo, runs, claims)
+    for name, rows in maker.tables().items():
+        write_table(folder, name, rows)
+    (folder / "study.json").write_text(json.dumps(maker.study(labels), indent=1), encoding="utf-8")
+    return folder
+
+
+def write_table(folder: Path, name: str, rows: list[dict]) -> None:
+    with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS[name], restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+class Maker:
+    """Simulates claims, runs and their judgement from one seed, so that every call gives the same bytes."""
+
+    def __init__(self, demo: bool, runs: bool, claims: bool):
+        self.name = "demo" if demo else "full"
+        self.random = np.random.default_rng(2020)
+        self.claims = self.claimed() if claims else []
+        self.grid = self.demo_cells() if demo else self.full_cells()
+        self.cells = [self.with_status(cell, runs) for cell in self.grid]
+
+    # -- what was claimed and what runs
+
+    def claimed(self) -> list[dict]:
+        """Rows like those under claims/: the original's values and a published reproduction's averages."""
+        rows = []
+        for dataset, arch, epochs, norm in product(("cifar10", "cifar100"), ARCHS, (1, 20, 100), (BASELINE, METHOD)):
+            rows += self.claim(dataset, arch, norm, epochs, "top1")
+        for arch, norm, metric in product(("vgg11", "resnet18", "densenet121"), (BASELINE, METHOD), ("top1", "top5")):
+            rows += self.claim("imagenet", arch, norm, 90, metric)
+        return rows + self.claim("imagenet", "vgg11", "none", 90, "top1")
+
+    def claim(self, dataset, arch, norm, epochs, metric) -> list[dict]:
+        level = self.level(dataset, arch, norm, epochs) if metric == "top1" else 0.9
+        again = min(0.9999, level * (1 + self.random.normal(0.01, 0.09 if epochs == 1 else 0.02)))
+        cell = {"dataset": dataset, "arch": arch, "norm": norm, "recipe": "paper", "epochs": epochs}
+        common = {**cell, "metric": metric, "split": "unstated", "table": "Table 1", "page": "7"}
+        return [
+            {**common, "source": "ye2020", "value": round(level, 4), "n": 1},
+            {**common, "source": "obadage2024", "value": round(again, 4), "n": 3 if dataset != "imagenet" else 1},
+        ]
+
+    def level(self, dataset, arch, norm, epochs) -> float:
+        top = {"cifar10": 0.95, "cifar100": 0.78, "imagenet": 0.72}.get(dataset, 0.97)
+        place = (list(ARCHS).index(arch) if arch in ARCHS else 3) / 40
+        slow = {1: 0.45, 2: 0.35, 20: 0.06}.get(epochs, 0) * (0.55 if norm == METHOD else 1)
+        return top - slow - place * (1 - top) - (0 if norm == METHOD else 0.012)
+
+    def full_cells(self) -> list[dict]:
+        axes = product(("cifar10", "cifar100"), ARCHS, (BASELINE, METHOD), (1, 20, 100), (1, 2, 3))
+        rows = [self.cell(*axis) for axis in axes]
+        imagenet = [("vgg11", "none"), *product(("vgg11", "resnet18", "densenet121"), (BASELINE, METHOD))]
+        return rows + [self.cell("imagenet", arch, norm, 90, 1, "imagenet") for arch, norm in imagenet]
+
+    def demo_cells(self) -> list[dict]:
+        axes = product(("digits",), ("vgg11", "resnet18"), (BASELINE, METHOD), (1, 2), (1, 2, 3))
+        return [self.cell(*axis, "demo") for axis in axes]
+
+    def cell(self, dataset, arch, norm, epochs, seed, experiment="table1") -> dict:
+        key = {"dataset": dataset, "arch": arch, "norm": norm, "recipe": "paper", "epochs": epochs, "seed": seed}
+        return {**key, "experiments": experiment}
+
+    def with_status(self, cell: dict, runs: bool) -> dict:
+        draw = self.random.random()
+        status = "completed" if draw < 0.9 else "missing" if draw < 0.96 else "diverged" if draw < 0.985 else "failed"
+        if not runs:
+            status = "missing"
+        level = self.level(cell["dataset"], cell["arch"], cell["norm"], cell["epochs"])
+        slower = 3.1 if cell["norm"] == METHOD else 1.0
+        place = list(ARCHS).index(cell["arch"]) if cell["arch"] in ARCHS else 2
+        return {
+            **cell,
+            "status": status,
+            "parameters": 11_173_962,
+            "epochs_completed": cell["epochs"] if status == "completed" else 0,
+            "error": "out of memory" if status == "failed" else "",
+            "top1": round(min(0.999, level + self.random.normal(0, 0.02 if cell["epochs"] == 1 else 0.004)), 4),
+            "train_seconds": round((6 + 2 * place) * slower * cell["epochs"] * self.random.normal(1, 0.03), 2),
+        }
+
+    # -- the tables
+
+    def tables(self) -> dict[str, list[dict]]:
+        done = [cell for cell in self.cells if cell["status"] == "completed"]
+        verdicts = self.verdicts()
+        comparison = self.comparison()
+        timing = self.timing()
+        return {
+            "cells": [pick("cells", cell) for cell in self.cells],
+            "runs": [row for cell in done for row in self.run_rows(cell)],
+            "histories": [row for cell in done for row in self.history(cell)],
+            "provenance": [self.provenance(cell) for cell in done],
+            "verdicts": verdicts,
+            "comparison": comparison,
+            "consistency": self.consistency(verdicts),
+            "timing": timing,
+            "summary": self.summary(verdicts, comparison, timing),
+        }
+
+    def run_rows(self, cell: dict) -> list[dict]:
+        common = {**pick("runs", cell), "source": self.name, "attempt": cell["seed"], "n": 1}
+        measured = [
+            ("top1", "test", cell["top1"], "fraction"),
+            ("top1", "train", min(1, cell["top1"] + 0.02), "fraction"),
+        ]
+        measured += [("seconds", "train", cell["train_seconds"], "s"), ("seconds", "test", 2.5, "s")]
+        return [
+            {**common, "metric": metric, "split": split, "selection": "final", "value": value, "unit": unit}
+            for metric, split, value, unit in measured
+        ]
+
+    def history(self, cell: dict) -> list[dict]:
+        n = cell["epochs"]
+        rise = cell["top1"] * (1 - 0.6 * np.exp(-5 * np.arange(1, n + 1) / n)) + self.random.normal(0, 0.004, n)
+        return [
+            {
+                **pick("histories", cell),
+                **{"epoch": epoch, "lr": 0.1, "train_loss": 1.0, "train_top1": round(value, 4)},
+                **{
+                    "test_loss": 1.0,
+                    "test_top1": round(value, 4),
+                    "train_seconds": round(cell["train_seconds"] / n, 3),
+                },
+            }
+            for epoch, value in enumerate(np.clip(rise, 0, 1), start=1)
+        ]
+
+    def provenance(self, cell: dict) -> dict:
+        versions = {"renorm": "0.1.0", "python": "3.11.7", "torch": "2.11.0", "torchvision": "0.26.0", "cuda": "13.0"}
+        odd = cell["dataset"] == "cifar100" and cell["seed"] == 3
+        return {
+            **pick("provenance", cell),
+            **{**versions, "torch": "2.13.0" if odd else "2.11.0", "dirty": "False", "precision": "tf32"},
+            **{"protocol": 1, "commit": "47b0648c1d", "device": "NVIDIA H200" if odd else "NVIDIA A100-SXM4-80GB"},
+            **{"deterministic": "False", "threads": 4, "host_cpus": 16, "data_sha256": "ab" * 32, "resumes": 0},
+            **{"started": "2026-01-02T03:04:05Z", "finished": f"2026-01-02T05:{cell['seed']:02d}:05Z"},
+        }
+
+    def values(self, cell: dict, key: str = "top1") -> tuple[list[float], int]:
+        same = [c for c in self.cells if all(c[axis] == cell[axis] for axis in CELL)]
+        return [c[key] for c in same if c["status"] == "completed"], len(same)
+
+    def verdicts(self) -> list[dict]:
+        rows = []
+        original = [claim for claim in self.claims if claim["source"] == "ye2020"]
+        again = {claim_key(claim): claim for claim in self.claims if claim["source"] != "ye2020"}
+        for claim in original:
+            repeat = again[claim_key(claim)]
+            rows.append(self.verdict(claim, "obadage2024", [repeat["value"]], repeat["n"], repeat["n"]))
+            values, expected = self.values(claim)
+            if expected:
+                values = values if claim["metric"] == "top1" else []
+                rows.append(self.verdict(claim, self.name, values, len(values), expected))
+        return rows
+
+    def verdict(self, claim: dict, source: str, values: list[float], n: int, expected: int) -> dict:
+        row = {**pick("verdicts", claim), "claim_source": claim["source"], "claimed": claim["value"]}
+        row |= {"source": source, "n": n, "n_expected": expected, "verdict": "missing", "reason": "no run has finished"}
+        if values:
+            row |= self.held(claim["value"], values)
+        row["colour"], row["mark"] = LOOKS[row["verdict"]]
+        row["reproduced_split"] = "test" if source == self.name else "unstated"
+        return row
+
+    def held(self, claimed: float, values: list[float]) -> dict:
+        mean = float(np.mean(values))
+        change = mean - claimed
+        verdict = "better" if change > 0 else "below" if change < -0.1 * claimed else "within"
+        spread = {"sd": float(np.std(values, ddof=1))} if len(values) > 1 else {}
+        ends = {"minimum": min(values), "maximum": max(values)} if len(values) > 1 else {}
+        reason = f"{100 * change:+.2f} points, {100 * change / claimed:+.1f} % of the claim"
+        difference = {"change": change, "relative_change": change / claimed}
+        return {"value": mean, "verdict": verdict, "reason": reason} | difference | spread | ends
+
+    def comparison(self) -> list[dict]:
+        rows = []
+        table = {(claim["source"], *claim_key(claim)): claim for claim in self.claims}
+        for source, dataset, arch, norm, recipe, epochs, metric in table:
+            pair = table.get((source, dataset, arch, BASELINE, recipe, epochs, metric))
+            if norm == METHOD and pair:
+                own = table[source, dataset, arch, METHOD, recipe, epochs, metric]
+                sides = ([pair["value"]], pair["n"]), ([own["value"]], own["n"])
+                rows.append(compared(own, source, sides, own["n"]))
+        for cell in self.grid:
+            if cell["norm"] == METHOD and cell["seed"] == 1:
+                baseline, method = self.values({**cell, "norm": BASELINE})[0], self.values(cell)[0]
+                sides = (baseline, len(baseline)), (method, len(method))
+                rows.append(compared({**cell, "metric": "top1"}, self.name, sides, self.values(cell)[1]))
+        return rows
+
+    def consistency(self, verdicts: list[dict]) -> list[dict]:
+        rows = []
+        for row in verdicts:
+            if row["metric"] == "top1" and row["n"]:
+                deviation = row["n"] * row["change"] ** 2 / max(1, row["n"] - 1)
+                basis = "attempts" if row["source"] == self.name else "average"
+                judged = {"basis": basis, "deviation": deviation, "consistent": str(deviation < 0.5)}
+                rows.append({**{key: row[key] for key in COLUMNS["consistency"] if key in row}, **judged})
+        return rows
+
+    def timing(self) -> list[dict]:
+        rows = []
+        for cell in self.grid:
+            if cell["seed"] != 1:
+                continue
+            seconds = self.values(cell, "train_seconds")[0]
+            baseline = self.values({**cell, "norm": BASELINE}, "train_seconds")[0]
+            row = {**pick("timing", cell), "source": self.name, "n": len(seconds)}
+            if seconds:
+                row |= {"train_seconds": float(np.mean(seconds)), "test_seconds": 2.5}
+            if seconds and baseline:
+                row |= {"baseline_train_seconds": float(np.mean(baseline))}
+                row |= {"ratio": row["train_seconds"] / row["baseline_train_seconds"]}
+            rows.append(row)
+        return rows + [published_time(claim) for claim in self.claims if claim["source"] == "obadage2024"]
+
+    def summary(self, verdicts, comparison, timing) -> list[dict]:
+        rows = [self.counted("cells", status, self.cells, "status") for status in ("completed", "diverged", "missing")]
+        for source in dict.fromkeys(row["source"] for row in verdicts):
+            own = [row for row in verdicts if row["source"] == source]
+            rows += [{**self.counted("verdicts", name, own, "verdict"), "source": source} for name in LOOKS]
+        for source in dict.fromkeys(row["source"] for row in comparison):
+            own = [row for row in comparison if row["source"] == source]
+            rows.append({**self.counted("comparison", "True", own, "holds"), "source": source, "name": "holds"})
+        return rows
+
+    def counted(self, section: str, name: str, rows: list[dict], key: str) -> dict:
+        value = sum(row[key] == name for row in rows)
+        text = f"{value} of {len(rows)} {section} are {name}"
+        return {"section": section, "name": name, "value": value, "of": len(rows), "text": text}
+
+    def study(self, labels: dict[str, str]) -> dict:
+        datasets = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet", "digits": "Digits"}
+        archs = {**ARCHS, "vgg11": "VGG-11", **labels}
+        return {
+            "study": self.name,
+            "title": "Network Deconvolution",
+            "description": "Batch normalisation against network deconvolution, every experiment of the original.",
+            "labels": {"dataset": datasets, "arch": archs, "norm": {BASELINE: "BN", METHOD: "ND", "none": "no norm"}},
+            "compare": {"baseline": BASELINE, "method": METHOD},
+            "judge": {
+                "threshold": 0.1,
+                "threshold_kind": "relative",
+                "consistency_threshold": 0.5,
+                "selection": "final",
+            },
+            "claims": {"original": "ye2020", "reproductions": ["obadage2024"]} if self.claims else None,
+            "experiments": {"table1": {"title": "Table 1"}, "imagenet": {"title": "Table 2"}},
+        }
+
+
+def pick(table: str, row: dict) -> dict:
+    return {key: row[key] for key in COLUMNS[table] if key in row}
+
+
+def claim_key(row: dict) -> tuple:
+    return (*(row[axis] for axis in CELL), row["metric"])
+
+
+def compared(cell: dict, source: str, sides: tuple, expected: int) -> dict:
+    (baseline, n_baseline), (method, n_method) = sides
+    row = {**pick("comparison", cell), "source": source, "split": "test", "baseline": BASELINE, "method": METHOD}
+    row |= {"n_baseline": n_baseline, "n_method": n_method, "n_expected": expected, "holds": ""}
+    row |= {"baseline_value": float(np.mean(baseline))} if baseline else {}
+    row |= {"method_value": float(np.mean(method))} if method else {}
+    if baseline and method:
+        improvement = row["method_value"] - row["baseline_value"]
+        row |= {"improvement": improvement, "holds": str(improvement > 0)}
+    return row
+
+
+def published_time(claim: dict) -> dict:
+    seconds = 30.0 * claim["epochs"]
+    ratio = 3.2 if claim["norm"] == METHOD else 1.0
+    row = {**pick("timing", claim), "n": 1, "train_seconds": seconds * ratio}
+    return row | {"baseline_train_seconds": seconds, "ratio": ratio}
