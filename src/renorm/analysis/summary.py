@@ -1,0 +1,142 @@
+"""Every count and range that a page prints, so that the report computes nothing."""
+
+from collections import Counter
+from typing import Any
+
+from renorm.analysis.inputs import STATUS, Inputs
+from renorm.analysis.timing import geometric_mean
+
+COLUMNS = ("section", "source", "dataset", "name", "value", "of", "text")
+Row = dict[str, Any]
+
+
+def row(section: str, source: str, dataset: str, name: str, value: Any, of: Any, text: str) -> Row:
+    return dict(zip(COLUMNS, (section, source, dataset, name, value, of, text), strict=True))
+
+
+def by_dataset(rows: list[Row]):
+    """(source, dataset, rows) for every source: all of it first (dataset empty), then each data set."""
+    for source in sorted({r["source"] for r in rows}):
+        own = [r for r in rows if r["source"] == source]
+        yield source, "", own
+        for dataset in sorted({r["dataset"] for r in own}):
+            yield source, dataset, [r for r in own if r["dataset"] == dataset]
+
+
+def completeness(inputs: Inputs) -> list[Row]:
+    """How much of the grid has run."""
+    found = []
+    cells = [{"source": inputs.study, **cell} for cell in inputs.cells]
+    for source, dataset, part in by_dataset(cells):
+        count = Counter(cell["status"] for cell in part)
+        for status in STATUS:
+            text = f"{count[status]} of {len(part)} cells {status}"
+            found.append(row("completeness", source, dataset, status, count[status], len(part), text))
+    return found
+
+
+def verdicts(inputs: Inputs, rows: list[Row]) -> list[Row]:
+    """The counts behind the sentences of the published rule."""
+    settings = inputs.settings
+    limit = (
+        f"{settings.threshold:.0%}" if settings.threshold_kind == "relative" else f"{settings.threshold * 100:g} points"
+    )
+    found = []
+    for source, dataset, part in by_dataset(rows):
+        count = Counter(r["verdict"] for r in part)
+        count["reproduced"] = count["better"] + count["within"]
+        count["equal"] = sum(r["change"] is not None and abs(r["change"]) <= 1e-9 for r in part)
+        words = {
+            "better": "better than claimed", "within": f"not better, lower by at most {limit}",
+            "below": f"lower by more than {limit}", "missing": "without a value",
+            "reproduced": f"better, or lower by at most {limit}", "equal": "equal to the claim in every printed digit",
+        }  # fmt: skip
+        for name, told in words.items():
+            text = f"{inputs.source_label(source)}: {count[name]} of {len(part)} claimed values {told}"
+            found.append(row("verdicts", source, dataset, name, count[name], len(part), text))
+    return found
+
+
+def comparison(inputs: Inputs, rows: list[Row]) -> list[Row]:
+    """In how many pairs the method beats the baseline, and by how much."""
+    settings, found = inputs.settings, []
+    for source, dataset, part in by_dataset(rows):
+        holds = sum(r["holds"] is True for r in part)
+        label = inputs.source_label(source)
+        text = f"{label}: {settings.method} beats {settings.baseline} in {holds} of {len(part)} pairs"
+        found.append(row("comparison", source, dataset, "holds", holds, len(part), text))
+        missing = sum(r["holds"] is None for r in part)
+        text = f"{label}: {missing} of {len(part)} pairs without a value"
+        found.append(row("comparison", source, dataset, "missing", missing, len(part), text))
+        gains = [r["improvement"] for r in part if r["improvement"] is not None]
+        for name, value in _spread("improvement", gains):
+            text = f"{label}: {name.replace('_', ' ')} {value * 100:+.2f} points over {len(gains)} pairs"
+            found.append(row("comparison", source, dataset, name, value, len(part), text))
+    return found
+
+
+def _spread(name: str, values: list[float]) -> list[tuple[str, float]]:
+    if not values:
+        return []
+    return [
+        (f"{name}_mean", sum(values) / len(values)),
+        (f"{name}_minimum", min(values)),
+        (f"{name}_maximum", max(values)),
+    ]
+
+
+def consistency(inputs: Inputs, rows: list[Row]) -> list[Row]:
+    """The range of the squared deviations, as published per data set."""
+    found = []
+    for source, dataset, part in by_dataset(rows):
+        known = [r for r in part if r["deviation"] is not None]
+        if not known:
+            continue
+        low, high = min(r["deviation"] for r in known), max(r["deviation"] for r in known)
+        bound = " (lower bounds: only averages are known)" if any(r["basis"] == "average" for r in known) else ""
+        text = f"{inputs.source_label(source)}: squared deviation from {low:.2f} to {high:.2f}{bound}"
+        found.append(row("consistency", source, dataset, "minimum", low, len(part), text))
+        found.append(row("consistency", source, dataset, "maximum", high, len(part), text))
+        good = sum(r["consistent"] for r in known)
+        text = f"{inputs.source_label(source)}: {good} of {len(part)} values consistent (deviation below " + (
+            f"{inputs.settings.consistency_threshold:g}), {len(part) - len(known)} with fewer than two runs"
+        )
+        found.append(row("consistency", source, dataset, "consistent", good, len(part), text))
+    return found
+
+
+def timing(inputs: Inputs, rows: list[Row]) -> list[Row]:
+    """The cost of the method: geometric mean and range of the ratios of training time, all and per epochs."""
+    found = []
+    for source, dataset, part in by_dataset([r for r in rows if r["norm"] == inputs.settings.method]):
+        for epochs in ("", *sorted({r["epochs"] for r in part})):
+            some = [r for r in part if epochs in ("", r["epochs"])]
+            found += _ratios(inputs, source, dataset, epochs, some)
+    return found
+
+
+def _ratios(inputs: Inputs, source: str, dataset: str, epochs, part: list[Row]) -> list[Row]:
+    ratios = [r["ratio"] for r in part if r["ratio"] is not None]
+    if not ratios:
+        return []
+    tail, when = (f"_e{epochs}", f" at {epochs} epoch{'s' * (epochs != 1)}") if epochs else ("", "")
+    label, settings = inputs.source_label(source), inputs.settings
+    head = f"{label}: training time of {settings.method} over {settings.baseline}{when}"
+    numbers = {
+        "ratio_geometric_mean": (geometric_mean(ratios), "geometric mean {:.2f}"),
+        "ratio_minimum": (min(ratios), "at least {:.2f}"),
+        "ratio_maximum": (max(ratios), "at most {:.2f}"),
+        "slower": (sum(r > 1 for r in ratios), "longer in {}"),
+    }
+    return [
+        row(
+            "timing",
+            source,
+            dataset,
+            name + tail,
+            value,
+            len(part),
+            f"{head}: {told.format(value)} ({len(ratios)} pairs)",
+        )
+        for name, (value, told) in numbers.items()
+    ]
