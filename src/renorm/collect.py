@@ -70,7 +70,7 @@ def _foreign(study: Study, cell: Cell, record: dict) -> str:
         return "was trained with other hyper-parameters"
     manifest = Path(study.results_dir) / "data" / cell.dataset / "manifest.json"
     if manifest.exists():
-        sums = files.read_json(manifest, "prepare the data set again")["sha256"]
+        sums = files.read_sealed(manifest, "prepare the data set again")["sha256"]
         expected = "+".join(sums[f"{split}.npz"][:16] for split in ("train", "test"))
         if record["provenance"]["data_sha256"] != expected:
             return "was trained on other data than the study's"

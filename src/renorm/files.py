@@ -64,6 +64,29 @@ def read_json(path: str | Path, hint: str) -> Any:
         raise RenormError(f"{path}: is not readable as JSON; {hint}") from None
 
 
+def checksum(document: dict) -> str:
+    """SHA-256 of a JSON document without its own `checksum`, so that a changed digit is found."""
+    rest = {key: value for key, value in document.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def write_sealed(path: str | Path, document: dict) -> None:
+    """`document` as JSON with its own `checksum`, atomically."""
+    write_json(path, {**document, "checksum": checksum(document)})
+
+
+def read_sealed(path: str | Path, hint: str) -> dict:
+    """A document of `write_sealed`; raises `RenormError` with `hint` when a character of it was changed."""
+    document = read_json(path, hint)
+    try:
+        whole = document["checksum"] == checksum(document)
+    except (KeyError, TypeError, ValueError):
+        whole = False
+    if not whole:
+        raise RenormError(f"{path}: has not its own checksum: it was edited or damaged; {hint}")
+    return document
+
+
 def sha256(path: str | Path) -> str:
     """The file's SHA-256, in hexadecimal."""
     with open(path, "rb") as file:

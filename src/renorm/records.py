@@ -6,14 +6,13 @@ Read by the tables without torch, so nothing here imports it.
 import csv
 import hashlib
 import io
-import json
 import math
 from datetime import UTC, datetime
 from pathlib import Path
 
 from renorm.cell import Cell
 from renorm.errors import RenormError
-from renorm.files import read_json, write_atomic, write_json
+from renorm.files import read_sealed, write_atomic, write_sealed
 
 FORMAT = 1
 HISTORY = (
@@ -24,12 +23,6 @@ HISTORY = (
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def checksum(record: dict) -> str:
-    """SHA-256 of the record without its own `checksum`, so that a changed digit is found."""
-    rest = {key: value for key, value in record.items() if key != "checksum"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def history_csv(rows: list[dict]) -> str:
@@ -47,18 +40,16 @@ def write(folder: Path, record: dict, rows: list[dict]) -> Path:
     history = history_csv(rows)
     record = {**record, "history_sha256": hashlib.sha256(history.encode()).hexdigest()}
     write_atomic(folder / "history.csv", history)
-    write_json(folder / "run.json", {**record, "checksum": checksum(record)})
+    write_sealed(folder / "run.json", record)
     return folder / "run.json"
 
 
 def read(path: Path) -> dict:
     """The record at `path`; raises `RenormError` when it is missing, damaged or of another format."""
     hint = "remove it and train the cell again"
-    record = read_json(path, hint)
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
+    record = read_sealed(path, hint)
+    if record.get("format") != FORMAT:
         raise RenormError(f"{path}: is no run record of format {FORMAT}; {hint}")
-    if record.get("checksum") != checksum(record):
-        raise RenormError(f"{path}: has not its own checksum: it was edited or damaged; {hint}")
     return record
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from renorm.data.registry import RawImages, reader
 from renorm.errors import RenormError
-from renorm.files import locked, read_json, sha256, write_atomic, write_json
+from renorm.files import locked, read_sealed, sha256, write_atomic, write_sealed
 
 SPLITS = ("train", "test")
 AGAIN = "remove the folder and prepare the data set again (`renorm prepare`)"
@@ -57,7 +57,7 @@ def prepare(name: str, root: str | Path, folder: str | Path, download: bool = Tr
             buffer = io.BytesIO()
             np.savez(buffer, images=getattr(raw, f"{split}_images"), labels=getattr(raw, f"{split}_labels"))
             write_atomic(folder / f"{split}.npz", buffer.getvalue())
-        write_json(folder / "manifest.json", _manifest(name, raw, folder))
+        write_sealed(folder / "manifest.json", _manifest(name, raw, folder))
     return folder / "manifest.json"
 
 
@@ -94,7 +94,7 @@ def _manifest(name: str, raw: RawImages, folder: Path) -> dict:
 def open_prepared(folder: str | Path, name: str) -> Dataset:
     """The data set in `folder`, after its checksums were found right; anything else is a `RenormError`."""
     folder = Path(folder)
-    manifest = read_json(folder / "manifest.json", AGAIN)
+    manifest = read_sealed(folder / "manifest.json", AGAIN)
     try:
         found, sums = manifest["dataset"], manifest["sha256"]
         mean, std, classes = tuple(manifest["mean"]), tuple(manifest["std"]), int(manifest["classes"])

@@ -44,7 +44,7 @@ def _cifar(kind, name: str, root: Path, download: bool) -> RawImages:
     folder = root / kind.base_folder
     sums = {folder / file: md5 for file, md5 in kind.train_list + kind.test_list}
     sums[folder / kind.meta["filename"]] = kind.meta["md5"]
-    _obtain(name, sums, lambda: kind(str(root), download=True), kind.url, download)
+    _obtain(name, root, sums, lambda: kind(str(root), download=True), kind.url, download)
     train, test = kind(str(root), train=True), kind(str(root), train=False)
     images = [np.ascontiguousarray(split.data.transpose(0, 3, 1, 2)) for split in (train, test)]
     labels = [np.asarray(split.targets, dtype=np.int64) for split in (train, test)]
@@ -54,7 +54,7 @@ def _cifar(kind, name: str, root: Path, download: bool) -> RawImages:
 def _mnist(kind, name: str, root: Path, download: bool) -> RawImages:
     folder = root / kind.__name__ / "raw"
     sums = {folder / file: md5 for file, md5 in kind.resources}
-    _obtain(name, sums, lambda: kind(str(root), download=True), kind.mirrors[0], download)
+    _obtain(name, root, sums, lambda: kind(str(root), download=True), kind.mirrors[0], download)
     # torchvision checks the sums of the archives only, and trains on whatever lies unpacked beside them: read ours.
     parts = [_idx(folder / file) for file, _ in kind.resources]
     train_images, train_labels, test_images, test_labels = parts
@@ -69,16 +69,16 @@ def _idx(path: Path) -> np.ndarray:
     return np.frombuffer(data, dtype=np.uint8, offset=4 + 4 * data[3]).reshape(shape)
 
 
-def _obtain(name: str, sums: dict[Path, str], fetch, url: str, download: bool) -> None:
+def _obtain(name: str, root: Path, sums: dict[Path, str], fetch, url: str, download: bool) -> None:
     """Make sure that every file is there with its checksum, or say in one line what to do."""
     missing = [path for path in sums if not path.is_file()]
     if missing and download:
-        _download(name, fetch, url, missing)
+        _download(name, root, fetch, url, missing)
         missing = [path for path in sums if not path.is_file()]
     if missing:
         raise RenormError(
             f"dataset {name}: {missing[0]} is missing ({len(missing)} of {len(sums)} files): download {url}, lay it "
-            f"out as torchvision does under {missing[0].parent}, or set RENORM_DATA (data_dir) to the folder that has it"
+            f"out as torchvision does under {root}, or set RENORM_DATA (data_dir) to the folder that has it"
         )
     for path, md5 in sums.items():
         if not check_integrity(str(path), md5):
@@ -88,7 +88,7 @@ def _obtain(name: str, sums: dict[Path, str], fetch, url: str, download: bool) -
             )
 
 
-def _download(name: str, fetch, url: str, missing: list[Path]) -> None:
+def _download(name: str, root: Path, fetch, url: str, missing: list[Path]) -> None:
     try:
         with _timeout(DOWNLOAD_TIMEOUT_S):
             fetch()
@@ -96,7 +96,7 @@ def _download(name: str, fetch, url: str, missing: list[Path]) -> None:
         # torchvision raises urllib's, socket's and its own errors here; all mean the same to the user.
         raise RenormError(
             f"dataset {name}: {missing[0]} is missing and the download failed ({type(error).__name__}): fetch {url} "
-            f"elsewhere, lay it out as torchvision does under {missing[0].parent}, or set RENORM_DATA (data_dir) to "
+            f"elsewhere, lay it out as torchvision does under {root}, or set RENORM_DATA (data_dir) to "
             f"the folder that has it"
         ) from None
 

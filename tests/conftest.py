@@ -1,0 +1,40 @@
+"""What the tests share: markers that skip by name, and fail instead where the machine must have everything (CI)."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROGRAMS = {"chromium": "chromium", "slurm": "slurmctld"}
+
+
+def pytest_runtest_setup(item):
+    for marker, program in PROGRAMS.items():
+        if item.get_closest_marker(marker) and not shutil.which(program):
+            reason = f"needs {program} (envs/debian.txt)"
+            pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    if item.get_closest_marker("cuda"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device")
+    if item.get_closest_marker("realdata") and not os.environ.get("RENORM_DATA"):
+        pytest.skip("needs the real data sets: set RENORM_DATA")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def prepared_digits(tmp_path_factory) -> Path:
+    """A folder of prepared data sets with the digits in it."""
+    from renorm import data
+
+    folder = tmp_path_factory.mktemp("prepared")
+    data.prepare("digits", folder, folder / "digits")
+    return folder

@@ -1,0 +1,219 @@
+import copy
+import json
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from renorm import config, grid
+from renorm.errors import RenormError
+
+GOOD = {
+    "study": "demo",
+    "recipes": {"paper": {}, "fast": {"extends": "paper", "optimizer": {"lr": 0.2}}},
+    "experiments": {
+        "one": {"dataset": ["digits"], "arch": ["tiny_vgg"], "norm": ["batch_norm", "deconv"], "recipe": ["paper"],
+                "epochs": [1, 2], "seeds": [1, 2, 3]},
+        "two": {"dataset": ["digits"], "arch": ["tiny_vgg"], "norm": ["deconv"], "recipe": ["paper", "fast"],
+                "epochs": [1], "seeds": [3, 4]},
+    },
+}  # fmt: skip
+
+
+def changed(path: str, value) -> dict:
+    """GOOD with the key at the dotted `path` set to `value`."""
+    out = copy.deepcopy(GOOD)
+    *parents, last = path.split(".")
+    at = out
+    for key in parents:
+        at = at.setdefault(key, {})
+    at[last] = value
+    return out
+
+
+def complaint(values) -> str:
+    with pytest.raises(RenormError) as caught:
+        config.validate(values)
+    return str(caught.value)
+
+
+def test_a_good_study_and_its_grid():
+    study = config.validate(GOOD)
+    cells = grid.cells(study)
+    assert len(cells) == 12 + 4 - 1  # deconv/paper/e1/s3 is wanted twice and stands once
+    shared = [cell for cell, names in cells.items() if names == ["one", "two"]]
+    assert [c.path for c in shared] == ["digits/tiny_vgg/deconv/paper/e1/s3"]
+
+
+def test_only_narrows_the_experiments():
+    study = config.validate(changed("only", "two"))
+    assert len(grid.cells(study)) == 4
+
+
+def test_extends_takes_over_nested_keys():
+    fast = config.validate(GOOD).recipes["fast"]
+    assert (fast.optimizer.lr, fast.optimizer.momentum, fast.optimizer.weight_decay) == (0.2, 0.9, 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("learning_rate", 1, ["learning_rate: unknown key"]),
+        ("recipes.paper.optimizer.rl", 1, ["recipes.paper.optimizer.rl: unknown key", "did you mean 'lr'"]),
+        ("recipes.paper.batchsize", 1, ["recipes.paper.batchsize: unknown key", "did you mean 'batch_size'"]),
+        ("experiments.one.sead", 1, ["experiments.one.sead: unknown key", "did you mean 'seeds'"]),
+        ("experiments.one.arch", ["tiny_vg"], ["experiments.one.arch", "tiny_vg", "did you mean 'tiny_vgg'"]),
+        ("experiments.one.dataset", ["digit"], ["experiments.one.dataset", "did you mean 'digits'"]),
+        ("experiments.one.norm", ["decon"], ["experiments.one.norm", "did you mean 'deconv'"]),
+        ("experiments.one.recipe", ["papr"], ["experiments.one.recipe", "did you mean 'paper'"]),
+        ("experiments.one.epochs", [-1], ["experiments.one.epochs.0", "greater than or equal to 1", "-1"]),
+        ("experiments.one.epochs", ["1"], ["experiments.one.epochs.0", "valid integer"]),
+        ("experiments.one.epochs", [1.5], ["experiments.one.epochs.0"]),
+        ("experiments.one.seeds", [1, 2, 1], ["experiments.one.seeds", "1 stands there twice"]),
+        ("experiments.one.seeds", [], ["experiments.one.seeds", "empty"]),
+        ("experiments.one.seeds", 1, ["experiments.one.seeds", "valid list"]),
+        ("experiments", {}, ["experiments", "empty"]),
+        ("study", "../../x", ["study", "lower-case letters"]),
+        ("study", "$(reboot)", ["study", "lower-case letters"]),
+        ("results_dir", "a b", ["results_dir", "letters, digits"]),
+        ("results_dir", "../up", ["results_dir", "'..'"]),
+        ("recipes.paper.optimizer.lr", float("nan"), ["recipes.paper.optimizer.lr"]),
+        ("recipes.paper.optimizer.lr", float("inf"), ["recipes.paper.optimizer.lr"]),
+        ("recipes.paper.optimizer.lr", 0, ["recipes.paper.optimizer.lr", "greater than 0"]),
+        ("recipes.paper.batch_size", 10**40, ["recipes.paper.batch_size"]),
+        ("recipes.paper.extends", "papier", ["recipes", "unknown recipe 'papier'"]),
+        ("recipes.paper.extends", "fast", ["recipes", "extends itself"]),
+        ("compare.method", "decon", ["compare.method", "did you mean 'deconv'"]),
+        ("only", "thre", ["only", "unknown experiment 'thre'"]),
+        ("judge.threshold_kind", "percent", ["judge.threshold_kind", "'relative' or 'absolute'"]),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_with_key_value_and_way_out(path, value, words):
+    line = complaint(changed(path, value))
+    assert "\n" not in line
+    for word in words:
+        assert word in line
+
+
+def test_every_mistake_is_told_at_once():
+    values = changed("experiments.one.epochs", [0])
+    values["stduy"] = "x"
+    assert len(complaint(values).splitlines()) == 2
+
+
+@pytest.mark.parametrize("missing", ["study", "recipes", "experiments"])
+def test_a_missing_key_is_named(missing):
+    values = copy.deepcopy(GOOD)
+    del values[missing]
+    assert f"{missing}: is missing" in complaint(values)
+
+
+@pytest.mark.parametrize("values", [None, [], "x", 3])
+def test_a_document_that_is_no_mapping(values):
+    assert "expected keys and values" in complaint(values)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("study: a\nstudy: b\n", "line 2: key 'study' stands twice"),
+        ("a: &x [1]\nb: *x\n", "line 2: YAML aliases"),
+        ("a: [1\n", "not readable as YAML"),
+        ("? [a]\n: 1\n", "a key must be a plain name"),
+        ("a: !!python/object/apply:os.system ['true']\n", "not readable as YAML"),
+        ("- 1\n", "expected keys and values"),
+    ],
+)
+def test_files_that_are_no_configuration(tmp_path, text, words):
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(RenormError, match="c.yaml") as caught:
+        config.load(path)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(RenormError, match="cannot be read: No such file"):
+        config.load(tmp_path / "none.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"study: \xff\n")
+    with pytest.raises(RenormError, match="is not UTF-8"):
+        config.load(tmp_path / "latin.yaml")
+
+
+def test_only_what_a_cell_uses_is_in_its_hyperparameters():
+    recipe = config.Recipe()
+    other = config.Recipe(norm={"block": 32})
+    assert recipe.resolved("batch_norm") == other.resolved("batch_norm")
+    assert recipe.resolved("deconv") != other.resolved("deconv")
+    assert "momentum" not in config.Recipe(optimizer={"name": "adam"}).resolved("deconv")["optimizer"]
+
+
+def test_a_study_survives_being_written_and_read(tmp_path):
+    study = config.validate(GOOD)
+    (tmp_path / "c.json").write_text(json.dumps(study.model_dump()))
+    assert config.load(tmp_path / "c.json") == study
+
+
+def test_data_root_order(monkeypatch):
+    monkeypatch.setenv("RENORM_DATA", "/env")
+    assert str(config.data_root("/configured")) == "/configured"
+    assert str(config.data_root()) == "/env"
+    monkeypatch.delenv("RENORM_DATA")
+    assert str(config.data_root()) == "data"
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "config/demo.yaml"])
+def test_shipped_studies_are_valid(root, name):
+    study = config.load(root / name)
+    assert len(grid.cells(study)) == {"config.yaml": 360, "config/demo.yaml": 24}[name]
+
+
+def test_the_schema_in_the_repository_is_the_types(root):
+    assert json.loads((root / "workflow/schemas/config.schema.json").read_text()) == config.schema()
+
+
+def test_every_key_is_explained(root):
+    text = (root / "config/README.md").read_text()
+    models = [config.Study, config.Recipe, config.Optimizer, config.NormOptions, config.Experiment, config.Judge,
+              config.Compare, config.Claims, config.Labels]  # fmt: skip
+    missing = [f"{m.__name__}.{key}" for m in models for key in m.model_fields if f"`{key}`" not in text]
+    assert missing == []
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def paths(values, prefix=()):
+    for key, value in values.items():
+        yield (*prefix, key)
+        if isinstance(value, dict):
+            yield from paths(value, (*prefix, key))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from([".".join(p) for p in paths(GOOD)]), json_values)
+def test_mutated_configurations_are_valid_or_one_line_per_mistake(path, value):
+    try:
+        config.validate(changed(path, value))
+    except RenormError as error:
+        assert all(line.startswith("config: ") for line in str(error).splitlines())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=60))
+def test_any_text_is_a_document_or_one_line(text):
+    try:
+        config.parse_yaml(text, "c.yaml")
+    except RenormError as error:
+        assert str(error).startswith("c.yaml: ")
+
+
+def test_shipped_yaml_has_no_aliases_or_doubles(root):
+    for file in [root / "config.yaml", *sorted((root / "config").glob("*.yaml"))]:
+        assert config.parse_yaml(file.read_text(), file.name) == yaml.safe_load(file.read_text())
