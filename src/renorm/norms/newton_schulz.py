@@ -31,7 +31,10 @@ def forward(a: Tensor, iterations: int) -> tuple[Tensor, list[Tensor], list[Tens
     z.diagonal(dim1=-2, dim2=-1).add_(1.5)
     ws, zs = [w], []
     for _ in range(iterations - 1):
-        w = times_t(times_t(w, w), w)
+        # Made symmetric in every step: rounding would grow in the part that does not commute with A, and `backward`,
+        # which relies on symmetry, would then be the gradient of another function (100 times the error at 15 steps)
+        half = fma(0.75, v := times_t(w, w), -0.25, v, w)
+        w = half + half.mT
         ws.append(w)
         zs.append(z)
         z = fma(1.5, z, -0.5, w, z)
@@ -80,11 +83,14 @@ def _cubic(w: Tensor, e: Tensor) -> Tensor:
 
 
 def _accumulate(n: Tensor | None, g: Tensor, right: Tensor | None, z: Tensor | None) -> Tensor:
-    """n − ¼ G·Z, where n may be absent, G is g or g·right, and Z may be the identity (None)."""
+    """n − ¼ G·Zᵀ, where n may be absent, G is g or g·right, and Z may be the identity (None)."""
     if right is not None:
-        z = right if z is None else right @ z
+        z = right if z is None else right @ z.mT
+        return _minus_quarter(n, g, z)
     if z is None:
         return g * -0.25 if n is None else n.add(g, alpha=-0.25)
-    if n is None:
-        return torch.matmul(g, z).mul_(-0.25)
-    return fma(1.0, n, -0.25, g, z)
+    return _minus_quarter(n, g, z.mT)
+
+
+def _minus_quarter(n: Tensor | None, a: Tensor, b: Tensor) -> Tensor:
+    return torch.matmul(a, b).mul_(-0.25) if n is None else fma(1.0, n, -0.25, a, b)

@@ -35,10 +35,12 @@ class PatchStats(torch.autograd.Function):
             return None, None, None, None, None
         x, samples = ctx.saved_tensors
         with exact_products(x.device):
-            # The centred samples sum to zero, so that the mean's share in the covariance's gradient vanishes
             n = samples.shape[-1]
             symmetric = (grad_covariance + grad_covariance.mT).div_(n)
-            grad = newton_schulz.fma(1.0, grad_mean / n, 1.0, symmetric, samples)
+            # The centred samples sum to zero but for rounding; the gradient of a singular covariance (1e7 and more)
+            # makes that rest count, so it is taken out here, in a vector, and not by another pass over the gradient
+            rest = torch.matmul(symmetric, samples.mean(-1, keepdim=True))
+            grad = newton_schulz.fma(1.0, grad_mean / n - rest, 1.0, symmetric, samples)
         return ctx.sampler.scatter(grad, x).to(x.dtype), None, None, None, None
 
 

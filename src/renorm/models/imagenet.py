@@ -1,0 +1,55 @@
+"""ImageNet forms, from torchvision itself."""
+
+from torch import nn
+from torchvision import models as zoo
+
+from renorm.models.registry import register_arch
+
+STEM = {"freeze": True, "iterations": 15}
+
+
+def _with_inputs(model: nn.Module, path: str, in_channels: int) -> nn.Module:
+    """The model with its first convolution drawn anew for another number of input channels."""
+    conv = model.get_submodule(path)
+    if conv.in_channels != in_channels:
+        parent, _, name = path.rpartition(".")
+        new = nn.Conv2d(
+            in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, bias=conv.bias is not None
+        )
+        setattr(model.get_submodule(parent), name, new)
+    return model
+
+
+@register_arch(
+    "VGG-11 (ImageNet form)",
+    source="Simonyan and Zisserman 2015, table 1, column A",
+    size=224,
+    min_size=32,
+    deconv_overrides={"features.0": STEM},
+    stem=("features.0", "features.1"),
+)
+def vgg11_imagenet(num_classes: int, image_size: int, in_channels: int) -> nn.Module:
+    return _with_inputs(zoo.vgg11_bn(num_classes=num_classes), "features.0", in_channels)
+
+
+@register_arch(
+    "ResNet-18 (ImageNet form)",
+    source="He et al. 2016, Deep Residual Learning, table 1",
+    size=224,
+    deconv_overrides={"conv1": STEM},
+    stem=("conv1", "bn1"),
+)
+def resnet18_imagenet(num_classes: int, image_size: int, in_channels: int) -> nn.Module:
+    return _with_inputs(zoo.resnet18(num_classes=num_classes), "conv1", in_channels)
+
+
+@register_arch(
+    "DenseNet-121 (ImageNet form)",
+    source="Huang et al. 2017, Densely Connected Convolutional Networks, table 1",
+    size=224,
+    min_size=29,
+    deconv_overrides={"features.conv0": STEM},
+    stem=("features.conv0", "features.norm0"),
+)
+def densenet121_imagenet(num_classes: int, image_size: int, in_channels: int) -> nn.Module:
+    return _with_inputs(zoo.densenet121(num_classes=num_classes), "features.conv0", in_channels)
