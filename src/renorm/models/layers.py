@@ -21,7 +21,7 @@ def conv_bn_relu(inputs: int, outputs: int, kernel: int, stride: int = 1, groups
 
 
 class Classifier(nn.Module):
-    """Body, pooling over the whole map, one linear layer. Pooling 8×8 or 4×4 at 32 pixels, whatever is left at others."""
+    """Body, pooling over the whole map (4×4 or 8×8 for images of 32 pixels), one linear layer."""
 
     def __init__(self, body: nn.Module, features: int, num_classes: int):
         super().__init__()

@@ -31,7 +31,7 @@ EFFICIENTNET = (
 
 
 class InvertedResidual(nn.Module):
-    """c1 to `expansion` times the width, depthwise c3, c1 without ReLU; at stride 1 plus the input (c1+BN if widened)."""
+    """c1 to `expansion` × width, depthwise c3, c1 without ReLU; at stride 1 plus the input (c1+BN if widened)."""
 
     def __init__(self, inputs: int, outputs: int, expansion: int, stride: int):
         super().__init__()

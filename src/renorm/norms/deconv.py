@@ -103,7 +103,7 @@ def adopt(twin: nn.Module, layer: nn.Conv2d | nn.Linear, fan_in: int) -> None:
 
 
 def block_size(channels: int, block: int) -> int:
-    """Channels a covariance: `block`, all when there are fewer, the greatest common divisor where it does not divide."""
+    """Channels a covariance: `block`; all when there are fewer; the greatest common divisor if it does not divide."""
     return channels if channels < block else math.gcd(channels, block)
 
 

@@ -9,10 +9,12 @@ from renorm.errors import RenormError
 from renorm.norms.freeze import StepCounter
 from renorm.norms.patches import Features, Patches, Pixels
 from renorm.norms.precision import exact_products
+from renorm.norms.running import update_running
 from renorm.norms.spec import LayerSettings
 from renorm.norms.whitening import PatchStats, WhitenRows
 
 log = logging.getLogger(__name__)
+_said = False  # whether this process has warned of constant input
 
 
 class Deconvolution:
@@ -75,7 +77,8 @@ class Deconvolution:
         rows = self._to_rows(self.weight)
         mean, covariance = PatchStats.apply(x, self.sampler, self.deconv_groups, self.features, self.eps)
         rows, d = WhitenRows.apply(covariance, rows.to(covariance.dtype), self.iterations)
-        self._update_running(mean.detach(), d, covariance.detach())
+        update_running(self.momentum, (self.running_mean, mean), (self.running_deconv, d))
+        self._watch(covariance)
         return self._fold_rows(rows, mean)
 
     def _fold_rows(self, rows: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
@@ -85,15 +88,8 @@ class Deconvolution:
         return self._from_rows(rows).to(dtype), self.bias - shift.to(dtype)
 
     @torch.no_grad()
-    def _update_running(self, mean: Tensor, d: Tensor, covariance: Tensor) -> None:
-        # Masked on the device: asking the host would stop it until the device has caught up
-        finite = torch.isfinite(d.sum() + mean.sum())
-        for running, new in ((self.running_mean, mean), (self.running_deconv, d)):
-            running.lerp_(torch.where(finite, new.to(running.dtype), running), self.momentum)
-        self._watch(covariance)
-
     def _watch(self, covariance: Tensor) -> None:
-        """Note whether the input was constant, and say so once; on a GPU when the mode next changes."""
+        """Note whether the input was constant; on a CPU say so at once, on a GPU when the mode next changes."""
         if self._warned or covariance.is_meta:
             return
         constant = covariance.diagonal(dim1=-2, dim2=-1).amax() <= 1.01 * self.eps
@@ -102,18 +98,22 @@ class Deconvolution:
             self._warn_if_constant()
 
     def _warn_if_constant(self) -> None:
-        if self._constant is not None and not self._warned and bool(self._constant):
-            self._warned = True
-            log.warning(
-                "deconvolution '%s': the input is constant within the batch; it is amplified by up to 1/sqrt(eps) = %.0f",
-                self.path,
-                self.eps**-0.5,
-            )
+        global _said
+        if self._warned or self._constant is None or not bool(self._constant):
+            return
+        log.log(
+            logging.DEBUG if _said else logging.WARNING,
+            "deconvolution '%s': its input is constant within the batch and amplified by up to 1/sqrt(eps) = %.0f "
+            "(other layers of which this holds are named at level DEBUG)",
+            self.path,
+            self.eps**-0.5,
+        )
+        self._warned = _said = True
 
     def train(self, mode: bool = True):
         """Switch between training and evaluation."""
         self._cache = None
-        if mode != self.training:
+        if mode is not self.training:
             self._warn_if_constant()
         return super().train(mode)
 

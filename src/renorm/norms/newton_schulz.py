@@ -44,7 +44,7 @@ def forward(a: Tensor, iterations: int) -> tuple[Tensor, list[Tensor], list[Tens
 def backward(
     a: Tensor, ws: list[Tensor], zs: list[Tensor], left: Tensor, right: Tensor | None, inner: Tensor
 ) -> Tensor:
-    """dL/dA, symmetric, for G = dL/dD given as the matrix `left` or as the product `left`·`right`, and ⟨G, D⟩ = `inner`.
+    """dL/dA, symmetric, for G = dL/dD, given as the matrix `left` or as `left`·`right`, and ⟨G, D⟩ = `inner`.
 
     D is a polynomial of the symmetric A, so its derivative is self-adjoint and every gradient on the way may be
     symmetrised. With E = dL/dW after a step, the adjoint of the cubic W ← W T² is K + Kᵀ with H = T E and

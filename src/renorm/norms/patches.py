@@ -85,7 +85,7 @@ class Pixels:
         The first sampled pixel of an image depends on the image's number only through a period of at most `step`
         images, so that a handful of strided copies replaces a gather through a permuted copy of the whole input.
         """
-        n, c, pixels = x.shape
+        n, _, pixels = x.shape
         start = 0
         for first in range(min(n, self.step // math.gcd(pixels, self.step))):
             images = x[first :: self.step // math.gcd(pixels, self.step)]

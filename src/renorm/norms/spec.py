@@ -48,7 +48,7 @@ LAYER_KEYS = (*SETTINGS, "freeze", "only")
 
 @dataclass(frozen=True)
 class LayerSettings:
-    """What `NormSpec` says about one layer; see there. `stem`, `head`: the layer is part of the stem, is the classifier."""
+    """What `NormSpec` says about one layer; see there. `stem`, `head`: it is part of the stem, is the classifier."""
 
     path: str
     block: int
