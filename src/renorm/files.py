@@ -37,6 +37,12 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
         raise RenormError(f"{path}: cannot be written: {error.strerror} ({len(data):,} bytes)") from None
 
 
+def remove_parts(folder: Path) -> None:
+    """Remove what a killed `write_atomic` left beside its target; only for the holder of the folder's lock."""
+    for part in folder.glob(".*.part"):
+        part.unlink()
+
+
 def _sync_folder(folder: Path) -> None:
     """Make a rename durable; some network file systems do not allow it on folders, and then it is theirs to keep."""
     handle = os.open(folder, os.O_RDONLY)

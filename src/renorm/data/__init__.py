@@ -1,6 +1,5 @@
 """A name → uint8 images and labels, checksummed; batches made on the training device."""
 
-from renorm.data import digits, torchvision_sets  # noqa: F401 - they register themselves
 from renorm.data.batches import Augmentation, DeviceSplit
 from renorm.data.prepared import Dataset, obtain, open_prepared, prepare
 from renorm.data.registry import RawImages, list_datasets, register_dataset

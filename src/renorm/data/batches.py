@@ -86,4 +86,5 @@ class DeviceSplit:
         batch = torch.arange(len(index), device=index.device)
         # Advanced indices on both sides of the channels' slice put them first: (B, H, W, C).
         cropped = images[batch[:, None, None], :, rows[:, :, None], columns[:, None, :]]
-        return self.normalised(cropped.permute(0, 3, 1, 2)), self.labels[index]
+        # The layout of the batch becomes that of the whole network: the plain one, made while it is still uint8.
+        return self.normalised(cropped.permute(0, 3, 1, 2).contiguous()), self.labels[index]

@@ -1,5 +1,7 @@
 """Data sets by name. A new one is a function under `@register_dataset` that returns `RawImages`."""
 
+import importlib
+import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,10 +38,21 @@ def register_dataset(function: Reader) -> Reader:
 
 
 def list_datasets() -> list[str]:
+    _import_all()
     return sorted(_READERS)
 
 
+def _import_all() -> None:
+    """Import the files of this room, which register their readers.
+
+    Not when the package is imported: a training job reads prepared data, and must not pay seconds for scikit-learn.
+    """
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        importlib.import_module(f"renorm.data.{module.name}")
+
+
 def reader(name: str) -> Reader:
+    _import_all()
     if name not in _READERS:
         raise RenormError(f"dataset: unknown dataset '{name}': {nearest(name, _READERS)}")
     return _READERS[name]

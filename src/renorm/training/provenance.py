@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn")
+PACKAGES = ("torchvision", "numpy", "scipy", "scikit-learn")
 
 
 def weights_sha256(state: dict[str, torch.Tensor]) -> str:
@@ -30,7 +30,8 @@ def describe(device: torch.device, hyper: dict, data_checksum: str) -> dict:
     return {
         **_code(),
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        # The module knows its build (2.11.0+cu130), the metadata only its release.
+        "packages": {"torch": torch.__version__, **{name: _version(name) for name in PACKAGES}},
         "cuda": torch.version.cuda if cuda else None,
         "cudnn": str(torch.backends.cudnn.version()) if cuda else None,
         "device": torch.cuda.get_device_name(device) if cuda else _cpu(),

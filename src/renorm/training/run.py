@@ -11,10 +11,9 @@ from pathlib import Path
 
 import torch
 
-from renorm import data, models, records
+from renorm import data, files, models, records
 from renorm.cell import Cell
 from renorm.errors import RenormError
-from renorm.files import locked
 from renorm.norms import NormSpec
 from renorm.training import checkpoint, provenance
 from renorm.training.loop import Diverged, Loop, Stopped
@@ -44,7 +43,8 @@ def train(job: Job) -> dict:
     when the cell is being written by somebody else, or `out` holds a run of other hyper-parameters; `SystemExit` with
     128 + the signal's number after SIGTERM or SIGINT, when everything up to the current step was saved.
     """
-    with locked(job.out / ".lock", f"cell {job.cell}"):
+    with files.locked(job.out / ".lock", f"cell {job.cell}"):
+        files.remove_parts(job.out)
         done = _finished(job)
         if done:
             return done
@@ -68,6 +68,8 @@ def _finished(job: Job) -> dict | None:
     found = records.read(path)
     if found["cell"] != job.cell.as_dict() or found["hyperparameters"] != job.hyper:
         raise RenormError(f"{path}: is a run of other hyper-parameters: remove it or choose another --out")
+    # Left over when the process was killed between writing the record and this line.
+    checkpoint.remove(job.out)
     return found
 
 

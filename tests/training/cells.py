@@ -1,0 +1,30 @@
+"""A small real cell for the tests: tiny networks on the digits, a second or two on one core."""
+
+from pathlib import Path
+
+from renorm.cell import Cell
+from renorm.config import Recipe
+from renorm.training.run import Job
+
+SMALL = {"optimizer": {"lr": 0.01}, "batch_size": 32, "train_images": 150, "test_images": 100}
+
+
+def small_job(
+    out: Path, prepared: Path, norm="batch_norm", arch="tiny_vgg", epochs=2, seed=1, recipe=None, **more
+) -> Job:
+    hyper = Recipe(**(SMALL | (recipe or {}))).resolved(norm)
+    cell = Cell("digits", arch, norm, "small", epochs, seed)
+    return Job(cell, hyper, Path(out), Path("none"), prepared, device="cpu", download=False, quiet=True, **more)
+
+
+def without_times(record: dict) -> dict:
+    """What must be equal when a run was stopped and resumed: everything but times and the count of resumes."""
+    dropped = ("seconds", "started", "finished", "resumes", "history_sha256", "checksum")
+    rest = {key: value for key, value in record.items() if key not in dropped}
+    # Somebody may commit while the tests run.
+    rest["provenance"] = {k: v for k, v in record["provenance"].items() if k not in ("commit", "dirty")}
+    return rest
+
+
+def history_without_times(folder: Path) -> list[list[str]]:
+    return [line.split(",")[:8] for line in (folder / "history.csv").read_text().splitlines()]

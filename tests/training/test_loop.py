@@ -1,0 +1,115 @@
+"""The loop against a straightforward one: torchvision transforms, a DataLoader, a plain SGD, one `.item()` a step."""
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from renorm import data, models
+from renorm.config import Recipe
+from renorm.data.batches import PADDING, Augmentation
+from renorm.norms import NormSpec
+from renorm.training.loop import Loop
+
+from .cells import SMALL
+
+CPU = torch.device("cpu")
+# Small, so that rounding is not amplified step by step: what is compared is the loop, not chaos.
+LR = 0.002
+
+
+class Silent:
+    def due(self):
+        return False
+
+    def say(self, line):
+        pass
+
+
+class Pictures(Dataset):
+    """The digits as PIL images through torchvision's transforms, with the offsets that the epoch drew."""
+
+    def __init__(self, split, mean, std, draws):
+        self.split, self.draws = split, draws
+        self.tail = transforms.Compose([transforms.ToTensor(), transforms.Normalize(mean, std)])
+
+    def __len__(self):
+        return len(self.draws.order)
+
+    def __getitem__(self, row):
+        number = int(self.draws.order[row])
+        image = Image.fromarray(self.split.images[number].transpose(1, 2, 0))
+        image = transforms.functional.pad(image, PADDING)
+        image = transforms.functional.crop(image, int(self.draws.top[row]), int(self.draws.left[row]), 32, 32)
+        if self.draws.flip[row]:
+            image = transforms.functional.hflip(image)
+        return self.tail(image), int(self.split.labels[number])
+
+
+def model(norm):
+    torch.manual_seed(1)
+    return models.create("tiny_vgg", NormSpec(name=norm), 10, 32, 3)
+
+
+def test_fifty_steps_equal_the_plain_loop(prepared_digits):
+    for norm in ("batch_norm", "deconv"):
+        digits = data.open_prepared(prepared_digits / "digits", "digits")
+        hyper = Recipe(**(SMALL | {"train_images": 320, "optimizer": {"lr": LR}})).resolved(norm)
+        loop = Loop(model(norm), digits, hyper, epochs=5, seed=1, device=CPU)
+        loop.run(save=lambda: None, interrupted=lambda: False, checkpoint_seconds=1e9, teller=Silent())
+        losses = plain_losses(norm, digits, hyper)
+        ours = [row["train_loss"] for row in loop.rows]
+        torch.testing.assert_close(torch.tensor(ours), torch.tensor(losses), rtol=1e-3, atol=0)
+
+
+def plain_losses(norm, digits, hyper) -> list[float]:
+    """Mean training loss per epoch of 5 epochs of 10 steps."""
+    network = model(norm)
+    optimizer = torch.optim.SGD(network.parameters(), lr=LR, momentum=0.9, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=50)
+    split = data.prepared.Split(digits.train.images[:320], digits.train.labels[:320])
+    means = []
+    for epoch in range(1, 6):
+        network.train()
+        draws = Augmentation.draw(320, 1, epoch, hyper["augment"])
+        total = 0.0
+        for x, y in DataLoader(Pictures(split, digits.mean, digits.std, draws), batch_size=32):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(network(x), y)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            total += loss.item() * len(y)
+        means.append(total / 320)
+    return means
+
+
+def test_the_last_ragged_batch_is_kept(prepared_digits):
+    digits = data.open_prepared(prepared_digits / "digits", "digits")
+    hyper = Recipe(**(SMALL | {"train_images": 70})).resolved("batch_norm")
+    loop = Loop(model("batch_norm"), digits, hyper, epochs=1, seed=1, device=CPU)
+    assert loop.steps == 3
+    seen = []
+    loop.model.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])) if loop.model.training else None)
+    loop.run(save=lambda: None, interrupted=lambda: False, checkpoint_seconds=1e9, teller=Silent())
+    assert seen == [32, 32, 6]
+
+
+def test_metrics_are_those_of_a_second_look(prepared_digits):
+    """Test accuracy and loss recomputed with scikit-learn from the network's own outputs."""
+    import numpy as np
+    from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
+
+    digits = data.open_prepared(prepared_digits / "digits", "digits")
+    hyper = Recipe(**(SMALL | {"test_images": None})).resolved("batch_norm")
+    loop = Loop(model("batch_norm"), digits, hyper, epochs=1, seed=1, device=CPU)
+    loop.run(save=lambda: None, interrupted=lambda: False, checkpoint_seconds=1e9, teller=Silent())
+    loop.model.eval()
+    with torch.no_grad():
+        x, y = loop.test.plain(0, 360)
+        probabilities = loop.model(x).double().softmax(1).numpy()
+    row, labels = loop.rows[-1], np.arange(10)
+    assert row["test_top1"] == accuracy_score(y, probabilities.argmax(1))
+    assert row["test_top5"] == top_k_accuracy_score(y, probabilities, k=5, labels=labels)
+    assert abs(row["test_loss"] - log_loss(y, probabilities, labels=labels)) < 1e-4

@@ -1,0 +1,207 @@
+"""A run that was stopped anywhere and continued is the run that was never stopped, bit for bit."""
+
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from renorm import records
+from renorm.errors import RenormError
+from renorm.training import checkpoint
+from renorm.training.loop import Loop
+from renorm.training.run import train
+
+from .cells import history_without_times, small_job, without_times
+
+KILLS = int(os.environ.get("RENORM_KILLS", "5"))
+NORMS = ("batch_norm", "deconv")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, prepared_digits):
+    """norm → (folder, record) of a run that nobody stopped."""
+    folders = {norm: tmp_path_factory.mktemp(norm) for norm in NORMS}
+    return {norm: (out, train(small_job(out, prepared_digits, norm=norm))) for norm, out in folders.items()}
+
+
+def assert_equal(out, whole):
+    folder, record = whole
+    found = records.read(out / "run.json")
+    assert without_times(found) == without_times(record)
+    assert history_without_times(out) == history_without_times(folder)
+    assert sorted(p.name for p in out.iterdir()) == [
+        ".lock", "history.csv", "log.txt", "run.json",
+    ]  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_stopped_after_every_single_step(tmp_path, prepared_digits, undisturbed, monkeypatch, norm):
+    """SIGTERM before each step of 2 epochs of 5 steps: 10 processes' worth of stops, each resumed from its file."""
+    real_step = Loop._train_step
+
+    def step_and_stop(self, draws):
+        real_step(self, draws)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Loop, "_train_step", step_and_stop)
+    stops = 0
+    while not (tmp_path / "run.json").exists():
+        try:
+            train(small_job(tmp_path, prepared_digits, norm=norm))
+        except SystemExit as stop:
+            assert stop.code == 128 + signal.SIGTERM
+            stops += 1
+        assert stops <= 12
+    found = assert_equal(tmp_path, undisturbed[norm])
+    # The last step's signal finds nothing left to save.
+    assert found["resumes"] == stops >= 9
+
+
+def run_in_child(job):
+    os.environ["OMP_NUM_THREADS"] = "1"
+    train(job)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_killed_at_random_and_started_again(tmp_path, prepared_digits, undisturbed, norm):
+    """SIGKILL at random moments, with a checkpoint after every step, so that many fall into the writing of one."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["renorm.training.run"])
+    rng, kills, attempt = random.Random(norm), 0, 0
+    started = time.monotonic()
+    run_in_child_once(context, small_job(tmp_path / "timed", prepared_digits, norm=norm, checkpoint_minutes=1e-9))
+    whole = time.monotonic() - started
+    while kills < KILLS:
+        out = tmp_path / f"run{attempt}"
+        job = small_job(out, prepared_digits, norm=norm, checkpoint_minutes=1e-9)
+        while not (out / "run.json").exists():
+            process = context.Process(target=run_in_child, args=(job,))
+            process.start()
+            process.join(rng.uniform(0.1, 1.0) * whole)
+            if process.is_alive():
+                process.kill()
+                kills += 1
+            process.join()
+        # Killed between the last rename and the clean-up, the next start only cleans up.
+        train(job)
+        assert_equal(out, undisturbed[norm])
+        attempt += 1
+    print(f"{norm}: {kills} kills over {attempt} runs, all equal")
+
+
+def run_in_child_once(context, job):
+    process = context.Process(target=run_in_child, args=(job,))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+
+
+def test_sigterm_to_the_real_command_saves_and_exits_non_zero(tmp_path, prepared_digits):
+    command = [
+        sys.executable, "-m", "renorm", "train", "--dataset", "digits", "--arch", "tiny_vgg", "--norm", "batch_norm",
+        "--epochs", "400", "--out", str(tmp_path / "run"), "--prepared", str(prepared_digits), "--device", "cpu",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    log = tmp_path / "run" / "log.txt"
+    deadline = time.monotonic() + 120
+    while "epoch 2/400" not in (log.read_text() if log.exists() else ""):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "stopped by signal 15" in errors
+    assert checkpoint.load(tmp_path / "run", read_fingerprint(tmp_path / "run"), print) is not None
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def read_fingerprint(folder):
+    return checkpoint._load_body(folder / "checkpoint.pt")["fingerprint"]
+
+
+@pytest.fixture
+def stopped(tmp_path, prepared_digits, monkeypatch):
+    """A job of two epochs that was stopped in its second one, with two generations of checkpoints."""
+    job, steps = small_job(tmp_path / "run", prepared_digits), []
+    real_step = Loop._train_step
+
+    def step_and_stop(self, draws):
+        real_step(self, draws)
+        steps.append(1)
+        if len(steps) == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Loop, "_train_step", step_and_stop)
+        with pytest.raises(SystemExit):
+            train(job)
+    assert all((job.out / name).exists() for name in checkpoint.NAMES)
+    return job
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(stopped, undisturbed):
+    path = stopped.out / "checkpoint.pt"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    train(stopped)
+    log = (stopped.out / "log.txt").read_text()
+    assert "checkpoint.pt is damaged: passed over" in log
+    assert "resumed at epoch 2, step 1" in log
+    assert_equal(stopped.out, undisturbed["batch_norm"])
+
+
+def test_no_whole_checkpoint_starts_again_and_says_so(stopped, undisturbed):
+    for name in checkpoint.NAMES:
+        path = stopped.out / name
+        path.write_bytes(path.read_bytes()[:-1])
+    record = train(stopped)
+    assert (stopped.out / "log.txt").read_text().count("is damaged: passed over") == 2
+    assert record["resumes"] == 0
+    assert_equal(stopped.out, undisturbed["batch_norm"])
+
+
+def test_a_checkpoint_of_other_hyperparameters_is_not_used(stopped):
+    hyper = stopped.hyper | {"batch_size": 16}
+    record = train(replace(stopped, hyper=hyper))
+    assert record["resumes"] == 0
+    assert "belongs to other hyper-parameters" in (stopped.out / "log.txt").read_text()
+
+
+def test_random_corruptions_of_a_checkpoint_are_all_detected(stopped):
+    path = stopped.out / "checkpoint.pt"
+    good, rng = path.read_bytes(), random.Random(1)
+    for _ in range(200):
+        bad = bytearray(good)
+        if rng.random() < 0.2:
+            del bad[rng.randrange(len(bad)) :]
+        else:
+            bad[rng.randrange(len(bad))] ^= 1 << rng.randrange(8)
+        path.write_bytes(bad)
+        assert checkpoint._load_body(path) is None
+
+
+def test_random_corruptions_of_a_record_are_all_detected(undisturbed, tmp_path):
+    folder, record = undisturbed["batch_norm"]
+    rng = random.Random(2)
+    for name in ("run.json", "history.csv"):
+        good = (folder / name).read_bytes()
+        for _ in range(200):
+            bad = bytearray(good)
+            bad[rng.randrange(len(bad))] ^= 1 << rng.randrange(8)
+            for file in ("run.json", "history.csv"):
+                (tmp_path / file).write_bytes(bad if file == name else (folder / file).read_bytes())
+            try:
+                found = records.read(tmp_path / "run.json")
+                records.read_history(tmp_path, found)
+            except RenormError:
+                continue
+            # White space between JSON's tokens is all that may differ.
+            assert name == "run.json" and found == record
