@@ -78,6 +78,7 @@ class DeconvLinear(Deconvolution, nn.Linear):
         super().__init__(linear.in_features, linear.out_features, device="meta")
         adopt(self, linear, fan_in=linear.in_features)
         block = block_size(linear.in_features, settings.block_fc)
+        self.blocks = 1  # the samples of a fully connected layer come in blocks already
         self._set_up(settings, 1, block, Features(block))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from renorm.errors import RenormError
+from renorm.norms import few_samples
+from renorm.norms.few_samples import CentredSamples
 from renorm.norms.freeze import StepCounter
 from renorm.norms.patches import Features, Patches, Pixels
 from renorm.norms.precision import exact_products
@@ -75,10 +77,17 @@ class Deconvolution:
         if x.numel() == 0:
             raise RenormError(f"deconvolution '{self.path}': no statistics of an empty batch {tuple(x.shape)}")
         rows = self._to_rows(self.weight)
-        mean, covariance = PatchStats.apply(x, self.sampler, self.deconv_groups, self.features, self.eps)
-        rows, d = WhitenRows.apply(covariance, rows.to(covariance.dtype), self.iterations)
+        rows = rows.to(torch.promote_types(x.dtype, torch.float32))
+        if self.deconv_groups == 1 and 3 * self.sampler.count(x) * self.blocks <= self.features:
+            samples, mean = CentredSamples.apply(x, self.sampler, self.features)
+            rows, d = few_samples.whiten_rows(samples, rows, self.eps, self.iterations)
+            variance = samples.detach().square().mean(-1)
+        else:
+            mean, covariance = PatchStats.apply(x, self.sampler, self.deconv_groups, self.features, self.eps)
+            rows, d = WhitenRows.apply(covariance, rows, self.iterations)
+            variance = covariance.detach().diagonal(dim1=-2, dim2=-1) - self.eps
         update_running(self.momentum, (self.running_mean, mean), (self.running_deconv, d))
-        self._watch(covariance)
+        self._watch(variance)
         return self._fold_rows(rows, mean)
 
     def _fold_rows(self, rows: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,13 +97,13 @@ class Deconvolution:
         return self._from_rows(rows).to(dtype), self.bias - shift.to(dtype)
 
     @torch.no_grad()
-    def _watch(self, covariance: Tensor) -> None:
+    def _watch(self, variance: Tensor) -> None:
         """Note whether the input was constant; on a CPU say so at once, on a GPU when the mode next changes."""
-        if self._warned or covariance.is_meta:
+        if self._warned or variance.is_meta:
             return
-        constant = covariance.diagonal(dim1=-2, dim2=-1).amax() <= 1.01 * self.eps
+        constant = variance.amax() <= 0.01 * self.eps
         self._constant = constant if self._constant is None else self._constant | constant
-        if not covariance.is_cuda:
+        if not variance.is_cuda:
             self._warn_if_constant()
 
     def _warn_if_constant(self) -> None:

@@ -35,7 +35,7 @@ class InverseRoot(torch.autograd.Function):
 
 
 class DecorrelatedBatchNorm(GroupWhitening):
-    """ZCA whitening of groups of channels over the batch (Huang et al. 2018, Decorrelated Batch Normalization, alg. 1)."""
+    """ZCA whitening of groups of channels over the batch (Huang et al. 2018, algorithm 1)."""
 
     def whitening(self, covariance: Tensor) -> Tensor:
         return InverseRoot.apply(covariance)

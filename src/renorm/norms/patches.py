@@ -21,6 +21,11 @@ class Patches:
     padding: tuple[int, int]
     dilation: tuple[int, int]
 
+    def count(self, x: Tensor) -> int:
+        """Columns that `gather` returns."""
+        rows, columns = self._counts(x.shape[2] + 2 * self.padding[0], x.shape[3] + 2 * self.padding[1])
+        return len(x) * rows * columns
+
     def gather(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """(N, C, H, W) -> (C·k², N·L), rows ordered by channel, then kernel position."""
         view = self._view(_pad(x, self.padding))
@@ -63,10 +68,14 @@ class Pixels:
 
     step: int
 
+    def count(self, x: Tensor) -> int:
+        """Columns that `gather` returns."""
+        return -(-len(x) * x.shape[2] * x.shape[3] // self.step)
+
     def gather(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """(N, C, H, W) -> (C, ceil(N·H·W / step))."""
         n, c, h, w = x.shape
-        out = torch.empty(c, -(-n * h * w // self.step), dtype=dtype, device=x.device)
+        out = torch.empty(c, self.count(x), dtype=dtype, device=x.device)
         for part, columns in self._parts(x.reshape(n, c, h * w), out):
             columns.copy_(part.transpose(0, 1))
         return out
@@ -101,6 +110,10 @@ class Features:
     """All consecutive blocks of `block` features of a fully connected layer's input."""
 
     block: int
+
+    def count(self, x: Tensor) -> int:
+        """Columns that `gather` returns."""
+        return x.numel() // self.block
 
     def gather(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """(..., in) -> (block, samples · in / block)."""
