@@ -1,7 +1,6 @@
 """The deconvolved layers against the textbook version in oracle.py."""
 
 import copy
-from dataclasses import replace
 
 import oracle
 import pytest
@@ -135,3 +134,29 @@ def test_linear_is_the_textbook_s(features, block, iterations):
     torch.manual_seed(0)
     check(nn.Linear(features, 7), (40, features), NormSpec("deconv", block_fc=block, iterations=iterations))
     check(nn.Linear(features, 90), (5, 4, features), NormSpec("deconv", block_fc=block, iterations=iterations))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    stride=st.integers(1, 3),
+    padding=st.integers(0, 2),
+    dilation=st.integers(1, 2),
+    groups=st.sampled_from([1, 1, 2, 4]),
+    width=st.integers(1, 3),
+    size=st.tuples(st.integers(7, 12), st.integers(7, 12)),
+    batch=st.integers(1, 5),
+    block=st.integers(1, 6),
+    sampling=st.integers(1, 4),
+    iterations=st.integers(1, 6),
+    name=st.sampled_from(["deconv", "channel_deconv"]),
+)
+def test_any_shape_is_the_textbook_s(
+    kernel, stride, padding, dilation, groups, width, size, batch, block, sampling, iterations, name
+):
+    torch.manual_seed(0)
+    layer = nn.Conv2d(groups * width, 2 * groups, kernel, stride, padding, dilation, groups)
+    if groups > 1:
+        block = width
+    spec = NormSpec(name, block=block, sampling_stride=sampling, iterations=iterations)
+    check(layer, (batch, groups * width, *size), spec)

@@ -85,10 +85,11 @@ def _put(module: nn.Module, twins: dict[nn.Module, nn.Module]) -> nn.Module:
 
 
 def _find_stem(layers: list[tuple[str, nn.Module]]) -> tuple[str, ...]:
-    for (path, layer), (next_path, next_layer) in zip(layers, [*layers[1:], ("", nn.Identity())], strict=True):
-        if not is_batch_norm(layer):
-            return (path, next_path) if is_batch_norm(next_layer) else (path,)
-    return ()
+    first = next((i for i, (_, layer) in enumerate(layers) if not is_batch_norm(layer)), None)
+    if first is None:
+        return ()
+    followed = layers[first + 1 :][:1]
+    return (layers[first][0], *(path for path, layer in followed if is_batch_norm(layer)))
 
 
 def _find_head(layers: list[tuple[str, nn.Module]]) -> str | None:

@@ -1,0 +1,176 @@
+"""Every registered architecture: parameters, layers, one step."""
+
+import os
+
+import pytest
+import torch
+from torch import nn
+
+from renorm.errors import RenormError
+from renorm.models import build, create, describe, list_archs
+from renorm.norms import NormSpec, list_norms
+from renorm.norms.deconvolution import Deconvolution
+from renorm.norms.registry import is_batch_norm
+
+# batch norm with 10 and 100 classes, deconvolution with 10 and 100 classes
+PARAMETERS = {
+    "vgg16": (14_728_266, 14_774_436, 14_719_818, 14_765_988),
+    "resnet18": (11_173_962, 11_220_132, 11_169_162, 11_215_332),
+    "preact_resnet18": (11_171_146, 11_217_316, 11_169_162, 11_215_332),
+    "densenet121": (6_956_298, 7_048_548, 6_883_018, 6_975_268),
+    "resnext29_32x4d": (4_774_218, 4_866_468, 4_761_610, 4_853_860),
+    "mobilenet_v2": (2_296_922, 2_412_212, 2_279_378, 2_394_668),
+    "dpn92": (34_236_634, 34_467_124, 34_179_970, 34_410_460),
+    "pnasnet_a": (130_646, 146_576, 128_226, 144_156),
+    "senet18": (11_260_354, 11_306_524, 11_258_242, 11_304_412),
+    "efficientnet_b0": (2_912_089, 2_940_979),
+}
+# batch norms and convolutions of the batch-norm network
+LAYERS = {
+    "vgg16": (13, 13),
+    "resnet18": (20, 20),
+    "preact_resnet18": (16, 20),
+    "densenet121": (120, 120),
+    "resnext29_32x4d": (31, 31),
+    "mobilenet_v2": (57, 57),
+    "dpn92": (95, 95),
+    "pnasnet_a": (23, 23),
+    "senet18": (17, 36),
+    "efficientnet_b0": (51, 83),
+}
+CORE = ("none", "batch_norm", "deconv", "channel_deconv", "deconv_stem")
+HEAVY = ("vgg11_imagenet", "resnet50", "dpn92", "densenet121_imagenet")  # batch norm and deconvolution only
+FULL = os.environ.get("RENORM_FULL") == "1"
+
+
+def on_paper(arch, norm, classes=10):
+    """The network without memory behind it."""
+    with torch.device("meta"):
+        return create(arch, norm, classes)
+
+
+def parameters(model):
+    return sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("arch", PARAMETERS)
+def test_parameters_are_the_published(arch):
+    expected = PARAMETERS[arch]
+    counted = [parameters(on_paper(arch, norm, c)) for norm in ("batch_norm", "deconv") for c in (10, 100)]
+    assert counted[: len(expected)] == list(expected)
+
+
+def test_parameters_of_the_variants():
+    assert parameters(on_paper("efficientnet_b0", "deconv_stem")) == 2_912_057
+    assert parameters(on_paper("tiny_vgg", "batch_norm")) < 30_000
+    assert parameters(on_paper("tiny_resnet", "batch_norm")) < 30_000
+
+
+@pytest.mark.parametrize("arch", LAYERS)
+def test_number_of_layers(arch):
+    layers = list(on_paper(arch, "batch_norm").modules())
+    assert (sum(map(is_batch_norm, layers)), sum(isinstance(m, nn.Conv2d) for m in layers)) == LAYERS[arch]
+
+
+@pytest.mark.parametrize("arch", list_archs())
+def test_deconvolution_and_batch_norm_do_not_mix(arch):
+    deconvolved = list(on_paper(arch, "deconv").modules())
+    assert not any(map(is_batch_norm, deconvolved))
+    assert all(isinstance(m, Deconvolution) for m in deconvolved if isinstance(m, nn.Conv2d | nn.Linear))
+    assert all(m.bias is not None for m in deconvolved if isinstance(m, Deconvolution))
+    assert not any(isinstance(m, Deconvolution) for m in on_paper(arch, "batch_norm").modules())
+    stem = [m for m in on_paper(arch, "deconv_stem").modules() if isinstance(m, Deconvolution)]
+    assert len(stem) == (1 if arch == "linear" else 2)
+
+
+@pytest.mark.parametrize("arch", list_archs())
+def test_description(arch):
+    description = describe(arch)
+    assert description.name == arch
+    assert description.title
+    paths = (
+        dict(build(arch, 10).named_modules())
+        if arch.startswith("tiny")
+        else dict(on_paper(arch, "batch_norm").named_modules())
+    )
+    assert all(path in paths for path in description.stem)
+
+
+SETTINGS = {
+    "vgg16": {"features.0": (15, True, 27)},
+    "resnet18": {"body.stem.conv": (5, False, 27)},
+    "densenet121": {"body.stem": (5, False, 27)},
+    "preact_resnet18": {"body.stem": (10, True, 27)},
+    "senet18": {"body.stem.conv": (15, True, 27)},
+    "resnet18_imagenet": {"conv1": (15, True, 147)},
+    "resnext29_32x4d": {"body.stem.conv": (10, True, 3), "body.stage1.0.branch.1.conv": (3, False, 36)},
+    "mobilenet_v2": {
+        "body.stem.conv": (10, True, 27),
+        "body.blocks.3.depthwise.conv": (1, False, 9),
+        "body.blocks.3.project.conv": (1, False, 24),
+        "body.blocks.3.expand.conv": (5, False, 24),
+    },
+}
+
+
+@pytest.mark.parametrize("arch", SETTINGS)
+def test_settings_of_single_layers(arch):
+    model = on_paper(arch, "deconv")
+    for path, expected in SETTINGS[arch].items():
+        layer = model.get_submodule(path)
+        assert (layer.iterations, layer.counter is not None, layer.features) == expected
+
+
+def test_the_user_s_settings_win():
+    spec = NormSpec("deconv", iterations=7, overrides={"features.0": {"iterations": 2}})
+    model = create("tiny_vgg", spec, 10)
+    assert model.features[0].iterations == 2
+    assert model.features[0].counter is None
+    assert model.features[4].iterations == 7
+
+
+def step(arch, norm, batch=2, size=None):
+    torch.manual_seed(0)
+    size = size or 32
+    model = create(arch, norm, 5, size)
+    out = model(torch.randn(batch, 3, size, size))
+    nn.functional.cross_entropy(out, torch.arange(batch)).backward()
+    assert out.shape == (batch, 5)
+    assert out.isfinite().all()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def product():
+    for arch in list_archs():
+        for norm in list_norms():
+            core = norm in (("batch_norm", "deconv") if arch in HEAVY else CORE)
+            if FULL or core or arch.startswith("tiny"):
+                yield arch, norm
+
+
+@pytest.mark.parametrize(("arch", "norm"), list(product()))
+def test_a_training_step(arch, norm):
+    step(arch, norm)
+
+
+@pytest.mark.parametrize("arch", [arch for arch in list_archs() if describe(arch).min_size <= 28])
+def test_other_images(arch):
+    with torch.device("meta"):
+        model = create(arch, "batch_norm", 7, 28, 1)
+        assert model.eval()(torch.empty(3, 1, 28, 28)).shape == (3, 7)
+
+
+def test_errors_are_clear():
+    with pytest.raises(RenormError, match="did you mean 'resnet18'"):
+        build("resnet_18", 10)
+    with pytest.raises(RenormError, match="28 pixels are too small, 32 at least"):
+        build("vgg16", 10, 28)
+
+
+def test_normalisers_start_from_the_same_weights():
+    states = []
+    for norm in ("batch_norm", "deconv"):
+        torch.manual_seed(1)
+        model = create("tiny_resnet", norm, 10)
+        states.append([m.weight for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)])
+    assert all(torch.equal(a, b) for a, b in zip(*states, strict=True))
