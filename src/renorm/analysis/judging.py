@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from renorm.analysis import comparison, consistency, summary, timing, verdicts
+from renorm.analysis import comparison, consistency, convergence, ladder, summary, superiority, timing, verdicts
 from renorm.analysis.inputs import Inputs, load
 from renorm.analysis.tables import write_table
 from renorm.analysis.values import gather
@@ -12,6 +12,9 @@ COLUMNS = {
     "comparison": comparison.COLUMNS,
     "consistency": consistency.COLUMNS,
     "timing": timing.COLUMNS,
+    "ladder": ladder.COLUMNS,
+    "superiority": superiority.COLUMNS,
+    "convergence": convergence.COLUMNS,
     "summary": summary.COLUMNS,
 }
 
@@ -32,11 +35,15 @@ def judgement(inputs: Inputs) -> dict[str, list[dict]]:
     """The rows of every table, nothing written."""
     values = gather(inputs)
     pairs = verdicts.pairs(inputs, values)
+    rungs = ladder.rows(inputs, values, pairs)
     tables = {
-        "verdicts": verdicts.rows(pairs, inputs.settings),
+        "verdicts": verdicts.rows(pairs, inputs.settings, ladder.flags_by_claim(pairs, rungs)),
         "comparison": comparison.rows(inputs, values),
         "consistency": consistency.rows(pairs, inputs.settings),
         "timing": timing.rows(inputs, values),
+        "ladder": rungs,
+        "superiority": superiority.rows(inputs, values),
+        "convergence": convergence.rows(inputs),
     }
     tables["summary"] = [
         *summary.completeness(inputs),
@@ -44,5 +51,8 @@ def judgement(inputs: Inputs) -> dict[str, list[dict]]:
         *summary.comparison(inputs, tables["comparison"]),
         *summary.consistency(inputs, tables["consistency"]),
         *summary.timing(inputs, tables["timing"]),
+        *summary.ladder(inputs, rungs),
+        *superiority.summarise(inputs, values, tables["superiority"]),
+        *convergence.summarise(inputs, tables["convergence"]),
     ]
     return tables

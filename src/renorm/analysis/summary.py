@@ -140,3 +140,27 @@ def _ratios(inputs: Inputs, source: str, dataset: str, epochs, part: list[Row]) 
         )
         for name, (value, told) in numbers.items()
     ]
+
+
+def ladder(inputs: Inputs, rows: list[Row]) -> list[Row]:
+    """The verdicts of the ladder, and how many values carry a warning."""
+    found = []
+    for source, dataset, part in by_dataset(rows):
+        count = Counter(r["verdict"] for r in part)
+        for verdict in ("reproduced", "not reproduced", "inconclusive", "missing"):
+            text = f"{inputs.source_label(source)}: {count[verdict]} of {len(part)} claimed values {verdict}"
+            found.append(row("ladder", source, dataset, verdict.replace(" ", "_"), count[verdict], len(part), text))
+        for name, told in (("two_sided_relative", "of the claim"), ("two_sided_absolute", "of accuracy")):
+            within = sum(r.get(name) is True for r in part)
+            limit = (
+                f"{inputs.settings.threshold:.0%} {told}"
+                if "rel" in name
+                else (f"{inputs.settings.threshold * 100:g} points {told}")
+            )
+            text = f"{inputs.source_label(source)}: {within} of {len(part)} values within {limit} on either side"
+            found.append(row("ladder", source, dataset, name, within, len(part), text))
+        for flag in sorted({flag for r in part for flag in r["flags"].split(";") if flag}):
+            flagged = sum(flag in r["flags"].split(";") for r in part)
+            text = f"{inputs.source_label(source)}: {flagged} of {len(part)} values flagged {flag.replace('_', ' ')}"
+            found.append(row("ladder", source, dataset, f"flag_{flag}", flagged, len(part), text))
+    return found
