@@ -40,4 +40,4 @@ onsuccess:
 
 onerror:
     # What exists is worth reading, also when some cells failed.
-    shell("{RENORM} report --partial {PARTIAL_CONFIG:q} >&2 || true")
+    shell("renorm report --partial {PARTIAL_CONFIG:q} >&2 || true")

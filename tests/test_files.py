@@ -52,6 +52,23 @@ def test_the_second_writer_is_told_who_the_first_is(tmp_path):
         pass
 
 
+def test_a_waiter_gets_the_lock_when_the_holder_ends(tmp_path):
+    import threading
+    import time
+
+    def hold():
+        with files.locked(tmp_path / ".lock", "cell"):
+            held.set()
+            time.sleep(0.5)
+
+    held = threading.Event()
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(10)
+    with files.locked(tmp_path / ".lock", "cell", wait_seconds=30):
+        assert not thread.join(10)
+
+
 def hold_for_ever(lock, held):
     with files.locked(lock, "cell"):
         held.set()

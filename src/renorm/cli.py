@@ -64,6 +64,7 @@ def train(
     threads: Annotated[int, typer.Option(min=1, max=1024, help="CPU threads.")] = 1,
     checkpoint_minutes: Annotated[float, typer.Option(min=0.001, help="Longest time between checkpoints.")] = 10.0,
     download: Annotated[bool, typer.Option(help="Download a missing data set.")] = True,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for a twin that trains the same cell.")] = 0.0,
     quiet: Annotated[bool, typer.Option(help="Say nothing on the terminal; log.txt has it all.")] = False,
 ) -> None:
     """Train one cell: writes run.json, history.csv and log.txt; continues where a stopped run left off."""
@@ -74,7 +75,7 @@ def train(
 
     job = Job(
         cell, values, out or Path("results/runs") / cell.path, config.data_root(data_dir), prepared, device.value,
-        threads, checkpoint_minutes, download, quiet,
+        threads, checkpoint_minutes, download, quiet, wait,
     )  # fmt: skip
     record = run(job)
     if not quiet:

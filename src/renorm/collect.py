@@ -84,9 +84,11 @@ def last_error(log: Path) -> str:
     except OSError:
         return ""
     for line in reversed(lines):
-        _, _, text = line.partition(" ")
-        if text.startswith("error: "):
-            return text.removeprefix("error: ")
+        start, _, text = line.partition(" ")
+        if start == "renorm:":
+            return text
+        if start == "Traceback":
+            return lines[-1]
         if " images on " in line or "resumed at epoch" in line:
             return ""
     return ""

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,21 +101,22 @@ def sha256(path: str | Path) -> str:
 
 
 @contextmanager
-def locked(path: str | Path, what: str, wait: bool = False) -> Iterator[None]:
+def locked(path: str | Path, what: str, wait_seconds: float = 0.0) -> Iterator[None]:
     """Hold the lock file `path` while the block runs.
 
     The kernel frees the lock when its holder dies, however it dies, so there is never a stale one to remove. Raises
-    `RenormError` naming the holder when somebody else has it, unless `wait`.
+    `RenormError` naming the holder when somebody else has it still after `wait_seconds`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            raise RenormError(f"{what} is being written by {holder}: wait for it or end it ({path})") from None
+        deadline = time.monotonic() + wait_seconds
+        while not _try_lock(file):
+            if time.monotonic() >= deadline:
+                file.seek(0)
+                holder = file.read().strip() or "another process"
+                raise RenormError(f"{what} is being written by {holder}: wait for it or end it ({path})")
+            time.sleep(0.2)
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()
@@ -122,3 +124,11 @@ def locked(path: str | Path, what: str, wait: bool = False) -> Iterator[None]:
             yield
         finally:
             file.truncate(0)
+
+
+def _try_lock(file) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -38,7 +38,7 @@ rule collect:
     message:
         "All runs of {STUDY.study} into tidy tables"
     shell:
-        "{RENORM} collect --config {input.study} > {log} 2>&1 || (cat {log} >&2; false)"
+        "renorm collect --config {input.study} > {log} 2>&1 || (cat {log} >&2; false)"
 
 
 rule judge:
@@ -46,11 +46,11 @@ rule judge:
         rules.collect.output,
         get_claim_files(),
     output:
-        f"{STUDY_DIR}/verdicts.csv",
-        f"{STUDY_DIR}/comparison.csv",
-        f"{STUDY_DIR}/consistency.csv",
-        f"{STUDY_DIR}/timing.csv",
-        f"{STUDY_DIR}/summary.csv",
+        verdicts=f"{STUDY_DIR}/verdicts.csv",
+        comparison=f"{STUDY_DIR}/comparison.csv",
+        consistency=f"{STUDY_DIR}/consistency.csv",
+        timing=f"{STUDY_DIR}/timing.csv",
+        summary=f"{STUDY_DIR}/summary.csv",
     log:
         f"{STUDY_DIR}/logs/judge.txt",
     conda:
@@ -62,4 +62,4 @@ rule judge:
     message:
         "Claims held against the runs of {STUDY.study}"
     shell:
-        "{RENORM} judge {STUDY_DIR} > {log} 2>&1 || (cat {log} >&2; false)"
+        "renorm judge $(dirname {output.verdicts}) > {log} 2>&1 || (cat {log} >&2; false)"

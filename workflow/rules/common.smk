@@ -1,4 +1,6 @@
 import json
+import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -30,12 +32,10 @@ RUN_RECORDS = [f"{RUNS}/{cell.path}/run.json" for cell in CELLS]
 DATASETS = sorted({cell.dataset for cell in CELLS})
 PARTIAL_CONFIG = f"{STUDY_DIR}/config.json"
 
-# The interpreter that runs Snakemake has renorm in it; inside a conda or container environment that one's own counts.
-RENORM = (
-    "renorm"
-    if workflow.deployment_settings.deployment_method
-    else f"{sys.executable} -m renorm"
-)
+# The interpreter that runs Snakemake has renorm beside it; inside a conda or container environment that one's own
+# counts. Not in params: another path to the same program is no reason to train again.
+if not workflow.deployment_settings.deployment_method:
+    shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 
 wildcard_constraints:

@@ -17,5 +17,5 @@ rule dataset:
     message:
         "Data set {wildcards.dataset}: checksums, then one file per split"
     shell:
-        "{RENORM} prepare {wildcards.dataset} --data-dir {params.root:q} {params.download} "
+        "renorm prepare {wildcards.dataset} --data-dir {params.root:q} {params.download} "
         "--out $(dirname {output.manifest}) > {log} 2>&1 || (cat {log} >&2; false)"

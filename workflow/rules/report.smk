@@ -14,7 +14,7 @@ rule figures:
     message:
         "Figures of {STUDY.study}"
     shell:
-        "{RENORM} figures {STUDY_DIR} > {log} 2>&1 || (cat {log} >&2; false)"
+        "renorm figures $(dirname $(dirname {output})) > {log} 2>&1 || (cat {log} >&2; false)"
 
 
 rule report:
@@ -34,7 +34,7 @@ rule report:
     message:
         "Report of {STUDY.study}"
     shell:
-        "{RENORM} report {STUDY_DIR} > {log} 2>&1 || (cat {log} >&2; false)"
+        "renorm report $(dirname {output}) > {log} 2>&1 || (cat {log} >&2; false)"
 
 
 # No output: it renders what exists whenever it is asked for, beside the finished report's folder.
@@ -52,4 +52,4 @@ rule report_partial:
     message:
         "Report of the runs that exist: {STUDY_DIR}.partial/report.html"
     shell:
-        "{RENORM} report --partial {input} > {log} 2>&1 || (cat {log} >&2; false)"
+        "renorm report --partial {input} > {log} 2>&1 || (cat {log} >&2; false)"

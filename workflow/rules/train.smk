@@ -17,13 +17,15 @@ rule train:
         # Not in params: where and how often to save changes no number.
         device=STUDY.device,
         checkpoint_minutes=str(STUDY.checkpoint_minutes),
+        # A killed Snakemake leaves its jobs running: the next one waits for their results instead of failing.
+        wait=3600,
     params:
         hyper=get_hyperparameters,
     message:
         "Cell {wildcards.dataset}/{wildcards.arch}/{wildcards.norm}/{wildcards.recipe}/e{wildcards.epochs}/s{wildcards.seed}"
     shell:
-        "{RENORM} train --dataset {wildcards.dataset} --arch {wildcards.arch} --norm {wildcards.norm} "
+        "renorm train --dataset {wildcards.dataset} --arch {wildcards.arch} --norm {wildcards.norm} "
         "--recipe {wildcards.recipe} --epochs {wildcards.epochs} --seed {wildcards.seed} "
-        "--hyper {params.hyper:q} --out $(dirname {output.record}) --prepared {RESULTS}/data "
+        "--hyper {params.hyper:q} --out $(dirname {output.record}) --prepared $(dirname $(dirname {input})) "
         "--device {resources.device} --threads {threads} --checkpoint-minutes {resources.checkpoint_minutes} "
-        "--quiet 2>> {log}"
+        "--wait {resources.wait} --quiet 2>> {log} || (tail -n 2 {log} >&2; false)"

@@ -52,7 +52,7 @@ def prepare(name: str, root: str | Path, folder: str | Path, download: bool = Tr
     folder = Path(folder)
     raw = reader(name)(Path(root), download)
     _check(name, raw)
-    with locked(folder / ".lock", f"dataset {name}", wait=True):
+    with locked(folder / ".lock", f"dataset {name}", wait_seconds=3600):
         for split in SPLITS:
             buffer = io.BytesIO()
             np.savez(buffer, images=getattr(raw, f"{split}_images"), labels=getattr(raw, f"{split}_labels"))

@@ -34,16 +34,18 @@ class Job:
     checkpoint_minutes: float = 10.0
     download: bool = True
     quiet: bool = False
+    wait_seconds: float = 0.0
 
 
 def train(job: Job) -> dict:
     """Train `job.cell` into `job.out` and return its record.
 
-    Continues from a checkpoint when there is one; does nothing when the finished record is there. Raises `RenormError`
+    Continues from a checkpoint when there is one; does nothing when the finished record is there. A twin that still
+    runs (of a requeued job, of a killed Snakemake) is waited for, `wait_seconds` at most. Raises `RenormError`
     when the cell is being written by somebody else, or `out` holds a run of other hyper-parameters; `SystemExit` with
     128 + the signal's number after SIGTERM or SIGINT, when everything up to the current step was saved.
     """
-    with files.locked(job.out / ".lock", f"cell {job.cell}"):
+    with files.locked(job.out / ".lock", f"cell {job.cell}", job.wait_seconds):
         files.remove_parts(job.out)
         done = _finished(job)
         if done:
@@ -54,9 +56,6 @@ def train(job: Job) -> dict:
                 return _train(job, teller, caught)
         except torch.cuda.OutOfMemoryError:
             raise _out_of_memory(job) from None
-        except RenormError as error:
-            teller.log.write(f"{records.now()} error: {error}\n")
-            raise
         finally:
             teller.close()
 

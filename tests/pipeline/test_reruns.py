@@ -1,0 +1,66 @@
+"""What runs again, and what does not: proven with dry runs on a study that ran."""
+
+import copy as copying
+
+import pytest
+
+from .conftest import STUDY
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
+AFTER = {"study": 1, "collect": 1, "judge": 1, "figures": 1, "report": 1}
+
+
+def changed(change) -> dict:
+    study = copying.deepcopy(STUDY)
+    change(study)
+    return study
+
+
+def test_a_finished_study_has_nothing_to_do(finished):
+    assert finished.planned() == {}
+
+
+def test_a_new_seed_is_exactly_one_training(finished):
+    finished.write(changed(lambda s: s["experiments"]["method"]["seeds"].append(2)), "seed.yaml")
+    assert finished.planned(config="seed.yaml") == {"train": 1, **AFTER}
+
+
+def test_a_changed_learning_rate_reruns_only_the_cells_that_use_it(finished):
+    finished.write(changed(lambda s: s["recipes"]["other"]["optimizer"].update(lr=0.03)), "lr.yaml")
+    assert finished.planned(config="lr.yaml") == {"train": 1, **AFTER}
+    finished.write(changed(lambda s: s["recipes"]["base"].update(batch_size=16)), "batch.yaml")
+    assert finished.planned(config="batch.yaml") == {"train": 3, **AFTER}
+
+
+def test_a_norm_option_reruns_only_the_cells_that_have_it(finished):
+    finished.write(changed(lambda s: s["recipes"]["base"].update(norm={"block": 8})), "block.yaml")
+    assert finished.planned(config="block.yaml") == {"train": 1, **AFTER}
+
+
+def test_what_changes_no_number_trains_nothing(finished):
+    finished.write(changed(lambda s: s.update(title="New", checkpoint_minutes=3.0)), "title.yaml")
+    assert "train" not in finished.planned(config="title.yaml")
+
+
+def test_a_comment_in_the_code_reruns_nothing(copy):
+    for file in ["Snakefile", *(f"workflow/rules/{n}.smk" for n in ("common", "data", "train", "analyse", "report")),
+                 "src/renorm/training/loop.py", "src/renorm/norms/deconvolution.py"]:  # fmt: skip
+        path = copy.folder / file
+        path.write_text(path.read_text() + "\n# A remark.\n")
+    assert copy.planned() == {}
+
+
+def test_a_deleted_run_is_trained_again_and_what_depends_on_it(copy):
+    (copy.folder / "results/runs/digits/tiny_vgg/batch_norm/base/e1/s2/run.json").unlink()
+    after = {key: 1 for key in AFTER if key != "study"}
+    assert copy.planned() == {"train": 1, **after}
+
+
+def test_a_corrected_claim_is_judged_again_and_nothing_is_trained(copy):
+    path = copy.folder / "claims/ye2020/table1.csv"
+    path.write_text(path.read_text().replace("90.07", "90.08", 1))
+    assert copy.planned() == {"judge": 1, "figures": 1, "report": 1}
+
+
+def test_one_experiment_can_be_taken_by_name(finished):
+    assert "train" not in finished.planned("--config", "only=method")
