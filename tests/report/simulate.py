@@ -301,7 +301,7 @@ class Maker:
             "study": self.name,
             "title": "Network Deconvolution",
             "description": "Batch normalisation against network deconvolution, every experiment of the original.",
-            "labels": {"dataset": datasets, "arch": archs, "norm": {BASELINE: "BN", METHOD: "ND", "none": "no norm"}},
+            "labels": {"datasets": datasets, "archs": archs, "norms": {BASELINE: "BN", METHOD: "ND", "none": "no norm"}},
             "compare": {"baseline": BASELINE, "method": METHOD},
             "judge": {
                 "threshold": 0.1,
@@ -309,8 +309,8 @@ class Maker:
                 "consistency_threshold": 0.5,
                 "selection": "final",
             },
-            "claims": {"original": "ye2020", "reproductions": ["obadage2024"]} if self.claims else None,
-            "experiments": {"table1": {"title": "Table 1"}, "imagenet": {"title": "Table 2"}},
+            "claims": {"original": "claims/ye2020", "reproductions": ["claims/obadage2024"]} if self.claims else None,
+            "experiments": [{"name": "table1", "title": "Table 1", "cells": 360}],
         }
 
 

@@ -1,73 +1,162 @@
-"""The first screen: four questions, answered with the sentences and counts of summary.csv and nothing else."""
+"""The first screen: four questions, answered with the counts of summary.csv and nothing else."""
 
 from dataclasses import dataclass, field
 
-import pandas as pd
-
 from renorm.report import numbers
+from renorm.report.figures.captions import captions
 from renorm.report.inputs import Inputs
 from renorm.report.names import Names
 from renorm.report.tables.comparison import MARKS
 
+ALL = ""  # the dataset of a count over all datasets
+# What the strips show, in reading order: the name in summary.csv → its tone. Zero counts take no place.
+STRIPS = {
+    "comparison": {"holds": "holds", "missing": "missing"},
+    "verdicts": {"better": "better", "within": "within", "below": "below", "missing": "missing"},
+    "ladder": {"reproduced": "better", "inconclusive": "within", "not reproduced": "below", "missing": "missing"},
+    "completeness": {"completed": "done", "diverged": "below", "failed": "below", "missing": "missing"},
+}
 QUESTIONS = (
-    ("Does the claim hold?", ("comparison", "verdicts")),
-    ("How sure is that?", ("superiority", "ladder", "consistency")),
-    ("How complete is it?", ("cells", "completeness", "runs")),
-    ("What did it cost?", ("timing", "cost")),
+    ("holds", ("comparison", "verdicts")),
+    ("sure", ("ladder",)),
+    ("complete", ("completeness",)),
+    ("cost", ()),
 )
 
 
 @dataclass
 class Strip:
-    """A bar of counts that add up to `of`: every cell that should be there has a place in it."""
+    """A bar of counts within `of`: everything that should be there has a place in it."""
 
     label: str
     of: str
     parts: list[dict] = field(default_factory=list)
+    note: str = ""
+
+
+@dataclass
+class Block:
+    title: str
+    strips: list[Strip]
 
 
 @dataclass
 class Answer:
     question: str
+    lead: str
     lines: list[str]
-    strips: list[Strip]
+    blocks: list[Block]
 
 
-def answers(inputs: Inputs) -> list[Answer]:
-    names, summary = Names(inputs), inputs["summary"]
-    whole = summary[summary["dataset"] == ""]
-    return [_answer(names, question, whole[whole["section"].isin(sections)]) for question, sections in QUESTIONS]
+class Glance:
+    """The counts of one study, looked up by section, source, dataset and name."""
 
+    def __init__(self, inputs: Inputs):
+        self.inputs, self.names = inputs, Names(inputs)
+        self.words = captions()["glance"]
+        summary = inputs["summary"]
+        self.rows = {(r["section"], r["source"], r["dataset"], r["name"]): r for r in summary.to_dict("records")}
+        self.sources = self.names.sources(summary)
 
-def _answer(names: Names, question: str, rows: pd.DataFrame) -> Answer:
-    stripped = rows["section"].isin(["verdicts", "cells"])
-    lines = [row["text"] for row in rows[~stripped].to_dict("records") if row["text"]]
-    strips = [_strip(names, key, same) for key, same in rows[stripped].groupby(["section", "source"], sort=False)]
-    return Answer(question, lines, [strip for strip in strips if strip.parts])
+    def answers(self) -> list[Answer]:
+        leads = {"holds": self.lead_holds(), "sure": "", "complete": self.lead_complete(), "cost": self.lead_cost()}
+        lines = {"holds": [], "sure": self.sure(), "complete": [], "cost": self.costs()}
+        return [
+            Answer(self.words["questions"][key], leads[key], lines[key], self.blocks(sections))
+            for key, sections in QUESTIONS
+        ]
 
+    def find(self, section: str, source: str, name: str, dataset: str = ALL) -> dict | None:
+        """A row with a value, or nothing."""
+        row = self.rows.get((section, source, dataset, name))
+        return row if row and numbers.known(row["value"]) else None
 
-TONES = {**{name: name for name in MARKS}, "completed": "done", "diverged": "below", "failed": "below"}
+    # -- strips
 
+    def blocks(self, sections: tuple[str, ...]) -> list[Block]:
+        made = [Block(self.say(f"strip_{section}"), self.strips(section)) for section in sections]
+        return [block for block in made if block.strips]
 
-def _strip(names: Names, key: tuple[str, str], rows: pd.DataFrame) -> Strip:
-    section, source = key
-    parts = [
-        {
-            "name": row["name"],
-            "tone": TONES[row["name"]],
-            "mark": MARKS.get(row["name"], ""),
-            "text": numbers.count(row["value"]),
-            "share": f"{100 * row['value'] / row['of']:.3f}",
-        }
-        for row in rows.to_dict("records")
-        if row["name"] in TONES and numbers.known(row["value"]) and row["value"] > 0 and numbers.known(row["of"])
-    ]
-    label = names.source(source) if section == "verdicts" else "cells"
-    return Strip(label, numbers.count(rows["of"].max()), parts)
+    def strips(self, section: str) -> list[Strip]:
+        return [strip for source in self.sources if (strip := self.strip(section, source))]
 
+    def strip(self, section: str, source: str, dataset: str = ALL) -> Strip | None:
+        found = {name: self.find(section, source, name, dataset) for name in STRIPS[section]}
+        of = max((row["of"] for row in found.values() if row), default=0)
+        if not of:
+            return None
+        parts = [self.part(section, name, row, of) for name, row in found.items() if row and row["value"]]
+        gain = self.find("comparison", source, "improvement_mean", dataset) if section == "comparison" else None
+        note = self.say("improvement", mean=numbers.points(gain["value"])) if gain else ""
+        return Strip(self.names.source(source), numbers.count(of), parts, note)
 
-def notes(inputs: Inputs, section: str) -> list[str]:
-    """The sentences of summary.csv that belong under a section's heading: those about single datasets."""
-    summary = inputs["summary"]
-    rows = summary[(summary["section"] == section) & (summary["dataset"] != "")]
-    return [text for text in rows["text"] if text]
+    def part(self, section: str, name: str, row: dict, of: float) -> dict:
+        tone = STRIPS[section][name]
+        mark = MARKS.get(tone, "") if section in ("verdicts", "ladder") else ""
+        share = f"{100 * row['value'] / of:.2f}"
+        word = self.say(f"name_{section}_{name}") or name
+        return {"name": word, "tone": tone, "mark": mark, "text": numbers.count(row["value"]), "share": share}
+
+    # -- sentences
+
+    def say(self, key: str, **values: object) -> str:
+        method, baseline = self.names.norm(self.inputs.method), self.names.norm(self.inputs.baseline)
+        return self.words.get(key, "").format(method=method, baseline=baseline, **values)
+
+    def lead_holds(self) -> str:
+        """The study's own count if it has one, else that of the last published source that was counted."""
+        told = ""
+        for source in self.sources:
+            holds, missing = (self.find("comparison", source, name) for name in ("holds", "missing"))
+            if holds and holds["of"] and not (missing and missing["value"] == holds["of"]):
+                value, of = numbers.count(holds["value"]), numbers.count(holds["of"])
+                told = self.say("lead_holds", value=value, of=of, source=self.names.source(source))
+                if missing and missing["value"]:
+                    told += " " + self.say("lead_missing", value=numbers.count(missing["value"]))
+        return told
+
+    def lead_complete(self) -> str:
+        row = self.find("completeness", self.inputs.name, "completed")
+        return self.say("lead_complete", value=numbers.count(row["value"]), of=numbers.count(row["of"])) if row else ""
+
+    def lead_cost(self) -> str:
+        told = [self.cost(source, "lead_cost") for source in self.sources]
+        return next((line for line in reversed(told) if line), "")
+
+    def cost(self, source: str, key: str) -> str:
+        names = ("ratio_geometric_mean", "ratio_minimum", "ratio_maximum")
+        rows = [self.find("timing", source, name) for name in names]
+        if not all(rows):
+            return ""
+        mean, low, high = (numbers.ratio(row["value"]) for row in rows)
+        values = {"mean": mean, "low": low, "high": high, "of": numbers.count(rows[0]["of"])}
+        return self.say(key, **values, source=self.names.source(source))
+
+    def costs(self) -> list[str]:
+        lines = [self.cost(source, "line_cost") for source in self.sources]
+        return [line for line in lines if line] + self.texts("cost")
+
+    def sure(self) -> list[str]:
+        return self.texts("superiority") + self.texts("consistency", ("consistent",))
+
+    def texts(self, section: str, names: tuple[str, ...] = (), dataset: str | None = ALL) -> list[str]:
+        """The analysis' own sentences, source by source, each once."""
+        return list(
+            dict.fromkeys(
+                row["text"]
+                for source in self.sources
+                for row in self.rows.values()
+                if (row["section"], row["source"]) == (section, source) and row["text"]
+                if (dataset is None or row["dataset"] == dataset) and (not names or row["name"] in names)
+            )
+        )
+
+    def ranges(self, section: str) -> list[str]:
+        """The sentences that belong under a section's heading, dataset by dataset."""
+        if section != "consistency":
+            return []
+        lines = []
+        for dataset in self.names.order("dataset", self.inputs["consistency"]):
+            for text in self.texts("consistency", ("minimum",), dataset):
+                lines.append(f"{self.names.dataset(dataset)}, {text}")
+        return lines

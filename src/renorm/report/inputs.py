@@ -40,7 +40,18 @@ NUMBERS = frozenset(
         *("epochs", "seed", "epoch", "attempt", "value", "claimed", "n", "n_expected", "n_images", "sd", "pooled_sd"),
         *("minimum", "maximum", "change", "relative_change", "baseline_value", "method_value", "improvement"),
         *("n_baseline", "n_method", "deviation", "train_seconds", "test_seconds", "baseline_train_seconds", "ratio"),
-        *("of", "lr", "train_loss", "train_top1", "train_top5", "test_loss", "test_top1", "test_top5"),
+        *(
+            "ratio_low",
+            "ratio_high",
+            "of",
+            "lr",
+            "train_loss",
+            "train_top1",
+            "train_top5",
+            "test_loss",
+            "test_top1",
+            "test_top5",
+        ),
         *("epochs_completed", "parameters"),
     )
 )

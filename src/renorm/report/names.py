@@ -1,13 +1,15 @@
 """Labels and the order of things: from study.json and from the CSVs' own order, never from this code."""
 
 import re
+from pathlib import Path
 
 import pandas as pd
+import yaml
 
 from renorm.report.inputs import Inputs
 
 METRICS = {"top1": "top-1", "top5": "top-5", "loss": "loss", "seconds": "seconds"}
-PLURAL = {"arch": "archs", "dataset": "datasets", "norm": "norms", "source": "sources", "recipe": "recipes"}
+PLURAL = {"arch": "archs", "dataset": "datasets", "norm": "norms"}
 
 
 class Names:
@@ -16,19 +18,18 @@ class Names:
     def __init__(self, inputs: Inputs):
         self.inputs = inputs
         self.labels = inputs.study.get("labels") or {}
+        self.source_labels = source_labels(inputs.study)
 
     def label(self, axis: str, key: object) -> str:
-        """Labels may stand in one flat mapping or in one per axis; an unlabelled key is its own name."""
         key = str(key)
-        for group in (self.labels.get(axis), self.labels.get(PLURAL.get(axis, axis)), self.labels):
-            if isinstance(group, dict) and isinstance(group.get(key), str):
-                return group[key]
-        return METRICS.get(key, key) if axis == "metric" else key
+        fallback = METRICS.get(key, key) if axis == "metric" else key
+        return str(self._group(axis).get(key, fallback))
+
+    def _group(self, axis: str) -> dict:
+        return self.labels.get(PLURAL.get(axis, axis)) or self.labels.get(axis) or {}
 
     def source(self, key: str) -> str:
-        if key == self.inputs.name and self.label("source", key) == key:
-            return "this study"
-        return self.label("source", key)
+        return "this study" if key == self.inputs.name else self.source_labels.get(key, key)
 
     def arch(self, key: str) -> str:
         return self.label("arch", key)
@@ -45,11 +46,22 @@ class Names:
         return f"{self.label('metric', metric)}, {head}" if several_metrics else head
 
     def order(self, axis: str, *frames: pd.DataFrame) -> list[str]:
-        """Keys in the order of their first appearance: that is the order of the published tables."""
+        """Keys in the order of the study's labels (its author's order), the others behind as they first appear."""
         seen: dict[str, None] = {}
         for frame in frames:
             seen.update(dict.fromkeys(frame[axis]))
-        return list(seen)
+        places = {key: place for place, key in enumerate(self._group(axis))}
+        return sorted(seen, key=lambda key: places.get(key, len(places)))
+
+    def rows(self, frame: pd.DataFrame) -> list[tuple[str, str]]:
+        """(arch, recipe) of a table's rows, in order."""
+        pairs = dict.fromkeys(zip(frame["arch"], frame["recipe"], strict=True))
+        places = {arch: place for place, arch in enumerate(self.order("arch", frame))}
+        return sorted(pairs, key=lambda pair: places[pair[0]])
+
+    def row_label(self, pair: tuple[str, str], frame: pd.DataFrame) -> str:
+        """The architecture, and the recipe where a table holds more than one."""
+        return self.arch(pair[0]) + (f" ({pair[1]})" if frame["recipe"].nunique() > 1 else "")
 
     def norms(self, *frames: pd.DataFrame) -> list[str]:
         """Baseline and method first, so that the two rows to be compared stand next to each other."""
@@ -58,9 +70,30 @@ class Names:
         return first + [norm for norm in found if norm not in first]
 
     def sources(self, frame: pd.DataFrame) -> list[str]:
-        """Published sources first, this study last: the reading order of original → reproduction → here."""
+        """Originals, then reproductions in the study's order, this study last: the reading order."""
         found = self.order("source", frame)
-        return [s for s in found if s != self.inputs.name] + [s for s in found if s == self.inputs.name]
+        places = {key: place for place, key in enumerate(dict.fromkeys([*self.source_labels, *found]))}
+        return sorted(found, key=lambda key: (key == self.inputs.name, places[key]))
+
+
+def source_labels(study: dict) -> dict[str, str]:
+    """source → label, in reading order. study.json may carry them; else each claims folder's own source.yaml does."""
+    given = study.get("sources")
+    if isinstance(given, dict):
+        return {key: str(value.get("label", key) if isinstance(value, dict) else value) for key, value in given.items()}
+    claims = study.get("claims") or {}
+    originals = claims.get("original") or []
+    paths = [originals] if isinstance(originals, str) else list(originals)
+    folders = [Path(path) for path in [*paths, *(claims.get("reproductions") or [])]]
+    return {folder.name: _label(folder) for folder in folders}
+
+
+def _label(folder: Path) -> str:
+    try:
+        source = yaml.safe_load((folder / "source.yaml").read_text(encoding="utf-8"))
+        return str(source["label"])
+    except (OSError, yaml.YAMLError, TypeError, KeyError):
+        return folder.name
 
 
 def epochs_label(epochs: float) -> str:

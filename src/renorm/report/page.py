@@ -8,12 +8,14 @@ from pathlib import Path
 import jinja2
 
 from renorm.errors import RenormError
-from renorm.report import glance, svg
-from renorm.report.figures.captions import FOLDER
+from renorm.report import svg
+from renorm.report.figures.captions import FOLDER, captions
+from renorm.report.glance import Glance
 from renorm.report.inputs import Inputs, load
 from renorm.report.names import Names, slug
 from renorm.report.palette import DARK, LIGHT
 from renorm.report.tables import build
+from renorm.report.tables.comparison import MARKS
 from renorm.report.tables.provenance import mixed
 
 # id, heading, and the table sections and figure sections that stand under it, in the page's order.
@@ -66,10 +68,11 @@ def _context(inputs: Inputs, folder: Path) -> dict:
         "method": names.norm(inputs.method),
         "sources": _sources(inputs, names),
         "rule": _rule(judge),
-        "answers": glance.answers(inputs),
-        "sections": _sections(inputs),
+        "answers": Glance(inputs).answers(),
+        "sections": _sections(inputs, names, _rule(judge)),
         "mixed": mixed(inputs),
-        "archs": [names.arch(arch) for arch in names.order("arch", inputs["verdicts"])],
+        "archs": list(dict.fromkeys(map(names.arch, names.order("arch", inputs["verdicts"], inputs["cells"])))),
+        "marks": MARKS,
         "light": LIGHT,
         "dark": DARK,
         "style": (folder / "style.css").read_text(encoding="utf-8"),
@@ -87,21 +90,26 @@ def _rule(judge: dict) -> dict:
     threshold = float(judge.get("threshold", 0.1))
     relative = judge.get("threshold_kind", "relative") == "relative"
     text = f"{100 * threshold:g} %" if relative else f"{100 * threshold:g} points"
-    return {"threshold": text, "consistency": f"{float(judge.get('consistency_threshold', 0.5)):g}"}
+    return {
+        "threshold": text,
+        "relative": relative,
+        "consistency": f"{float(judge.get('consistency_threshold', 0.5)):g}",
+    }
 
 
-def _sections(inputs: Inputs) -> list[dict]:
+def _sections(inputs: Inputs, names: Names, rule: dict) -> list[dict]:
     """Only sections with something in them; their parts are tables and figures, dataset by dataset."""
-    tables, figures = build(inputs), _figures(inputs)
+    tables, figures, glance = build(inputs), _figures(inputs), Glance(inputs)
+    said = {"baseline": names.norm(inputs.baseline), "method": names.norm(inputs.method), **rule}
     sections = []
     for key, heading, table_sections, figure_sections in SECTIONS:
         own_tables = [table for table in tables if table.section in table_sections]
         own_figures = [figure for figure in figures if figure["section"] in figure_sections]
-        notes = glance.notes(inputs, key)
         if own_tables or own_figures:
-            sections.append(
-                {"id": key, "heading": heading, "notes": notes, "parts": _interleaved(own_tables, own_figures)}
-            )
+            intro = captions()["sections"].get(key, "").format(**said)
+            parts = _interleaved(own_tables, own_figures)
+            notes = glance.ranges(key)
+            sections.append({"id": key, "heading": heading, "intro": intro, "notes": notes, "parts": parts})
     return sections
 
 

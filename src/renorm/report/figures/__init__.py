@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from renorm.report.figures import accuracy, curves, dumbbell, own, times
+from renorm.report.figures.style import look
 from renorm.report.inputs import load
 
 SUBJECTS = (dumbbell, accuracy, own, times, curves)
@@ -15,8 +16,8 @@ def draw(study_dir: Path) -> list[Path]:
     folder = Path(study_dir) / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     paths, entries = [], []
-    for subject in SUBJECTS:
-        for figure in subject.figures(inputs):
+    with look():
+        for figure in (figure for subject in SUBJECTS for figure in subject.figures(inputs)):
             paths.append(figure.save(folder))
             entries.append(figure.entry())
     for old in set(folder.glob("*.svg")) - set(paths):

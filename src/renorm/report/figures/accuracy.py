@@ -15,9 +15,17 @@ from renorm.report.palette import LIGHT, norm_colours
 def figures(inputs: Inputs) -> Iterator[Figure]:
     verdicts = inputs["verdicts"]
     found = verdicts[verdicts["value"].notna() & verdicts["metric"].isin(["top1", "top5"])]
-    for (dataset, metric), rows in found.groupby(["dataset", "metric"], sort=False):
+    for dataset, metric in per_dataset(inputs, found):
+        rows = found[(found["dataset"] == dataset) & (found["metric"] == metric)]
         for source in Names(inputs).sources(rows):
             yield _figure(inputs, dataset, metric, source, rows[rows["source"] == source])
+
+
+def per_dataset(inputs: Inputs, rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """(dataset, metric) pairs that have values, in the study's order."""
+    pairs = set(zip(rows["dataset"], rows["metric"], strict=True))
+    datasets = Names(inputs).order("dataset", rows)
+    return [(d, metric) for d in datasets for metric in ("top1", "top5") if (d, metric) in pairs]
 
 
 def _figure(inputs: Inputs, dataset: str, metric: str, source: str, rows: pd.DataFrame) -> Figure:

@@ -16,21 +16,21 @@ def figures(inputs: Inputs) -> Iterator[Figure]:
     """One figure per dataset and epoch setting; one epoch makes no curve."""
     rows = inputs["histories"]
     rows = rows[rows["epochs"] > 1]
-    for (dataset, epochs), same in rows.groupby(["dataset", "epochs"], sort=False):
-        if same["test_top1"].notna().any():
+    rows = rows[rows["test_top1"].notna()]
+    for dataset in Names(inputs).order("dataset", rows):
+        for epochs, same in rows[rows["dataset"] == dataset].groupby("epochs"):
             yield _figure(inputs, dataset, epochs, same)
 
 
 def _figure(inputs: Inputs, dataset: str, epochs: float, rows: pd.DataFrame) -> Figure:
     names = Names(inputs)
     norms = names.norms(rows)
-    several = rows["recipe"].nunique() > 1
-    pairs = list(dict.fromkeys(zip(rows["arch"], rows["recipe"], strict=True)))
+    pairs = names.rows(rows)
     colours = {norm: LIGHT[name] for norm, name in norm_colours(norms, inputs.baseline, inputs.method).items()}
     canvas, axes = panels(len(pairs), 5 if len(pairs) > 4 else 4, 1.75, sharex=True, sharey=True)
     for ax, (arch, recipe) in zip(axes, pairs, strict=True):
         _panel(ax, rows[(rows["arch"] == arch) & (rows["recipe"] == recipe)], norms, colours)
-        ax.set_title(plain(names.arch(arch) + (f" ({recipe})" if several else "")), fontsize=8.5)
+        ax.set_title(plain(names.row_label((arch, recipe), rows)), fontsize=8.5)
     for ax in axes[-min(5, len(pairs)) :]:
         ax.set_xlabel("epoch")
     axes[0].set_ylabel("test accuracy, %")

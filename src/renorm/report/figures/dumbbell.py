@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from renorm.report.figures.accuracy import per_dataset
 from renorm.report.figures.captions import words
 from renorm.report.figures.style import Figure, legend, panels, plain, rows_axis, tidy
 from renorm.report.inputs import Inputs
@@ -17,7 +18,8 @@ MARKERS = "Dosv^P"  # this study is the filled diamond; published sources are op
 def figures(inputs: Inputs) -> Iterator[Figure]:
     verdicts = inputs["verdicts"]
     found = verdicts[verdicts["value"].notna() & verdicts["metric"].isin(["top1", "top5"])]
-    for (dataset, metric), rows in found.groupby(["dataset", "metric"], sort=False):
+    for dataset, metric in per_dataset(inputs, found):
+        rows = found[(found["dataset"] == dataset) & (found["metric"] == metric)]
         yield _figure(inputs, dataset, metric, rows)
 
 

@@ -16,21 +16,20 @@ def figures(inputs: Inputs) -> Iterator[Figure]:
     rows = inputs["comparison"]
     rows = rows[(rows["source"] == inputs.name) & (rows["metric"] == "top1")]
     rows = rows[rows["baseline_value"].notna() & rows["method_value"].notna()]
-    for dataset, same in rows.groupby("dataset", sort=False):
-        yield _figure(inputs, dataset, same)
+    for dataset in Names(inputs).order("dataset", rows):
+        yield _figure(inputs, dataset, rows[rows["dataset"] == dataset])
 
 
 def _figure(inputs: Inputs, dataset: str, rows: pd.DataFrame) -> Figure:
     names = Names(inputs)
     epochs = sorted(set(rows["epochs"]))
-    several = rows["recipe"].nunique() > 1
-    pairs = list(dict.fromkeys(zip(rows["arch"], rows["recipe"], strict=True)))
+    pairs = names.rows(rows)
     canvas, axes = panels(len(epochs), 3, 0.75 + 0.24 * max(2, len(pairs)))
     for i, (ax, setting) in enumerate(zip(axes, epochs, strict=True)):
         _panel(ax, rows[rows["epochs"] == setting], pairs)
         ax.set_title(epochs_label(setting))
         ax.set_xlabel("accuracy, %")
-        rows_axis(ax, [names.arch(a) + (f" ({r})" if several else "") for a, r in pairs], show=i == 0)
+        rows_axis(ax, [names.row_label(pair, rows) for pair in pairs], show=i == 0)
     baseline, method = names.norm(inputs.baseline), names.norm(inputs.method)
     legend(canvas, [_dot("baseline", False, baseline), _dot("method", True, method)])
     said = words(

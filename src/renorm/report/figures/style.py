@@ -43,6 +43,11 @@ RC = {
 WIDTH = 10.2  # inches; the page scales every figure to its column
 
 
+def look():
+    """The context in which figures are drawn and saved: the settings of this process stay as they were."""
+    return matplotlib.rc_context({**sns.axes_style("white"), **RC})
+
+
 @dataclass
 class Figure:
     """A drawn figure and what has to be said about it."""
@@ -57,8 +62,7 @@ class Figure:
 
     def save(self, folder: Path) -> Path:
         path = folder / f"{self.name}.svg"
-        with matplotlib.rc_context(RC):
-            self.canvas.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+        self.canvas.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
         plt.close(self.canvas)
         path.write_text(slim(path.read_text(encoding="utf-8")), encoding="utf-8")
         return path
@@ -72,10 +76,8 @@ def panels(count: int, columns: int, height: float, **more) -> tuple[plt.Figure,
     """`count` panels in rows of `columns`; panels that are not needed are not drawn."""
     columns = min(columns, count)
     rows = -(-count // columns)
-    with matplotlib.rc_context({**sns.axes_style("white"), **RC}):
-        canvas, axes = plt.subplots(
-            rows, columns, figsize=(WIDTH, rows * height), squeeze=False, layout="constrained", **more
-        )
+    size = (WIDTH, rows * height)
+    canvas, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", **more)
     flat = list(axes.flat)
     for spare in flat[count:]:
         spare.set_axis_off()

@@ -27,14 +27,13 @@ def figures(inputs: Inputs) -> Iterator[Figure]:
 def _figure(inputs: Inputs, dataset: str, source: str, rows: pd.DataFrame) -> Figure:
     names = Names(inputs)
     epochs, norms = sorted(set(rows["epochs"])), names.norms(rows)
-    several = rows["recipe"].nunique() > 1
-    pairs = list(dict.fromkeys(zip(rows["arch"], rows["recipe"], strict=True)))
+    pairs = names.rows(rows)
     colours = {norm: LIGHT[name] for norm, name in norm_colours(norms, inputs.baseline, inputs.method).items()}
     canvas, axes = panels(len(epochs), 3, 0.75 + 0.3 * max(2, len(pairs)))
     for i, (ax, setting) in enumerate(zip(axes, epochs, strict=True)):
         _panel(ax, rows[rows["epochs"] == setting], pairs, norms, colours)
         ax.set_title(epochs_label(setting))
-        rows_axis(ax, [names.arch(a) + (f" ({r})" if several else "") for a, r in pairs], show=i == 0)
+        rows_axis(ax, [names.row_label(pair, rows) for pair in pairs], show=i == 0)
     legend(canvas, [Patch(facecolor=colours[norm], label=plain(names.norm(norm))) for norm in norms])
     said = words(
         "time", dataset=names.dataset(dataset), source=names.source(source), baseline=names.norm(inputs.baseline),

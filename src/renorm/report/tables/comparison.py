@@ -13,49 +13,56 @@ STEPS = (0.1, 0.5, 1.0)
 
 
 def tables(inputs: Inputs) -> list[Table]:
-    names = Names(inputs)
     verdicts = inputs["verdicts"]
-    return [_table(inputs, names, dataset, rows) for dataset, rows in verdicts.groupby("dataset", sort=False)]
+    datasets = Names(inputs).order("dataset", verdicts)
+    return [_table(inputs, dataset, verdicts[verdicts["dataset"] == dataset]) for dataset in datasets]
 
 
-def _table(inputs: Inputs, names: Names, dataset: str, rows: pd.DataFrame) -> Table:
-    sources = names.sources(inputs["verdicts"])
-    blocks = sorted(set(zip(rows["epochs"], rows["metric"], strict=True)), key=lambda block: (block[1], block[0]))
-    several = rows["metric"].nunique() > 1
-    recipes = names.order("recipe", rows)
-    heads = _heads(names, blocks, sources, several)
-    columns = [
-        f"{names.group(metric, epochs, several)}: {head}"
-        for epochs, metric in blocks
-        for head in ("claimed", *map(names.source, sources))
-    ]
+def _table(inputs: Inputs, dataset: str, rows: pd.DataFrame) -> Table:
+    names = Names(inputs)
+    blocks = _blocks(names, rows)
     lookup = {_key(row): row for row in rows.to_dict("records")}
     claimed = {key[:-1]: row for key, row in lookup.items()}
     groups = []
-    for recipe in recipes:
-        for arch in names.order("arch", rows):
-            norms = names.norms(rows[(rows["arch"] == arch) & (rows["recipe"] == recipe)])
-            label = names.arch(arch) + (f" ({recipe})" if len(recipes) > 1 else "")
-            made = [
-                Row(
-                    [label if i == 0 else None, names.norm(norm)],
-                    _cells(inputs, names, (dataset, arch, norm, recipe), blocks, sources, lookup, claimed),
-                )
-                for i, norm in enumerate(norms)
-            ]
-            groups += [Group(made, key=label)] if made else []
-    title = names.dataset(dataset)
+    for pair in names.rows(rows):
+        arch, recipe = pair
+        label = names.row_label(pair, rows)
+        norms = names.norms(rows[(rows["arch"] == arch) & (rows["recipe"] == recipe)])
+        made = []
+        for place, norm in enumerate(norms):
+            cells = _cells(inputs, names, (dataset, arch, norm, recipe), blocks, lookup, claimed)
+            made.append(Row([None if place else label, names.norm(norm)], cells))
+        groups.append(Group(made, key=label))
     return Table(
-        slug("comparison", dataset), title, "comparison", heads, groups, ["Architecture", "Norm"], columns,
-        dataset=dataset,
+        slug("comparison", dataset), names.dataset(dataset), "comparison", _heads(names, blocks, rows), groups,
+        ["Architecture", "Norm"], _columns(names, blocks, rows), dataset=dataset,
     )  # fmt: skip
 
 
-def _heads(names: Names, blocks: list, sources: list[str], several: bool) -> list[list[Head]]:
+def _blocks(names: Names, rows: pd.DataFrame) -> list[tuple[float, str, list[str]]]:
+    """(epochs, metric, sources): a group of columns; only sources that speak to it get one."""
+    blocks = []
+    for (metric, epochs), here in rows.groupby(["metric", "epochs"]):
+        told = here[here["value"].notna() | (here["source"] == names.inputs.name)]
+        blocks.append((epochs, metric, names.sources(told)))
+    return sorted(blocks, key=lambda block: (block[1] != "top1", block[1], block[0]))
+
+
+def _columns(names: Names, blocks: list, rows: pd.DataFrame) -> list[str]:
+    several = rows["metric"].nunique() > 1
+    return [
+        f"{names.group(metric, epochs, several)}: {head}"
+        for epochs, metric, sources in blocks
+        for head in ("claimed", *map(names.source, sources))
+    ]
+
+
+def _heads(names: Names, blocks: list, rows: pd.DataFrame) -> list[list[Head]]:
+    several = rows["metric"].nunique() > 1
     top = [Head("Architecture", down=2, kind="text"), Head("Norm", down=2, kind="text")]
-    top += [Head(names.group(m, e, several), span=1 + len(sources), first=True) for e, m in blocks]
+    top += [Head(names.group(m, e, several), span=1 + len(sources), first=True) for e, m, sources in blocks]
     low = []
-    for _ in blocks:
+    for _, _, sources in blocks:
         low.append(Head("claimed", first=True, sort=True))
         low += [Head(names.source(source), sort=True) for source in sources]
     return [top, low]
@@ -65,9 +72,9 @@ def _key(row: dict) -> tuple:
     return (*(row[axis] for axis in ("dataset", "arch", "norm", "recipe", "epochs", "metric")), row["source"])
 
 
-def _cells(inputs, names, key, blocks, sources, lookup, claimed) -> list[Cell]:
+def _cells(inputs, names, key, blocks, lookup, claimed) -> list[Cell]:
     cells = []
-    for epochs, metric in blocks:
+    for epochs, metric, sources in blocks:
         claim = claimed.get((*key, epochs, metric))
         cells.append(claim_cell(names, claim))
         cells += [value_cell(inputs, names, lookup.get((*key, epochs, metric, source)), claim) for source in sources]
@@ -77,7 +84,7 @@ def _cells(inputs, names, key, blocks, sources, lookup, claimed) -> list[Cell]:
 def claim_cell(names: Names, row: dict | None) -> Cell:
     if row is None:
         return Cell("", first=True)
-    where = ", ".join(part for part in (row["table"], f"p. {row['page']}" if row["page"] else "") if part)
+    where = ", ".join(part for part in (row["table"], row["page"]) if part)
     card = [("claimed", numbers.measure(row["metric"], row["claimed"])), ("by", names.source(row["claim_source"]))]
     card += [("where", where), ("split", row["split"])]
     return Cell(
@@ -93,11 +100,12 @@ def value_cell(inputs: Inputs, names: Names, row: dict | None, claim: dict | Non
         return Cell("", tone="" if claim is None else "untested")
     verdict = row["verdict"] if row["verdict"] in MARKS else "missing"
     text = numbers.measure(row["metric"], row["value"]) if numbers.known(row["value"]) else "missing"
-    return Cell(
-        text, mark=row["mark"] or MARKS[verdict], tone=verdict, depth=_depth(inputs, row), sort=_sort(row["value"]),
-        id=slug(*(row[axis] for axis in ("dataset", "arch", "norm", "recipe", "epochs", "metric", "source"))),
-        card=_card(names, row), small=spread(row),
-    )  # fmt: skip
+    mark = "" if verdict == "missing" else row["mark"] or MARKS[verdict]
+    mark += "⚑" if row.get("flags") else ""
+    cell = Cell(text, mark=mark, tone=verdict, depth=_depth(inputs, row), sort=_sort(row["value"]))
+    cell.id = slug(*(row[axis] for axis in ("dataset", "arch", "norm", "recipe", "epochs", "metric", "source")))
+    cell.card, cell.small = _card(names, row), spread(row)
+    return cell
 
 
 def spread(row: dict) -> str:
@@ -108,7 +116,7 @@ def spread(row: dict) -> str:
 
 def of_expected(n: float, expected: float) -> str:
     if not numbers.known(expected) or n == expected:
-        return numbers.count(n)
+        return numbers.count(n) if numbers.known(n) else "unstated"
     return f"{numbers.count(n if numbers.known(n) else 0)} of {numbers.count(expected)}"
 
 
@@ -126,7 +134,8 @@ def _card(names: Names, row: dict) -> list[tuple[str, str]]:
         card.append(("range", f"{numbers.percent(row['minimum'])} to {numbers.percent(row['maximum'])}"))
     card.append(("n", of_expected(row["n"], row["n_expected"])))
     card.append(("split", row["reproduced_split"] or "unstated"))
-    return card + ([("why", row["reason"])] if row["reason"] else [])
+    card += [("why", row["reason"])] if row["reason"] else []
+    return card + ([("flag", row["flags"])] if row.get("flags") else [])
 
 
 def _relative(row: dict) -> str:

@@ -7,12 +7,14 @@ from renorm.report.inputs import Inputs
 from renorm.report.names import Names, epochs_label, slug
 from renorm.report.tables.model import Cell, Group, Head, Row, Table, flat, text
 
-DOTS = {"completed": "●", "diverged": "✕", "failed": "▲", "missing": "○"}
+CELL = ["dataset", "arch", "norm", "recipe", "epochs"]
+DOTS = {"completed": "●", "diverged": "✕", "failed": "■", "missing": "○"}
 
 
 def tables(inputs: Inputs) -> list[Table]:
     names, cells = Names(inputs), inputs["cells"]
-    grids = [_grid(names, dataset, rows) for dataset, rows in cells.groupby("dataset", sort=False)]
+    datasets = names.order("dataset", cells)
+    grids = [_grid(names, dataset, cells[cells["dataset"] == dataset]) for dataset in datasets]
     return [*grids, _unfinished(names, cells[cells["status"] != "completed"])]
 
 
@@ -20,9 +22,10 @@ def _grid(names: Names, dataset: str, cells: pd.DataFrame) -> Table:
     """Rows are architectures, columns norm × epochs; the seeds of a cell are its dots."""
     columns = columns_of(names, cells)
     groups = []
-    for (arch, recipe), rows in cells.groupby(["arch", "recipe"], sort=False):
-        label = arch_label(names, arch, recipe, cells)
-        made = [_dots(names, key, rows) for key in columns]
+    for arch, recipe in names.rows(cells):
+        rows = cells[(cells["arch"] == arch) & (cells["recipe"] == recipe)]
+        label = names.row_label((arch, recipe), cells)
+        made = [_dots(key, rows) for key in columns]
         groups.append(Group([Row([label], made)], key=label))
     return Table(
         slug("complete", dataset), names.dataset(dataset), "completeness", norm_heads(names, columns), groups,
@@ -51,15 +54,11 @@ def column_title(names: Names, key: tuple[float, str]) -> str:
     return f"{epochs_label(key[0])}, {names.norm(key[1])}"
 
 
-def arch_label(names: Names, arch: str, recipe: str, cells: pd.DataFrame) -> str:
-    return names.arch(arch) + (f" ({recipe})" if cells["recipe"].nunique() > 1 else "")
-
-
-def _dots(names: Names, key: tuple[float, str], rows: pd.DataFrame) -> Cell:
+def _dots(key: tuple[float, str], rows: pd.DataFrame) -> Cell:
     rows = rows[(rows["epochs"] == key[0]) & (rows["norm"] == key[1])]
     dots = "".join(DOTS.get(status, "○") for status in rows["status"])
     card = [(f"seed {numbers.count(row.seed)}", row.status) for row in rows.itertuples()]
-    return Cell(dots, kind="dots", card=card)
+    return Cell(dots, kind="dots", card=card, id=slug("runs", *rows.iloc[0][CELL]) if len(rows) else "")
 
 
 def _unfinished(names: Names, cells: pd.DataFrame) -> Table:
@@ -70,7 +69,12 @@ def _unfinished(names: Names, cells: pd.DataFrame) -> Table:
         dataset, arch, norm, recipe, epochs, status = key[:6]
         seeds = ", ".join(numbers.count(seed) for seed in same["seed"])
         known = [text(f"{DOTS.get(status, '○')} {status}"), text(names.dataset(dataset)), text(names.arch(arch))]
-        known += [text(names.norm(norm)), text(recipe), Cell(numbers.count(epochs), sort=epochs), text(seeds)]
+        known += [
+            text(names.norm(norm)),
+            text(recipe),
+            Cell(numbers.count(epochs), sort=epochs, kind="text"),
+            text(seeds),
+        ]
         rows.append([*known, text(key[6] if len(key) > 6 else "")])
     titles = ["Status", "Dataset", "Architecture", "Norm", "Recipe", "Epochs", "Seeds", "Error"]
     return flat("unfinished", "Cells without a result", "completeness", titles, rows)

@@ -5,7 +5,7 @@ import pandas as pd
 from renorm.report import numbers
 from renorm.report.inputs import Inputs
 from renorm.report.names import Names, slug
-from renorm.report.tables.completeness import arch_label, column_title, columns_of, norm_heads
+from renorm.report.tables.completeness import column_title, columns_of, norm_heads
 from renorm.report.tables.model import Cell, Group, Row, Table
 
 
@@ -26,8 +26,8 @@ def _table(names: Names, dataset: str, source: str, metric: str, rows: pd.DataFr
     lookup = {(r["arch"], r["recipe"], r["epochs"], r["norm"]): r for r in rows.to_dict("records")}
     opening = {columns.index(next(c for c in columns if c[0] == e)) for e in {c[0] for c in columns}}
     groups = []
-    for arch, recipe in dict.fromkeys(zip(rows["arch"], rows["recipe"], strict=True)):
-        label = arch_label(names, arch, recipe, rows)
+    for arch, recipe in names.rows(rows):
+        label = names.row_label((arch, recipe), rows)
         cells = [_cell(lookup.get((arch, recipe, e, n)), i in opening) for i, (e, n) in enumerate(columns)]
         groups.append(Group([Row([label], cells)], key=label))
     title = f"{names.dataset(dataset)}, {names.source(source)}"
@@ -42,7 +42,7 @@ def _cell(row: dict | None, first: bool) -> Cell:
     if row is None:
         return Cell("", first=first)
     if not numbers.known(row["deviation"]):
-        return Cell("missing", mark="–", tone="missing", first=first)
+        return Cell("missing", tone="missing", first=first)
     bound = "≥ " if row["basis"] == "average" else ""
     consistent = row["consistent"].strip().lower() == "true"
     card = [("deviation", bound + numbers.decimal(row["deviation"], 6)), ("n", numbers.count(row["n"]))]

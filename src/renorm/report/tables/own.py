@@ -6,7 +6,7 @@ from renorm.report import numbers
 from renorm.report.inputs import Inputs
 from renorm.report.names import Names, epochs_label, slug
 from renorm.report.tables.comparison import of_expected
-from renorm.report.tables.completeness import arch_label, column_title, columns_of, norm_heads
+from renorm.report.tables.completeness import column_title, columns_of, norm_heads
 from renorm.report.tables.model import Cell, Group, Row, Table
 
 KEYS = ["dataset", "arch", "norm", "recipe", "epochs"]
@@ -14,11 +14,11 @@ KEYS = ["dataset", "arch", "norm", "recipe", "epochs"]
 
 def tables(inputs: Inputs) -> list[Table]:
     names, known = Names(inputs), averages(inputs)
-    metrics = sorted({key[-1] for key in known} & {"top1", "top5"})
+    metrics = sorted({key[-1] for key, row in known.items() if numbers.known(row["value"])} & {"top1", "top5"})
     return [
-        _table(names, dataset, rows, metric, known)
+        _table(names, dataset, inputs["cells"][inputs["cells"]["dataset"] == dataset], metric, known)
         for metric in metrics
-        for dataset, rows in inputs["cells"].groupby("dataset", sort=False)
+        for dataset in names.order("dataset", inputs["cells"])
         if any(key[0] == dataset and key[-1] == metric for key in known)
     ]
 
@@ -49,9 +49,10 @@ def _own(inputs: Inputs, name: str) -> list[dict]:
 def _table(names: Names, dataset: str, cells: pd.DataFrame, metric: str, known: dict) -> Table:
     columns = columns_of(names, cells)
     groups = []
-    for (arch, recipe), rows in cells.groupby(["arch", "recipe"], sort=False):
+    for arch, recipe in names.rows(cells):
+        rows = cells[(cells["arch"] == arch) & (cells["recipe"] == recipe)]
         planned = set(zip(rows["epochs"], rows["norm"], strict=True))
-        label = arch_label(names, arch, recipe, cells)
+        label = names.row_label((arch, recipe), cells)
         keys = [(dataset, arch, norm, recipe, epochs, metric) for epochs, norm in columns]
         made = [_cell(names, key, known) if (key[4], key[2]) in planned else Cell("") for key in keys]
         groups.append(Group([Row([label], _first(made, columns))], key=label))
@@ -75,11 +76,12 @@ def _cell(names: Names, key: tuple, known: dict) -> Cell:
     where = f"{names.dataset(dataset)}: {names.arch(arch)}, {names.norm(norm)}, {epochs_label(epochs)}"
     if row is None or not numbers.known(row["value"]):
         n = "" if row is None else f"n {of_expected(row['n'], row['n_expected'])}"
-        return Cell("missing", mark="–", tone="missing", id=slug("own", *key), small=n, card=[("cell", where)])
+        return Cell("missing", tone="missing", id=slug("own", *key), small=n, card=[("cell", where)])
     n = of_expected(row["n"], row["n_expected"])
     text = numbers.measure(metric, row["value"])
     deviation = f" ± {numbers.percent(row['sd'])}" if numbers.known(row["sd"]) else ""
     card = [("cell", where), ("mean", text), ("SD", numbers.percent(row["sd"])), ("n", n)]
     if numbers.known(row["minimum"]):
         card.append(("range", f"{numbers.percent(row['minimum'])} to {numbers.percent(row['maximum'])}"))
-    return Cell(text + deviation, id=slug("own", *key), sort=row["value"], small=f"n {n}", card=card)
+    partial = f" ({n})" if " of " in n else ""
+    return Cell(text + deviation + partial, id=slug("own", *key), sort=row["value"], small=f"n {n}", card=card)

@@ -5,7 +5,6 @@ import pandas as pd
 from renorm.report import numbers
 from renorm.report.inputs import Inputs
 from renorm.report.names import Names, epochs_label, slug
-from renorm.report.tables.completeness import arch_label
 from renorm.report.tables.model import Cell, Group, Head, Row, Table
 
 
@@ -25,8 +24,8 @@ def _table(inputs: Inputs, names: Names, dataset: str, source: str, rows: pd.Dat
     columns = _columns(inputs, names, rows)
     lookup = {(r["arch"], r["recipe"], r["epochs"], r["norm"]): r for r in rows.to_dict("records")}
     groups = []
-    for arch, recipe in dict.fromkeys(zip(rows["arch"], rows["recipe"], strict=True)):
-        label = arch_label(names, arch, recipe, rows)
+    for arch, recipe in names.rows(rows):
+        label = names.row_label((arch, recipe), rows)
         cells = [_cell(names, lookup.get((arch, recipe, e, n)), what, first) for e, n, what, first in columns]
         groups.append(Group([Row([label], cells)], key=label))
     title = f"{names.dataset(dataset)}, {names.source(source)}"
@@ -65,11 +64,15 @@ def _cell(names: Names, row: dict | None, what: str, first: bool) -> Cell:
         return Cell("", first=first)
     value = row["train_seconds"] if what == "s" else row["ratio"]
     if not numbers.known(value):
-        return Cell("missing", mark="–", tone="missing", first=first)
+        return Cell("missing", tone="missing", first=first)
     key = (row["dataset"], row["arch"], row["recipe"], row["epochs"], row["norm"], row["source"], what)
-    n = numbers.count(row["n"])
+    n = numbers.count(row["n"]) if numbers.known(row["n"]) else "unstated"
     if what == "ratio":
-        return Cell(numbers.ratio(value), sort=value, first=first, kind="ratio", id=slug("time", *key))
+        low, high = row.get("ratio_low"), row.get("ratio_high")
+        card = [("ratio", numbers.ratio(value))]
+        card += [("interval", f"{numbers.ratio(low)} to {numbers.ratio(high)}")] if numbers.known(low) else []
+        return Cell(numbers.ratio(value), sort=value, first=first, kind="ratio", id=slug("time", *key), card=card)
     card = [("cell", f"{names.dataset(row['dataset'])}: {names.arch(row['arch'])}, {names.norm(row['norm'])}")]
     card += [("training", numbers.duration(value)), ("testing", numbers.duration(row["test_seconds"])), ("n", n)]
+    card = [pair for pair in card if pair[1] != numbers.ABSENT]
     return Cell(numbers.seconds(value), sort=value, first=first, card=card, small=f"n {n}", id=slug("time", *key))
