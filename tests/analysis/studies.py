@@ -4,6 +4,8 @@ import csv
 import json
 from pathlib import Path
 
+from renorm.analysis.inputs import load
+from renorm.analysis.judging import judgement, write
 from renorm.claims import COLUMNS
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +66,13 @@ class StudyFolder:
             writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
+
+
+def judge(folder: Path) -> dict[str, list[dict]]:
+    """What `renorm judge` does, with the rows of its tables in hand."""
+    tables = judgement(load(folder))
+    write(folder, tables)
+    return tables
 
 
 def pick(rows, **where):

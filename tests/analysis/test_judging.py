@@ -4,9 +4,9 @@ import csv
 from pathlib import Path
 
 import pytest
-from studies import ROOT, one, pick
+from studies import ROOT, judge, one, pick
 
-from renorm.analysis import judge
+from renorm import analysis
 from renorm.analysis.judging import COLUMNS
 from renorm.analysis.settings import Settings
 from renorm.analysis.tables import to_csv
@@ -199,6 +199,10 @@ def test_no_torch_and_no_method_names():
         source = path.read_text()
         assert "import torch" not in source
         assert not {"vgg", "cifar", "ye2020"} & set(source.lower().replace("'", " ").replace('"', " ").split()), path
+
+
+def test_judge_says_where_it_wrote(published):
+    assert [path.name for path in analysis.judge(published)] == [f"{name}.csv" for name in COLUMNS]
 
 
 def test_read_back(published):

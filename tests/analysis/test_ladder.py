@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from studies import one, pick
+from studies import judge, one, pick
 
-from renorm.analysis import judge
 from renorm.claims import load_claims
 
 CLAIMED = 0.9007  # the original's first architecture, baseline, 20 epochs on the smaller data set

@@ -4,9 +4,7 @@ Where the two differ, the number found is the one asserted; the printed one stan
 """
 
 import pytest
-from studies import one, pick
-
-from renorm.analysis import judge
+from studies import judge, one, pick
 
 
 @pytest.fixture

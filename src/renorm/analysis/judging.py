@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from renorm.analysis import comparison, consistency, convergence, ladder, summary, superiority, timing, verdicts
+from renorm.analysis import comparison, consistency, convergence, ladder, ledger, summary, superiority, timing, verdicts
 from renorm.analysis.inputs import Inputs, load
 from renorm.analysis.tables import write_table
 from renorm.analysis.values import gather
@@ -15,20 +15,26 @@ COLUMNS = {
     "ladder": ladder.COLUMNS,
     "superiority": superiority.COLUMNS,
     "convergence": convergence.COLUMNS,
+    "ledger": ledger.COLUMNS,
     "summary": summary.COLUMNS,
 }
 
 
-def judge(study_dir: str | Path, claims_root: str | Path | None = None) -> dict[str, list[dict]]:
-    """Judge the study in `study_dir`, write its tables there, and return their rows by name.
+def judge(study_dir: str | Path, claims_root: str | Path | None = None) -> list[Path]:
+    """Judge the study in `study_dir`, write its tables there, and return their paths.
 
     Claims folders named in study.json are relative to `claims_root`, else to the working directory.
     """
     folder = Path(study_dir)
-    tables = judgement(load(folder, Path(claims_root) if claims_root else None))
-    for name, rows in tables.items():
-        write_table(folder / f"{name}.csv", COLUMNS[name], rows)
-    return tables
+    return write(folder, judgement(load(folder, Path(claims_root) if claims_root else None)))
+
+
+def write(folder: Path, tables: dict[str, list[dict]]) -> list[Path]:
+    """Write the tables, each whole or not at all."""
+    paths = [folder / f"{name}.csv" for name in tables]
+    for path, (name, rows) in zip(paths, tables.items(), strict=True):
+        write_table(path, COLUMNS[name], rows)
+    return paths
 
 
 def judgement(inputs: Inputs) -> dict[str, list[dict]]:
@@ -44,6 +50,7 @@ def judgement(inputs: Inputs) -> dict[str, list[dict]]:
         "ladder": rungs,
         "superiority": superiority.rows(inputs, values),
         "convergence": convergence.rows(inputs),
+        "ledger": ledger.rows(inputs, values, pairs),
     }
     tables["summary"] = [
         *summary.completeness(inputs),
@@ -54,5 +61,6 @@ def judgement(inputs: Inputs) -> dict[str, list[dict]]:
         *summary.ladder(inputs, rungs),
         *superiority.summarise(inputs, values, tables["superiority"]),
         *convergence.summarise(inputs, tables["convergence"]),
+        *ledger.summarise(inputs, tables["ledger"]),
     ]
     return tables

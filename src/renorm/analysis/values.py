@@ -116,16 +116,26 @@ def _published(key: dict, rows: pd.DataFrame) -> Value:
 
 
 def study_values(inputs: Inputs) -> list[Value]:
-    """Every cell of the grid: accuracies of both splits at the study's selection, and seconds; missing ones too."""
+    """Every cell of the grid: accuracies of both splits at the study's selection, and seconds; missing ones too.
+
+    Top-5 accuracy is there only where somebody published it: elsewhere it would count every pair of cells twice.
+    """
     keys = [*GROUP, "metric", "split", "selection"]
+    top5 = {tuple(row) for c in inputs.published for row in c.frame[c.frame.metric == "top5"][[*GROUP]].to_numpy()}
     done = inputs.runs[(inputs.runs.status == "completed") & inputs.runs.value.notna()]
     found = {(tuple(key[:5]), *key[5:]): rows for key, rows in done.groupby(keys, sort=False)}
-    wanted = [(metric, split, inputs.settings.selection) for metric in ACCURACIES for split in ("test", "train")]
-    wanted += [("seconds", split, "final") for split in ("train", "test")]
     return [
         _own(inputs, group, metric, split, selection, found)
         for group in sorted(inputs.grid)
-        for metric, split, selection in wanted
+        for metric, split, selection in _wanted(inputs, group, top5)
+    ]
+
+
+def _wanted(inputs: Inputs, group: tuple, top5: set[tuple]) -> list[tuple[str, str, str]]:
+    metrics = ACCURACIES if group in top5 else ACCURACIES[:1]
+    return [
+        *((metric, split, inputs.settings.selection) for metric in metrics for split in ("test", "train")),
+        *(("seconds", split, "final") for split in ("train", "test")),
     ]
 
 

@@ -1,0 +1,69 @@
+"""The ledger: every published sentence against the paper's own tables, other reproductions, and this study."""
+
+from collections import Counter
+from typing import Any
+
+from renorm.analysis import checks, summary
+from renorm.analysis.inputs import Inputs
+from renorm.analysis.values import Value, Values
+from renorm.analysis.verdicts import Pair
+from renorm.claims import Statement
+
+COLUMNS = (
+    "statement_source", "id", "place", "text", "check", "role", "source", "outcome", "counted", "of", "found", "note",
+)  # fmt: skip
+ROLES = ("own", "reproduction", "study")
+
+
+def rows(inputs: Inputs, values: Values, pairs: list[Pair]) -> list[dict[str, Any]]:
+    """The table ledger.csv: statement x source, in the order of the claims folders and their statements."""
+    found = []
+    for claims in inputs.published:
+        for statement in claims.statements:
+            for role, source in _sources(inputs, statement.source):
+                view = checks.View(source, role == "own", inputs.settings, _seen(inputs, values, source),
+                                   [pair for pair in pairs if pair.value.source == source])  # fmt: skip
+                found.append(_row(statement, role, view))
+    return found
+
+
+def _sources(inputs: Inputs, own: str) -> list[tuple[str, str]]:
+    """(role, source): the paper itself, every other published reproduction, this study."""
+    others = [c.source.name for c in inputs.reproductions if c.source.name != own]
+    return [("own", own), *(("reproduction", name) for name in others), ("study", inputs.study)]
+
+
+def _seen(inputs: Inputs, values: Values, source: str) -> list[Value]:
+    """A source's values as its readers see them: test accuracies of the study, whatever a paper printed."""
+    if source != inputs.study:
+        return values.of(source)
+    return [v for v in values.of(source) if v.split == ("train" if v.metric == "seconds" else "test")]
+
+
+def _row(statement: Statement, role: str, view: checks.View) -> dict[str, Any]:
+    where = f"claims of {statement.source}: statements.yaml: {statement.id}"
+    outcome = checks.run(statement.check, view, statement.parameters, where)
+    return {
+        "statement_source": statement.source, "id": statement.id, "place": statement.place, "text": statement.text,
+        "check": statement.check, "role": role, "source": view.source, "outcome": outcome.outcome,
+        "counted": outcome.counted, "of": outcome.of, "found": outcome.found, "note": statement.note,
+    }  # fmt: skip
+
+
+def summarise(inputs: Inputs, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of summary.csv: how many sentences hold, by who was asked (the source) and by role."""
+    out = []
+    words = {checks.HOLDS: "holds", checks.FAILS: "fails", checks.OPEN: "not_testable"}
+    for role in ROLES:
+        part = [r for r in found if r["role"] == role]
+        count = Counter(r["outcome"] for r in part)
+        asked = {
+            "own": "the papers' own tables",
+            "reproduction": "other published reproductions",
+            "study": "this study",
+        }
+        for outcome, name in words.items() if part else ():
+            text = f"{count[outcome]} of {len(part)} statements: {outcome}, by {asked[role]}"
+            source = inputs.study if role == "study" else ""
+            out.append(summary.row("ledger", source, "", f"{role}_{name}", count[outcome], len(part), text))
+    return out
