@@ -67,6 +67,26 @@ def write_study(folder: Path, *, runs: bool = True, claims: bool = True, demo: b
     return folder
 
 
+def write_judged(folder: Path, *, demo: bool = False) -> Path:
+    """The same simulated runs held against the real claims by the real judge."""
+    from renorm.analysis import judge
+
+    folder.mkdir(parents=True, exist_ok=True)
+    maker = Maker(demo, runs=True, claims=False)
+    for cell in maker.cells:
+        if cell["dataset"] == "imagenet":
+            cell |= {"arch": f"{cell['arch']}_imagenet", "recipe": "imagenet"}
+    tables = maker.tables()
+    for name in ("cells", "runs", "histories", "provenance"):
+        write_table(folder, name, tables[name])
+    imagenet = {"vgg11": "VGG-11", "resnet18": "ResNet-18", "densenet121": "DenseNet-121"}
+    study = maker.study({f"{arch}_imagenet": label for arch, label in imagenet.items()})
+    study["claims"] = {"original": "claims/ye2020", "reproductions": ["claims/obadage2024"]}
+    (folder / "study.json").write_text(json.dumps(study, indent=1), encoding="utf-8")
+    judge(folder, REPO)
+    return folder
+
+
 def write_table(folder: Path, name: str, rows: list[dict]) -> None:
     with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS[name], restval="", lineterminator="\n")
@@ -168,9 +188,11 @@ class Maker:
             ("top1", "test", cell["top1"], "fraction"),
             ("top1", "train", min(1, cell["top1"] + 0.02), "fraction"),
         ]
+        measured += [("top5", "test", round(1 - (1 - cell["top1"]) / 3, 4), "fraction")]
         measured += [("seconds", "train", cell["train_seconds"], "s"), ("seconds", "test", 2.5, "s")]
         return [
             {**common, "metric": metric, "split": split, "selection": "final", "value": value, "unit": unit}
+            | {"status": cell["status"]}
             for metric, split, value, unit in measured
         ]
 
@@ -219,7 +241,7 @@ class Maker:
         return rows
 
     def verdict(self, claim: dict, source: str, values: list[float], n: int, expected: int) -> dict:
-        row = {**pick("verdicts", claim), "claim_source": claim["source"], "claimed": claim["value"]}
+        row = {**pick("verdicts", claim), "claim_source": claim["source"], "claimed": claim["value"], "value": ""}
         row |= {"source": source, "n": n, "n_expected": expected, "verdict": "missing", "reason": "no run has finished"}
         if values:
             row |= self.held(claim["value"], values)
@@ -280,19 +302,22 @@ class Maker:
         return rows + [published_time(claim) for claim in self.claims if claim["source"] == "obadage2024"]
 
     def summary(self, verdicts, comparison, timing) -> list[dict]:
-        rows = [self.counted("cells", status, self.cells, "status") for status in ("completed", "diverged", "missing")]
-        for source in dict.fromkeys(row["source"] for row in verdicts):
-            own = [row for row in verdicts if row["source"] == source]
-            rows += [{**self.counted("verdicts", name, own, "verdict"), "source": source} for name in LOOKS]
-        for source in dict.fromkeys(row["source"] for row in comparison):
-            own = [row for row in comparison if row["source"] == source]
-            rows.append({**self.counted("comparison", "True", own, "holds"), "source": source, "name": "holds"})
+        """Counts over all data sets, with the sections and names of docs/tables.md."""
+        rows = []
+        for status in ("completed", "diverged", "failed", "missing"):
+            rows.append(counted("completeness", self.name, status, self.cells, "status", status))
+        for source, own in by_source(verdicts):
+            rows += [counted("verdicts", source, name, own, "verdict", name) for name in LOOKS]
+        for source, own in by_source(comparison):
+            rows.append(counted("comparison", source, "holds", own, "holds", "True"))
+            rows.append(counted("comparison", source, "missing", own, "holds", ""))
+        for source, own in by_source(timing):
+            ratios = [row["ratio"] for row in own if "ratio" in row and row["norm"] == METHOD]
+            found = {"ratio_geometric_mean": np.exp(np.mean(np.log(ratios))) if ratios else None}
+            found |= {"ratio_minimum": min(ratios, default=None), "ratio_maximum": max(ratios, default=None)}
+            known = {"section": "timing", "source": source, "of": len(ratios)}
+            rows += [{**known, "name": name, "value": value} for name, value in found.items() if value]
         return rows
-
-    def counted(self, section: str, name: str, rows: list[dict], key: str) -> dict:
-        value = sum(row[key] == name for row in rows)
-        text = f"{value} of {len(rows)} {section} are {name}"
-        return {"section": section, "name": name, "value": value, "of": len(rows), "text": text}
 
     def study(self, labels: dict[str, str]) -> dict:
         datasets = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet": "ImageNet", "digits": "Digits"}
@@ -301,7 +326,11 @@ class Maker:
             "study": self.name,
             "title": "Network Deconvolution",
             "description": "Batch normalisation against network deconvolution, every experiment of the original.",
-            "labels": {"datasets": datasets, "archs": archs, "norms": {BASELINE: "BN", METHOD: "ND", "none": "no norm"}},
+            "labels": {
+                "datasets": datasets,
+                "archs": archs,
+                "norms": {BASELINE: "BN", METHOD: "ND", "none": "no norm"},
+            },
             "compare": {"baseline": BASELINE, "method": METHOD},
             "judge": {
                 "threshold": 0.1,
@@ -312,6 +341,17 @@ class Maker:
             "claims": {"original": "claims/ye2020", "reproductions": ["claims/obadage2024"]} if self.claims else None,
             "experiments": [{"name": "table1", "title": "Table 1", "cells": 360}],
         }
+
+
+def by_source(rows: list[dict]) -> list[tuple[str, list[dict]]]:
+    sources = dict.fromkeys(row["source"] for row in rows)
+    return [(source, [row for row in rows if row["source"] == source]) for source in sources]
+
+
+def counted(section: str, source: str, name: str, rows: list[dict], key: str, wanted: str) -> dict:
+    count = {"value": sum(row[key] == wanted for row in rows), "of": len(rows)}
+    text = f"{source}: {name} {count['value']} of {len(rows)}"
+    return {"section": section, "source": source, "name": name, **count, "text": text}
 
 
 def pick(table: str, row: dict) -> dict:

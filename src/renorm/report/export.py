@@ -34,10 +34,7 @@ def write_tables(study_dir: Path) -> list[Path]:
 
 def grid(table: Table) -> tuple[list[str], list[list[str]]]:
     """One heading per column and one text per cell; the mark goes with the value."""
-    body = [
-        table.full_stubs(index) + [f"{cell.text} {cell.mark}".strip() for cell in row.cells]
-        for index, row in enumerate(table.rows)
-    ]
+    body = [table.full_stubs(index) + [cell.plain for cell in row.cells] for index, row in enumerate(table.rows)]
     return table.stubs + table.columns, body
 
 
@@ -73,7 +70,7 @@ def to_latex(table: Table) -> str:
     lines.append(r"\midrule")
     for group in table.groups:
         for row in group.rows:
-            cells = [latex(stub or "") for stub in row.stub] + [latex(f"{c.text} {c.mark}".strip()) for c in row.cells]
+            cells = [latex(stub or "") for stub in row.stub] + [latex(cell.plain) for cell in row.cells]
             lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 

@@ -89,7 +89,7 @@ def _rule(judge: dict) -> dict:
     """The published rule in the study's own numbers, for the legend."""
     threshold = float(judge.get("threshold", 0.1))
     relative = judge.get("threshold_kind", "relative") == "relative"
-    text = f"{100 * threshold:g} %" if relative else f"{100 * threshold:g} points"
+    text = f"{100 * threshold:g}\u00a0%" if relative else f"{100 * threshold:g} points"
     return {
         "threshold": text,
         "relative": relative,

@@ -6,7 +6,9 @@ from html import escape
 from renorm.report.palette import LIGHT
 
 VARIABLES = {value: f"var(--{name})" for name, value in LIGHT.items()}
-FONT = re.compile(r"font: (?:(\w+) )?([\d.]+)px '[^;\"]*")
+SCALE = 1.6  # the most that a figure grows beyond the size it was drawn in
+OWN_FONT = re.compile(r" ?font-family: [^;\"]*;?")
+NO_TURN = re.compile(r' transform="rotate\(-?0 [^)]*\)"')
 
 
 def inline(svg: str, name: str, alt: str) -> str:
@@ -15,15 +17,11 @@ def inline(svg: str, name: str, alt: str) -> str:
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r"<style[^>]*>.*?</style>", "", body, flags=re.DOTALL)
     body = re.sub(r"#[0-9a-f]{6}\b", lambda match: VARIABLES.get(match[0], match[0]), body)
-    body = FONT.sub(lambda match: f"font-size: {match[2]}px" + _weight(match[1]), body)
+    body = NO_TURN.sub("", OWN_FONT.sub("", body))
     body = _own_ids(body.replace("xlink:href", "href"), name)
     body = re.sub(r"<!--.*?-->\s*", "", body, flags=re.DOTALL)
     body = re.sub(r">\s+<", "><", body)
     return _opening(body, alt)
-
-
-def _weight(weight: str | None) -> str:
-    return f"; font-weight: {weight}" if weight else ""
 
 
 def _own_ids(body: str, name: str) -> str:
@@ -35,5 +33,7 @@ def _own_ids(body: str, name: str) -> str:
 
 def _opening(body: str, alt: str) -> str:
     box = re.search(r'viewBox="([^"]+)"', body)[1]
+    width = float(box.split()[2])
+    size = f"min-width:{width:.0f}px;max-width:{SCALE * width:.0f}px"  # below it scrolls, above it only gets coarse
     end = body.index(">")
-    return f'<svg viewBox="{box}" role="img" aria-label="{escape(alt)}">{body[end + 1 :].strip()}'
+    return f'<svg viewBox="{box}" style="{size}" role="img" aria-label="{escape(alt)}">{body[end + 1 :].strip()}'

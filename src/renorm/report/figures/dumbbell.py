@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 
 from renorm.report.figures.accuracy import per_dataset
 from renorm.report.figures.captions import words
-from renorm.report.figures.style import Figure, legend, panels, plain, rows_axis, tidy
+from renorm.report.figures.style import HEAD, Figure, bands, legend, panels, plain, rows_axis, tidy
 from renorm.report.inputs import Inputs
 from renorm.report.names import Names, epochs_label, slug
 from renorm.report.palette import LIGHT, norm_colours
@@ -28,9 +28,10 @@ def _figure(inputs: Inputs, dataset: str, metric: str, rows: pd.DataFrame) -> Fi
     epochs, archs, norms = sorted(set(rows["epochs"])), names.order("arch", rows), names.norms(rows)
     colours = {norm: LIGHT[name] for norm, name in norm_colours(norms, inputs.baseline, inputs.method).items()}
     looks = _looks(inputs, names.sources(rows))
-    canvas, axes = panels(len(epochs), 3, 0.75 + 0.36 * len(archs))
+    canvas, axes = panels(len(epochs), 3, HEAD + 0.36 * len(archs))
     for i, (ax, setting) in enumerate(zip(axes, epochs, strict=True)):
         _panel(ax, rows[rows["epochs"] == setting], archs, norms, colours, looks)
+        bands(ax, len(archs))
         ax.set_title(epochs_label(setting))
         ax.set_xlabel("accuracy, %")
         rows_axis(ax, [names.arch(arch) for arch in archs], show=i == 0)

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from renorm.report.figures.captions import words
-from renorm.report.figures.style import Figure, legend, panels, plain, rows_axis, tidy
+from renorm.report.figures.style import HEAD, Figure, legend, panels, plain, rows_axis, tidy
 from renorm.report.inputs import Inputs
 from renorm.report.names import Names, epochs_label, slug
 from renorm.report.palette import LIGHT
@@ -24,7 +24,7 @@ def _figure(inputs: Inputs, dataset: str, rows: pd.DataFrame) -> Figure:
     names = Names(inputs)
     epochs = sorted(set(rows["epochs"]))
     pairs = names.rows(rows)
-    canvas, axes = panels(len(epochs), 3, 0.75 + 0.24 * max(2, len(pairs)))
+    canvas, axes = panels(len(epochs), 3, HEAD + 0.24 * len(pairs))
     for i, (ax, setting) in enumerate(zip(axes, epochs, strict=True)):
         _panel(ax, rows[rows["epochs"] == setting], pairs)
         ax.set_title(epochs_label(setting))

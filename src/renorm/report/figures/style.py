@@ -40,7 +40,9 @@ RC = {
     "path.simplify": True,
     "path.simplify_threshold": 0.2,
 }
-WIDTH = 10.2  # inches; the page scales every figure to its column
+WIDTH = 10.2  # inches of a full figure; the page scales it to its column
+NARROW = {1: 0.6, 2: 0.8}  # one panel as wide as the page would be all empty space
+HEAD = 1.05  # inches of a figure that legend, panel titles and axis labels take
 
 
 def look():
@@ -76,7 +78,7 @@ def panels(count: int, columns: int, height: float, **more) -> tuple[plt.Figure,
     """`count` panels in rows of `columns`; panels that are not needed are not drawn."""
     columns = min(columns, count)
     rows = -(-count // columns)
-    size = (WIDTH, rows * height)
+    size = (WIDTH * NARROW.get(count, 1), rows * height)
     canvas, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", **more)
     flat = list(axes.flat)
     for spare in flat[count:]:
@@ -100,6 +102,12 @@ def rows_axis(axes: plt.Axes, labels: list[str], show: bool = True) -> None:
     """Names down the side, the first on top."""
     axes.set_yticks(range(len(labels)), [plain(label) for label in labels] if show else [])
     axes.set_ylim(len(labels) - 0.4, -0.6)
+
+
+def bands(axes: plt.Axes, count: int) -> None:
+    """A breath of ground behind every second row, where several marks belong to one name."""
+    for row in range(1, count, 2):
+        axes.axhspan(row - 0.5, row + 0.5, color=LIGHT["rule"], alpha=0.3, linewidth=0, zorder=0)
 
 
 def legend(canvas: plt.Figure, handles: list, columns: int | None = None) -> None:

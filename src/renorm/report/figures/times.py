@@ -7,7 +7,7 @@ from matplotlib.patches import Patch
 
 from renorm.report import numbers
 from renorm.report.figures.captions import words
-from renorm.report.figures.style import Figure, legend, panels, plain, rows_axis, tidy
+from renorm.report.figures.style import HEAD, Figure, legend, panels, plain, rows_axis, tidy
 from renorm.report.inputs import Inputs
 from renorm.report.names import Names, epochs_label, slug
 from renorm.report.palette import LIGHT, norm_colours
@@ -29,7 +29,7 @@ def _figure(inputs: Inputs, dataset: str, source: str, rows: pd.DataFrame) -> Fi
     epochs, norms = sorted(set(rows["epochs"])), names.norms(rows)
     pairs = names.rows(rows)
     colours = {norm: LIGHT[name] for norm, name in norm_colours(norms, inputs.baseline, inputs.method).items()}
-    canvas, axes = panels(len(epochs), 3, 0.75 + 0.3 * max(2, len(pairs)))
+    canvas, axes = panels(len(epochs), 3, HEAD + 0.29 * len(pairs))
     for i, (ax, setting) in enumerate(zip(axes, epochs, strict=True)):
         _panel(ax, rows[rows["epochs"] == setting], pairs, norms, colours)
         ax.set_title(epochs_label(setting))

@@ -17,8 +17,14 @@ class Cell:
     sort: float | str = ""
     card: list[tuple[str, str]] = field(default_factory=list)
     small: str = ""  # a second line in small print: spread and n
-    kind: str = "num"  # num or text: how it is aligned
+    partial: str = ""  # "2 of 3": shown before the value where runs are missing
+    kind: str = "num"  # num, text, ratio or dots: how it is set
     first: bool = False  # the first of a column group
+
+    @property
+    def plain(self) -> str:
+        """The cell as bare text, for formats without hover and colour."""
+        return " ".join(filter(None, (self.text, self.mark, f"({self.partial})" if self.partial else "")))
 
 
 @dataclass

@@ -83,5 +83,6 @@ def _cell(names: Names, key: tuple, known: dict) -> Cell:
     card = [("cell", where), ("mean", text), ("SD", numbers.percent(row["sd"])), ("n", n)]
     if numbers.known(row["minimum"]):
         card.append(("range", f"{numbers.percent(row['minimum'])} to {numbers.percent(row['maximum'])}"))
-    partial = f" ({n})" if " of " in n else ""
-    return Cell(text + deviation + partial, id=slug("own", *key), sort=row["value"], small=f"n {n}", card=card)
+    cell = Cell(text + deviation, id=slug("own", *key), sort=row["value"], small=f"n {n}", card=card)
+    cell.partial = n if " of " in n else ""
+    return cell

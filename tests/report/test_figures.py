@@ -1,0 +1,58 @@
+"""The figures: files that say the same thing twice, with words for those who cannot see them."""
+
+import json
+import xml.etree.ElementTree as xml
+
+import pytest
+
+from renorm.report.figures import draw
+from renorm.report.palette import DARK, LIGHT
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_every_figure_is_listed_with_its_words(full):
+    entries = json.loads((full / "figures" / "figures.json").read_text(encoding="utf-8"))
+    assert {entry["file"] for entry in entries} == {path.name for path in (full / "figures").glob("*.svg")}
+    for entry in entries:
+        assert all(entry[key].strip() and "{" not in entry[key] for key in ("title", "caption", "alt", "section"))
+
+
+def test_every_kind_is_drawn(full):
+    names = {path.name.split("-")[0] for path in (full / "figures").glob("*.svg")}
+    assert names == {"accuracy", "dumbbell", "own", "time", "curves"}
+
+
+def test_text_stays_text(full):
+    tree = xml.parse(full / "figures" / "dumbbell-cifar10-top1.svg")
+    texts = {"".join(node.itertext()) for node in tree.iter(f"{SVG}text")}
+    assert {"VGG-16", "100 epochs", "accuracy, %", "claim", "ND"} <= texts
+
+
+def test_the_same_data_give_the_same_bytes_and_old_figures_go(demo):
+    before = {path.name: path.read_bytes() for path in (demo / "figures").iterdir()}
+    (demo / "figures" / "old.svg").write_text("<svg/>")
+    draw(demo)
+    assert {path.name: path.read_bytes() for path in (demo / "figures").iterdir()} == before
+
+
+def light(colour: str) -> float:
+    """Relative luminance as WCAG 2 defines it."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def mixed(colour: str, ground: str, share: float) -> str:
+    pairs = [(int(colour[i : i + 2], 16), int(ground[i : i + 2], 16)) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(share * a + (1 - share) * b):02x}" for a, b in pairs)
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+@pytest.mark.parametrize("name", ["ink", "soft", "claim", "method", "better", "below", "missing"])
+def test_text_has_enough_contrast_even_on_the_deepest_tint(palette, name):
+    grounds = [palette["ground"]]
+    grounds += [mixed(palette[name], palette["ground"], 0.15)] if name in ("better", "below") else []
+    for ground in grounds:
+        bright, dark = sorted((light(palette[name]), light(ground)), reverse=True)
+        assert (bright + 0.05) / (dark + 0.05) >= 4.5

@@ -1,0 +1,201 @@
+"""The page: complete, self-contained, escaped, and the same bytes twice."""
+
+import re
+import time
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+import simulate
+
+from renorm.errors import RenormError
+from renorm.report.figures import draw
+from renorm.report.page import render
+
+VOID = {"meta", "input", "br", "link", "img", "hr", "col"}
+
+
+class Page(HTMLParser):
+    """Checks the nesting of every element and collects what the tests ask for."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open, self.ids, self.links, self.cells, self.styles = [], [], [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+        if "id" in attrs:
+            self.ids.append(attrs["id"])
+        self.links += [attrs[key] for key in ("href", "src", "xlink:href", "action", "srcset") if key in attrs]
+        self.styles.append(attrs.get("style", ""))
+        if tag == "td":
+            self.cells.append({"id": attrs.get("id", ""), "class": attrs.get("class", ""), "text": ""})
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-3:]} at line {self.getpos()}"
+        self.open.pop()
+
+    def handle_data(self, data):
+        if "td" in self.open and "dl" not in self.open and "small" not in self.open:
+            self.cells[-1]["text"] += data
+
+
+@pytest.fixture(scope="module")
+def text(full):
+    return (full / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(text):
+    return Page(text)
+
+
+def test_every_element_is_closed_and_every_id_is_there_once(page):
+    assert page.open == []
+    twice = {name for name in page.ids if page.ids.count(name) > 1}
+    assert not twice
+
+
+def test_every_link_stays_in_the_page_and_leads_somewhere(page, text):
+    assert page.links and all(link.startswith(("#", "data:")) for link in page.links)
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+    assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", text))
+    assert "@import" not in text and "<link" not in text and 'http-equiv="Content-Security-Policy"' in text
+
+
+def test_only_one_script_runs_and_the_policy_names_it(text):
+    assert text.count("<script") == 1 and "'sha256-" in text
+    assert not re.search(r"\son\w+=", text.split("<script")[0])
+
+
+def test_small_enough(full):
+    assert (full / "report.html").stat().st_size < 3_000_000
+
+
+def test_values_are_those_of_the_verdicts(page, full):
+    verdicts = pd.read_csv(full / "verdicts.csv")
+    shown = {cell["id"]: cell for cell in page.cells if cell["id"]}
+    for row in verdicts.itertuples():
+        parts = (row.dataset, row.arch, row.norm, row.recipe, row.epochs, row.metric, row.source)
+        cell = shown["-".join(re.sub("[^a-z0-9]+", "-", str(part)) for part in parts)]
+        assert row.verdict in cell["class"].split()
+        expected = "missing" if pd.isna(row.value) else f"{100 * row.value:.2f} {row.mark}"
+        assert cell["text"].split() == expected.split()
+
+
+def test_every_accuracy_and_every_second_stands_in_a_csv(page, full):
+    known = {f"{100 * value:.2f}" for value in pd.read_csv(full / "verdicts.csv")[["claimed", "value", "sd"]].stack()}
+    comparison = pd.read_csv(full / "comparison.csv")
+    known |= {f"{100 * value:.2f}" for value in comparison[["baseline_value", "method_value"]].stack()}
+    timing = pd.read_csv(full / "timing.csv")
+    known |= {f"{value:,.2f}" if value < 100 else f"{value:,.0f}" for value in timing["train_seconds"].dropna()}
+    known |= {f"{value:.2f}×" for value in timing["ratio"].dropna()}
+    known |= {f"{value:,.4f}" for value in pd.read_csv(full / "consistency.csv")["deviation"]}
+    numbers = [n for cell in page.cells if cell["class"].startswith(("num", "ratio")) for n in cell["text"].split()]
+    numbers = [n for n in numbers if re.fullmatch(r"[\d.,]*\.\d+×?", n)]
+    assert len(numbers) > 500
+    assert not [n for n in numbers if n not in known]
+
+
+def test_what_is_missing_is_shown_and_counted(page, text, full):
+    cells = pd.read_csv(full / "cells.csv")
+    dots = "".join(cell["text"] for cell in page.cells if cell["class"].startswith("dots"))
+    for status, dot in (("completed", "●"), ("diverged", "✕"), ("failed", "■"), ("missing", "○")):
+        assert dots.count(dot) == (cells["status"] == status).sum()
+    done = (cells["status"] == "completed").sum()
+    assert f"{done} of {len(cells)} planned cells have a result" in text
+
+
+def test_mixed_setups_are_named(text):
+    assert "The runs were not all made alike" in text
+    assert "NVIDIA A100-SXM4-80GB, NVIDIA H200" in text and "torch: 2.11.0, 2.13.0" in text
+
+
+def test_a_label_is_text_whatever_it_says(tmp_path):
+    hostile = "<script>alert(1)</script>"
+    folder = simulate.write_study(
+        tmp_path / "hostile", demo=True, vgg16=hostile, resnet18='"><img src=x onerror=alert(2)>'
+    )
+    verdicts = (folder / "verdicts.csv").read_text(encoding="utf-8")
+    (folder / "verdicts.csv").write_text(verdicts.replace("Table 1", hostile + "$\\frac$"), encoding="utf-8")
+    draw(folder)
+    text = render(folder).read_text(encoding="utf-8")
+    assert text.count("<script") == 1 and "<img" not in text
+    assert "&lt;script&gt;alert(1)" in text
+    Page(text)
+
+
+def test_the_same_files_give_the_same_bytes(full):
+    before = (full / "report.html").read_bytes()
+    start = time.perf_counter()
+    assert render(full).read_bytes() == before
+    print(f"page {time.perf_counter() - start:.1f} s, {len(before):,} bytes")
+
+
+@pytest.mark.parametrize("given", [{"runs": False}, {"claims": False}, {"runs": False, "claims": False}])
+def test_renders_from_whatever_exists(tmp_path, given):
+    folder = simulate.write_study(tmp_path / "partial", demo=True, **given)
+    draw(folder)
+    page = Page(render(folder).read_text(encoding="utf-8"))
+    assert page.open == []
+
+
+def test_renders_without_figures_and_without_a_single_row(tmp_path):
+    folder = simulate.write_study(tmp_path / "empty", demo=True)
+    for name in simulate.COLUMNS:
+        simulate.write_table(folder, name, [])
+    assert [path.name for path in draw(folder)] == ["figures.json"]
+    (folder / "figures" / "figures.json").unlink()
+    assert "Nothing is known about this yet" in render(folder).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", [*(f"{table}.csv" for table in simulate.COLUMNS), "study.json"])
+def test_a_missing_file_is_one_line_that_says_what_to_run(tmp_path, name):
+    folder = simulate.write_study(tmp_path / "study", demo=True)
+    (folder / name).unlink()
+    with pytest.raises(RenormError, match=rf"{re.escape(name)}: not there; run `renorm (collect|judge)` first") as told:
+        render(folder)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (b"", "not a readable CSV"),
+        (b"\xff\xfe\x00", "not a readable CSV"),
+        (b"source,dataset\n", "column .* is missing"),
+        (None, "row 2, column claimed: 'x' is not a number"),
+    ],
+)
+def test_a_broken_file_is_one_line(tmp_path, broken, told):
+    folder = simulate.write_study(tmp_path / "study", demo=True)
+    path = folder / "verdicts.csv"
+    header, first = path.read_text(encoding="utf-8").splitlines()[:2]
+    cells = first.split(",")
+    cells[header.split(",").index("claimed")] = "x"
+    path.write_bytes(f"{header}\n{','.join(cells)}\n".encode() if broken is None else broken)
+    with pytest.raises(RenormError, match=told) as error:
+        render(folder)
+    assert "\n" not in str(error.value) and "verdicts.csv" in str(error.value)
+
+
+def test_the_real_judge_and_the_real_claims(tmp_path, monkeypatch):
+    """The tables that the analysis writes today fill every section of the page."""
+    monkeypatch.chdir(simulate.REPO)
+    folder = simulate.write_judged(tmp_path / "judged")
+    draw(folder)
+    text = render(folder).read_text(encoding="utf-8")
+    Page(text)
+    for section in ("glance", "completeness", "comparison", "own", "accuracy", "timing", "consistency", "curves"):
+        assert f'id="{section}"' in text
+    assert "14.38" in text and "99.86" in text and "Nothing is known about this yet" not in text
+    assert len(text.encode()) < 3_000_000
