@@ -2,7 +2,20 @@
 
 from pathlib import Path
 
-from renorm.analysis import comparison, consistency, convergence, ladder, ledger, summary, superiority, timing, verdicts
+from renorm.analysis import (
+    comparison,
+    consistency,
+    convergence,
+    ladder,
+    ledger,
+    summary,
+    superiority,
+    timing,
+    verdicts,
+)
+from renorm.analysis.audit import COLUMNS as AUDIT
+from renorm.analysis.audit import audit as run_audit
+from renorm.analysis.audit import rows as audit_rows
 from renorm.analysis.inputs import Inputs, load
 from renorm.analysis.tables import write_table
 from renorm.analysis.values import gather
@@ -16,6 +29,7 @@ COLUMNS = {
     "superiority": superiority.COLUMNS,
     "convergence": convergence.COLUMNS,
     "ledger": ledger.COLUMNS,
+    "audit": AUDIT,
     "summary": summary.COLUMNS,
 }
 
@@ -51,6 +65,7 @@ def judgement(inputs: Inputs) -> dict[str, list[dict]]:
         "superiority": superiority.rows(inputs, values),
         "convergence": convergence.rows(inputs),
         "ledger": ledger.rows(inputs, values, pairs),
+        "audit": audited(inputs),
     }
     tables["summary"] = [
         *summary.completeness(inputs),
@@ -62,5 +77,17 @@ def judgement(inputs: Inputs) -> dict[str, list[dict]]:
         *superiority.summarise(inputs, values, tables["superiority"]),
         *convergence.summarise(inputs, tables["convergence"]),
         *ledger.summarise(inputs, tables["ledger"]),
+        *summary.audit(inputs, tables["audit"]),
     ]
     return tables
+
+
+def audited(inputs: Inputs) -> list[dict]:
+    """The findings in this study's own runs first, then in every published table it is held against."""
+    runs = inputs.runs
+    own = runs[(runs.selection == inputs.settings.selection) | (runs.metric == "seconds")]
+    names = (inputs.settings.baseline, inputs.settings.method)
+    found = audit_rows(run_audit(own, inputs.originals, *names))
+    for claims in inputs.published:
+        found += audit_rows(run_audit(claims.frame, inputs.originals, *names))
+    return found

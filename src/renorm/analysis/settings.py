@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 
+from renorm.config import Compare
 from renorm.errors import RenormError, nearest
 
 
@@ -9,8 +10,8 @@ from renorm.errors import RenormError, nearest
 class Settings:
     """Everything a verdict depends on besides the numbers. Accuracies and margins are fractions of 1."""
 
-    baseline: str = "batch_norm"
-    method: str = "deconv"
+    baseline: str = Compare().baseline
+    method: str = Compare().method
     # The published rules.
     threshold: float = 0.10
     threshold_kind: str = "relative"

@@ -164,3 +164,17 @@ def ladder(inputs: Inputs, rows: list[Row]) -> list[Row]:
             text = f"{inputs.source_label(source)}: {flagged} of {len(part)} values flagged {flag.replace('_', ' ')}"
             found.append(row("ladder", source, dataset, f"flag_{flag}", flagged, len(part), text))
     return found
+
+
+def audit(inputs: Inputs, rows: list[Row]) -> list[Row]:
+    """How many findings each audited table has; none is said too."""
+    found = []
+    for source in (inputs.study, *(c.source.name for c in inputs.published)):
+        own = [r for r in rows if r["source"] == source]
+        kinds = Counter(r["kind"] for r in own)
+        told = (
+            ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in sorted(kinds.items())) or "nothing found"
+        )
+        text = f"{inputs.source_label(source)}: audit: {told}"
+        found.append(row("audit", source, "", "findings", len(own), None, text))
+    return found
