@@ -60,7 +60,7 @@ def test_extends_takes_over_nested_keys():
     ("path", "value", "words"),
     [
         ("learning_rate", 1, ["learning_rate: unknown key"]),
-        ("recipes.paper.optimizer.rl", 1, ["recipes.paper.optimizer.rl: unknown key", "did you mean 'lr'"]),
+        ("recipes.paper.optimizer.rl", 1, ["recipes.paper.optimizer.rl: unknown key", "known: lr"]),
         ("recipes.paper.batchsize", 1, ["recipes.paper.batchsize: unknown key", "did you mean 'batch_size'"]),
         ("experiments.one.sead", 1, ["experiments.one.sead: unknown key", "did you mean 'seeds'"]),
         ("experiments.one.arch", ["tiny_vg"], ["experiments.one.arch", "tiny_vg", "did you mean 'tiny_vgg'"]),

@@ -219,12 +219,13 @@ def _extended(recipes: dict) -> dict:
         if not isinstance(recipe, dict) or "extends" not in recipe:
             return recipe
         base = recipe["extends"]
-        if base not in recipes:
+        if not isinstance(base, str) or base not in recipes:
             raise ValueError(f"'{name}' extends unknown recipe '{base}': {nearest(base, recipes)}")
         if base in (*seen, name):
             raise ValueError(f"'{name}' extends itself by way of '{base}'")
         rest = {key: value for key, value in recipe.items() if key != "extends"}
-        return merged(resolve(base, (*seen, name)), rest)
+        inherited = resolve(base, (*seen, name))
+        return merged(inherited, rest) if isinstance(inherited, dict) else inherited
 
     return {name: resolve(name, ()) for name in recipes}
 
@@ -249,8 +250,14 @@ def checked(model: type[BaseModel], values: Any, where: str) -> Any:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = [_line(model, item) for item in error.errors()]
-        raise RenormError("\n".join(f"{where}: {line}" for line in lines)) from None
+        lines = {_place(item): _line(model, item) for item in reversed(error.errors())}
+        raise RenormError("\n".join(f"{where}: {line}" for line in reversed(lines.values()))) from None
+
+
+def _place(item: dict) -> tuple:
+    """What makes a mistake one: a recipe that extends another repeats its mistakes, and only the first is told."""
+    loc = item["loc"]
+    return (loc[0], *loc[2:], repr(item["input"])) if loc[:1] == ("recipes",) and len(loc) > 2 else loc
 
 
 def _line(model: type[BaseModel], item: dict) -> str:

@@ -1,0 +1,108 @@
+"""The command line as a person meets it: one line and exit code 2 for a mistake, never a traceback."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from renorm import cli
+from renorm.errors import RenormError
+
+TRAIN = ["train", "--dataset", "digits", "--arch", "tiny_vgg", "--norm", "deconv", "--epochs", "1"]
+
+
+def complaint(*arguments: str) -> str:
+    """The `RenormError` that the command ends with; `main` prints it and exits with 2."""
+    result = CliRunner().invoke(cli.app, list(arguments))
+    assert isinstance(result.exception, RenormError), (result.exception, result.output)
+    return str(result.exception)
+
+
+def with_option(option: str, value: str) -> list[str]:
+    out = list(TRAIN)
+    if option in out:
+        out[out.index(option) + 1] = value
+        return out
+    return [*out, option, value]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--arch", "resnet81", "--arch: unknown arch 'resnet81': did you mean 'resnet18'?"),
+        ("--dataset", "cifar", "--dataset: unknown dataset 'cifar': did you mean 'cifar10'?"),
+        ("--norm", "batchnorm", "--norm: unknown norm 'batchnorm': did you mean 'batch_norm'?"),
+        ("--epochs", "0", "epochs: 0 is not a whole number from 1"),
+        ("--seed", "-1", "seed: -1 is not a whole number from 0"),
+        ("--recipe", "papr", "--recipe: unknown recipe 'papr': did you mean 'paper'?"),
+        ("--set", "optimizer.rl=1", "--set: optimizer.rl: unknown key: known: lr, momentum, name, weight_decay"),
+        ("--set", "optimizer.lr=-1", "--set: optimizer.lr: Input should be greater than 0 (found -1)"),
+        ("--set", "lr", "--set: 'lr' is not key=value"),
+        ("--set", "batch_size=[", "--set batch_size: line 1: not readable as YAML"),
+        ("--arch", "../../x", "arch: '../../x' is not a name"),
+    ],
+)
+def test_mistakes_of_train(option, value, words):
+    assert words in complaint(*with_option(option, value))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["collect", "--config", "none.yaml"], "none.yaml: cannot be read: No such file"),
+        (["report"], "report: name the study's folder"),
+        (["prepare", "cifar11"], "unknown dataset 'cifar11': did you mean 'cifar10'?"),
+        (["judge", "nowhere"], "nowhere"),
+        (["figures", "nowhere"], "nowhere"),
+        (["report", "nowhere"], "nowhere"),
+    ],
+)
+def test_mistakes_of_the_other_commands(arguments, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = complaint(*arguments)
+    assert words in line
+    assert "\n" not in line
+
+
+def test_the_real_program_prints_one_line_and_exits_with_2(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "renorm", *with_option("--arch", "resnet81")],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2
+    assert done.stderr == "renorm: --arch: unknown arch 'resnet81': did you mean 'resnet18'?\n"
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_keyword_of_the_original_code_has_its_equivalent(tmp_path, prepared_digits):
+    """arch, dataset, batch-size, epochs, lr, wd, norm, block, block-fc, loss, optimizer: all arrive in the record."""
+    settings = [
+        "batch_size=32", "optimizer.name=adam", "optimizer.lr=0.002", "optimizer.weight_decay=0.01", "norm.block=32",
+        "norm.block_fc=128", "loss=mse", "train_images=64", "test_images=50",
+    ]  # fmt: skip
+    command = [*TRAIN, "--out", str(tmp_path), "--prepared", str(prepared_digits), "--device", "cpu"]
+    result = CliRunner().invoke(cli.app, [*command, *(word for s in settings for word in ("--set", s))])
+    assert result.exit_code == 0, result.output
+    hyper = json.loads((tmp_path / "run.json").read_text())["hyperparameters"]
+    assert hyper["optimizer"] == {"name": "adam", "lr": 0.002, "weight_decay": 0.01}
+    assert (hyper["batch_size"], hyper["loss"], hyper["train_images"]) == (32, "mse", 64)
+    assert (hyper["norm"]["block"], hyper["norm"]["block_fc"]) == (32, 128)
+    assert "test top-1" in result.output
+
+
+def test_recipes_of_a_study_are_found_by_name(tmp_path, prepared_digits, root):
+    command = [*TRAIN, "--recipe", "demo", "--config", str(root / "config/demo.yaml"), "--set", "train_images=64",
+               "--out", str(tmp_path), "--prepared", str(prepared_digits), "--device", "cpu", "--quiet"]  # fmt: skip
+    result = CliRunner().invoke(cli.app, command)
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "run.json").read_text())["hyperparameters"]["augment"] == "crop"
+
+
+def test_the_schema_is_printed():
+    result = CliRunner().invoke(cli.app, ["schema"])
+    assert json.loads(result.output)["properties"]["study"]
