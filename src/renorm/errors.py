@@ -11,6 +11,11 @@ class RenormError(Exception):
     """
 
 
+def one_line(text: str) -> str:
+    """`text` with line breaks and control characters written out, as a name from a file may hold them."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def nearest(name: object, valid: Iterable[str]) -> str:
     """A hint for a misspelt `name`: the nearest valid one, or the list of all when nothing is near."""
     valid = sorted(valid)
