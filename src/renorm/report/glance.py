@@ -13,12 +13,13 @@ ALL = ""  # the dataset of a count over all datasets
 STRIPS = {
     "comparison": {"holds": "holds", "missing": "missing"},
     "verdicts": {"better": "better", "within": "within", "below": "below", "missing": "missing"},
-    "ladder": {"reproduced": "better", "inconclusive": "within", "not reproduced": "below", "missing": "missing"},
+    "ladder": {"reproduced": "better", "inconclusive": "within", "not_reproduced": "below", "missing": "missing"},
+    "superiority": {"better": "better", "undecided": "within", "worse": "below", "missing": "missing"},
     "completeness": {"completed": "done", "diverged": "below", "failed": "below", "missing": "missing"},
 }
 QUESTIONS = (
     ("holds", ("comparison", "verdicts")),
-    ("sure", ("ladder",)),
+    ("sure", ("ladder", "superiority")),
     ("complete", ("completeness",)),
     ("cost", ()),
 )
@@ -92,7 +93,7 @@ class Glance:
 
     def part(self, section: str, name: str, row: dict, of: float) -> dict:
         tone = STRIPS[section][name]
-        mark = MARKS.get(tone, "") if section in ("verdicts", "ladder") else ""
+        mark = MARKS.get(tone, "") if section == "verdicts" else ""
         share = f"{100 * row['value'] / of:.2f}"
         word = self.say(f"name_{section}_{name}") or name
         return {"name": word, "tone": tone, "mark": mark, "text": numbers.count(row["value"]), "share": share}
@@ -134,10 +135,11 @@ class Glance:
 
     def costs(self) -> list[str]:
         lines = [self.cost(source, "line_cost") for source in self.sources]
-        return [line for line in lines if line] + self.texts("cost")
+        return [line for line in lines if line] + self.texts("convergence", ("time_ratio",)) + self.texts("cost")
 
     def sure(self) -> list[str]:
-        return self.texts("superiority") + self.texts("consistency", ("consistent",))
+        tested = self.texts("superiority", ("probability_of_improvement_top1", "sign_test_p"))
+        return tested + self.texts("consistency", ("consistent",))
 
     def texts(self, section: str, names: tuple[str, ...] = (), dataset: str | None = ALL) -> list[str]:
         """The analysis' own sentences, source by source, each once."""

@@ -20,16 +20,16 @@ from renorm.report.tables.provenance import mixed
 
 # id, heading, and the table sections and figure sections that stand under it, in the page's order.
 SECTIONS = (
-    ("audit", "Findings in the runs", ("audit",), ()),
+    ("audit", "Findings of the audit", ("audit",), ()),
     ("ledger", "The statements", ("ledger",), ()),
     ("completeness", "What was run", ("completeness",), ()),
     ("comparison", "Claimed and found", ("comparison",), ()),
-    ("ladder", "The rigorous verdicts", ("ladder", "superiority"), ()),
+    ("ladder", "The rigorous verdicts", ("ladder",), ()),
     ("own", "This study’s own results", ("own",), ("own",)),
     ("accuracy", "Accuracy in pictures", (), ("accuracy",)),
     ("timing", "Training time", ("timing",), ("timing",)),
     ("consistency", "Consistency of the repeats", ("consistency",), ()),
-    ("curves", "Training curves", (), ("curves",)),
+    ("curves", "Training curves", ("convergence",), ("curves",)),
     ("provenance", "How the runs were made", ("provenance",), ()),
 )
 
@@ -69,6 +69,7 @@ def _context(inputs: Inputs, folder: Path) -> dict:
         "sources": _sources(inputs, names),
         "rule": _rule(judge),
         "answers": Glance(inputs).answers(),
+        "findings": Glance(inputs).texts("audit") if inputs.has("audit") else [],
         "sections": _sections(inputs, names, _rule(judge)),
         "mixed": mixed(inputs),
         "archs": list(dict.fromkeys(map(names.arch, names.order("arch", inputs["verdicts"], inputs["cells"])))),

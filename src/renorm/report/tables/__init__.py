@@ -1,10 +1,25 @@
 """Every table of the report, in the order in which the page shows them."""
 
 from renorm.report.inputs import Inputs
-from renorm.report.tables import comparison, completeness, consistency, extras, own, provenance, timing
+from renorm.report.tables import (
+    audit,
+    comparison,
+    completeness,
+    consistency,
+    convergence,
+    ladder,
+    ledger,
+    own,
+    provenance,
+    superiority,
+    timing,
+)  # fmt: skip
 from renorm.report.tables.model import Table
 
-SUBJECTS = (extras, completeness, comparison, own, timing, consistency, provenance)
+SUBJECTS = (
+    *(audit, ledger, completeness, comparison, ladder, superiority, own, timing, consistency, convergence),
+    provenance,
+)
 
 
 def build(inputs: Inputs) -> list[Table]:

@@ -1,5 +1,7 @@
 """The heart of the report: per dataset, what was claimed and what every source found, for each cell of the grid."""
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from renorm.report import numbers
@@ -7,6 +9,7 @@ from renorm.report.inputs import Inputs
 from renorm.report.names import Names, epochs_label, slug
 from renorm.report.tables.model import Cell, Group, Head, Row, Table
 
+MakeCell = Callable[[Names, dict | None], Cell]
 MARKS = {"better": "▲", "within": "=", "below": "▼", "missing": "–"}
 # How far from the claim, as a part of the published threshold, before the tint behind a value gets one step stronger.
 STEPS = (0.1, 0.5, 1.0)
@@ -19,23 +22,35 @@ def tables(inputs: Inputs) -> list[Table]:
 
 
 def _table(inputs: Inputs, dataset: str, rows: pd.DataFrame) -> Table:
-    names = Names(inputs)
+    def cell(names: Names, row: dict | None) -> Cell:
+        return value_cell(inputs, names, row)
+
+    return pivot(Names(inputs), rows, cell, id="comparison", section="comparison", claim=claim_cell)
+
+
+def pivot(
+    names: Names, rows: pd.DataFrame, cell: MakeCell, *, id: str, section: str, claim: MakeCell | None = None
+) -> Table:
+    """A dataset's claims as a grid: architecture and norm down, epochs across, one column a source in each group."""
     blocks = _blocks(names, rows)
     lookup = {_key(row): row for row in rows.to_dict("records")}
-    claimed = {key[:-1]: row for key, row in lookup.items()}
+    dataset = rows["dataset"].iloc[0]
     groups = []
-    for pair in names.rows(rows):
-        arch, recipe = pair
-        label = names.row_label(pair, rows)
+    for arch, recipe in names.rows(rows):
+        label = names.row_label((arch, recipe), rows)
         norms = names.norms(rows[(rows["arch"] == arch) & (rows["recipe"] == recipe)])
         made = []
         for place, norm in enumerate(norms):
-            cells = _cells(inputs, names, (dataset, arch, norm, recipe), blocks, lookup, claimed)
+            cells = _cells(names, (dataset, arch, norm, recipe), blocks, lookup, cell, claim)
             made.append(Row([None if place else label, names.norm(norm)], cells))
         groups.append(Group(made, key=label))
+    several = rows["metric"].nunique() > 1
+    extra = ("claimed",) if claim else ()
+    heads = [(names.group(m, e, several), (*extra, *map(names.source, sources))) for e, m, sources in blocks]
+    columns = [f"{title}: {head}" for title, low in heads for head in low]
     return Table(
-        slug("comparison", dataset), names.dataset(dataset), "comparison", _heads(names, blocks, rows), groups,
-        ["Architecture", "Norm"], _columns(names, blocks, rows), dataset=dataset,
+        slug(id, dataset), names.dataset(dataset), section, _heads(heads), groups, ["Architecture", "Norm"], columns,
+        dataset=dataset,
     )  # fmt: skip
 
 
@@ -48,56 +63,46 @@ def _blocks(names: Names, rows: pd.DataFrame) -> list[tuple[float, str, list[str
     return sorted(blocks, key=lambda block: (block[1] != "top1", block[1], block[0]))
 
 
-def _columns(names: Names, blocks: list, rows: pd.DataFrame) -> list[str]:
-    several = rows["metric"].nunique() > 1
-    return [
-        f"{names.group(metric, epochs, several)}: {head}"
-        for epochs, metric, sources in blocks
-        for head in ("claimed", *map(names.source, sources))
-    ]
-
-
-def _heads(names: Names, blocks: list, rows: pd.DataFrame) -> list[list[Head]]:
-    several = rows["metric"].nunique() > 1
+def _heads(groups: list[tuple[str, tuple[str, ...]]]) -> list[list[Head]]:
     top = [Head("Architecture", down=2, kind="text"), Head("Norm", down=2, kind="text")]
-    top += [Head(names.group(m, e, several), span=1 + len(sources), first=True) for e, m, sources in blocks]
-    low = []
-    for _, _, sources in blocks:
-        low.append(Head("claimed", first=True, sort=True))
-        low += [Head(names.source(source), sort=True) for source in sources]
-    return [top, low]
+    top += [Head(title, span=len(low), first=True) for title, low in groups]
+    return [top, [Head(text, first=i == 0, sort=True) for _, low in groups for i, text in enumerate(low)]]
 
 
 def _key(row: dict) -> tuple:
     return (*(row[axis] for axis in ("dataset", "arch", "norm", "recipe", "epochs", "metric")), row["source"])
 
 
-def _cells(inputs, names, key, blocks, lookup, claimed) -> list[Cell]:
+def _cells(names: Names, key: tuple, blocks: list, lookup: dict, cell: MakeCell, claim: MakeCell | None) -> list[Cell]:
     cells = []
     for epochs, metric, sources in blocks:
-        claim = claimed.get((*key, epochs, metric))
-        cells.append(claim_cell(names, claim))
-        cells += [value_cell(inputs, names, lookup.get((*key, epochs, metric, source)), claim) for source in sources]
+        rows = [lookup.get((*key, epochs, metric, source)) for source in sources]
+        made = [cell(names, row) for row in rows]
+        if claim:
+            told = (row for (*of_key, _), row in lookup.items() if tuple(of_key) == (*key, epochs, metric))
+            made.insert(0, claim(names, next(told, None)))
+        made[0].first = True
+        cells += made
     return cells
 
 
 def claim_cell(names: Names, row: dict | None) -> Cell:
     if row is None:
-        return Cell("", first=True)
+        return Cell("")
     where = ", ".join(part for part in (row["table"], row["page"]) if part)
     card = [("claimed", numbers.measure(row["metric"], row["claimed"])), ("by", names.source(row["claim_source"]))]
     card += [("where", where), ("split", row["split"])]
     return Cell(
-        numbers.measure(row["metric"], row["claimed"]), tone="claim", first=True, sort=_sort(row["claimed"]),
+        numbers.measure(row["metric"], row["claimed"]), tone="claim", sort=_sort(row["claimed"]),
         id=slug("claim", *(row[axis] for axis in ("dataset", "arch", "norm", "recipe", "epochs", "metric"))),
         card=[pair for pair in card if pair[1]],
     )  # fmt: skip
 
 
-def value_cell(inputs: Inputs, names: Names, row: dict | None, claim: dict | None) -> Cell:
+def value_cell(inputs: Inputs, names: Names, row: dict | None) -> Cell:
     """A source's value beside its claim. A source that was never to measure this cell stays empty, not missing."""
     if row is None:
-        return Cell("", tone="" if claim is None else "untested")
+        return Cell("")
     verdict = row["verdict"] if row["verdict"] in MARKS else "missing"
     text = numbers.measure(row["metric"], row["value"]) if numbers.known(row["value"]) else "missing"
     mark = "" if verdict == "missing" else row["mark"] or MARKS[verdict]

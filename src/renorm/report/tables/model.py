@@ -17,6 +17,7 @@ class Cell:
     sort: float | str = ""
     card: list[tuple[str, str]] = field(default_factory=list)
     small: str = ""  # a second line in small print: spread and n
+    below: str = ""  # a second line in every medium
     partial: str = ""  # "2 of 3": shown before the value where runs are missing
     kind: str = "num"  # num, text, ratio or dots: how it is set
     first: bool = False  # the first of a column group
@@ -24,7 +25,7 @@ class Cell:
     @property
     def plain(self) -> str:
         """The cell as bare text, for formats without hover and colour."""
-        return " ".join(filter(None, (self.text, self.mark, f"({self.partial})" if self.partial else "")))
+        return " ".join(filter(None, (self.text, self.mark, f"({self.partial})" if self.partial else "", self.below)))
 
 
 @dataclass

@@ -1,0 +1,56 @@
+"""How many epochs until a share of the baseline's final test accuracy is reached."""
+
+import pandas as pd
+
+from renorm.report import numbers
+from renorm.report.inputs import Inputs
+from renorm.report.names import Names, epochs_label, slug
+from renorm.report.tables.comparison import of_expected
+from renorm.report.tables.model import Cell, Group, Head, Row, Table
+
+
+def tables(inputs: Inputs) -> list[Table]:
+    if not inputs.has("convergence"):
+        return []
+    names, frame = Names(inputs), inputs["convergence"]
+    frame = frame[frame["epochs"] > 1]
+    return [
+        _table(names, dataset, epochs, rows)
+        for dataset in names.order("dataset", frame)
+        for epochs, rows in frame[frame["dataset"] == dataset].groupby("epochs")
+    ]
+
+
+def _table(names: Names, dataset: str, epochs: float, rows: pd.DataFrame) -> Table:
+    levels, norms = sorted(set(rows["level"])), names.norms(rows)
+    lookup = {(r["arch"], r["recipe"], r["level"], r["norm"]): r for r in rows.to_dict("records")}
+    groups = []
+    for pair in names.rows(rows):
+        cells = [_cell(lookup.get((*pair, level, norm)), norm == norms[0]) for level in levels for norm in norms]
+        groups.append(Group([Row([names.row_label(pair, rows)], cells)], key=names.row_label(pair, rows)))
+    shares = [f"{100 * level:g}\u00a0%" for level in levels]
+    top = [Head("Architecture", down=2, kind="text")]
+    top += [Head(share, span=len(norms), first=True) for share in shares]
+    low = [Head(names.norm(norm), first=norm == norms[0], sort=True) for _ in levels for norm in norms]
+    columns = [f"{share}: {names.norm(norm)}" for share in shares for norm in norms]
+    title = f"{names.dataset(dataset)}, {epochs_label(epochs)}"
+    return Table(
+        slug("convergence", dataset, epochs), title, "convergence", [top, low], groups, ["Architecture"], columns,
+        dataset=dataset,
+    )  # fmt: skip
+
+
+def _cell(row: dict | None, first: bool) -> Cell:
+    if row is None:
+        return Cell("", first=first)
+    if not numbers.known(row["epochs_needed"]):
+        return Cell("not reached", tone="missing", first=first)
+    card = [("target", f"{numbers.percent(row['target'])} test accuracy")]
+    card += [("seconds", numbers.seconds(row["seconds_needed"]))] if numbers.known(row["seconds_needed"]) else []
+    card += [("time ratio", numbers.ratio(row["ratio"]))] if numbers.known(row["ratio"]) else []
+    card.append(("reached by", f"{of_expected(row['n_reached'], row['n'])} runs"))
+    partial = of_expected(row["n_reached"], row["n"])
+    cell = Cell(numbers.decimal(row["epochs_needed"], 1), sort=row["epochs_needed"], first=first, card=card)
+    cell.partial = partial if " of " in partial else ""
+    cell.id = slug("reached", *(row[k] for k in ("dataset", "arch", "norm", "recipe", "epochs", "level")))
+    return cell
