@@ -1,6 +1,8 @@
 """From a study's folder to its tables: identity, completeness, divergence, determinism."""
 
 import csv
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -211,3 +213,8 @@ def test_read_back(published):
     with open(Path(published) / "verdicts.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["colour"] for row in rows} == {"green", "black", "red"}
+
+
+def test_judging_does_not_load_torch():
+    code = "import sys, renorm.analysis, renorm.claims; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
