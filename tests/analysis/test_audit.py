@@ -195,6 +195,15 @@ def test_fewer_digits_and_float32_are_possible():
     assert not [f for f in audit(frame) if f.kind == "impossible"]
 
 
+@pytest.mark.parametrize(
+    ("values", "odd"),
+    [((48.33, 62.78, 64.44), False), ((13.85, 20.11, 38.55), False), ((92.1, 92.3, 10.0), True), ((92.1, 10.0), False)],
+)
+def test_two_camps_without_siblings(values, odd):
+    frame = clean(0).iloc[: len(values)].assign(value=values)
+    assert any(f.kind == "bimodal" for f in audit(frame)) == odd
+
+
 def test_the_published_reproduction():
     """The audit of the printed tables finds what a reader of the appendix would want to know."""
     found = audit(load_claims(ROOT / "claims/obadage2024").frame, load_claims(ROOT / "claims/ye2020"))
@@ -202,7 +211,9 @@ def test_the_published_reproduction():
     assert blocks == {("cifar100", 1), ("cifar100", 20), ("cifar10", 100), ("cifar100", 100)}
     fast = {(f.dataset, f.arch, f.epochs) for f in found if f.kind == "as_fast"}
     assert fast == {("cifar10", "efficientnet_b0", 20), ("cifar10", "efficientnet_b0", 100)}
-    assert sum(f.kind == "seconds_scale" for f in found) == 13
+    scale = [f for f in found if f.kind == "seconds_scale"]
+    assert len(scale) == 13
+    assert all(str(row).startswith(("table8.csv:", "table9.csv:")) for f in scale for row in f.rows)
     assert not audit(load_claims(ROOT / "claims/ye2020").frame)
 
 

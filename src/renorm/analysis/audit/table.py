@@ -237,6 +237,7 @@ def _seconds(records: list[dict[str, Any]]) -> dict[tuple, Time]:
         time |= {"epochs_completed": int(done) if done else None, "status": record["status"]}
         if record["metric"] == "seconds":
             time["test" if record["split"] == "test" else "train"] = record["value"]
+            time["row"] = time["row"] if record["split"] == "test" else record["row"]
         for split in ("train", "test"):
             if record[f"{split}_seconds"] is not None:
                 time[split] = record[f"{split}_seconds"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from renorm.analysis.audit.table import Finding, Table, Time, finding, grouped
 
 SIBLING_FACTOR = 1.3  # seconds per epoch against the other attempts
-SIBLING_SECONDS = 10.0  # and by so many seconds in all: shorter runs are measured by their start-up
+SIBLING_SECONDS = 30.0  # and by so many seconds in all: shorter runs are measured by their start-up
 SETTING_FACTOR = 1.5  # seconds per epoch between settings of 10 epochs and more
 SETTING_EPOCHS = 10
 AS_FAST, USUALLY_SLOWER, TWINS = 1.1, 1.3, 4

@@ -9,7 +9,9 @@ from renorm.analysis.audit.table import Finding, Row, Table, finding, grouped
 # Accuracies were often kept in float32: 7 digits.
 FLOAT32 = 2e-7
 # Two camps: a gap of this many robust SDs of the siblings and of this many points (fractions of 1).
-GAP_SDS, GAP_POINTS, GAP_ALONE, SIBLINGS = 8.0, 0.02, 0.10, 5
+GAP_SDS, GAP_POINTS, SIBLINGS = 8.0, 0.02, 5
+# Without siblings three attempts must fall into a pair and a far one: so many points, and so many times the pair's gap.
+ALONE_POINTS, ALONE_TIMES = 0.10, 10.0
 MEDIAN_SD = {2: 0.6745, 3: 0.8326, 4: 0.8881, 5: 0.9161}  # median of an SD of n normal values, in units of sigma
 
 
@@ -79,17 +81,21 @@ def two_camps(table: Table) -> Iterator[Finding]:
     for members in blocks.values():
         several = {key: cells[key] for key in members if len(cells[key]) > 1}
         for key, rows in several.items():
-            gap, values = _widest_gap(rows)
-            usual = _robust_sd([r for other, r in several.items() if other != key])
-            limit = max(GAP_SDS * usual, GAP_POINTS) if usual is not None else GAP_ALONE
-            if gap > limit and values[-1] <= 1:
+            if key[1][0] != "top1" or key[1][1] == "train":
+                continue
+            siblings = [r for other, r in several.items() if other != key]
+            values = sorted(r.fraction for r in rows)
+            if values[-1] <= 1 and _two_camps(values, _robust_sd(siblings)):
                 told = ", ".join(f"{value * 100:.2f}" for value in values)
                 yield finding("bimodal", [r.row for r in rows], key[0], f"attempts in two camps: {told} %")
 
 
-def _widest_gap(rows: list[Row]) -> tuple[float, list[float]]:
-    values = sorted(r.fraction for r in rows)
-    return max(b - a for a, b in itertools.pairwise(values)), values
+def _two_camps(values: list[float], usual: float | None) -> bool:
+    """Is the widest gap between sorted values far wider than `usual`, or, where nothing is usual, than the next gap?"""
+    gaps = sorted((b - a for a, b in itertools.pairwise(values)), reverse=True)
+    if usual is not None:
+        return gaps[0] > max(GAP_SDS * usual, GAP_POINTS)
+    return len(gaps) > 1 and gaps[0] > max(ALONE_TIMES * gaps[1], ALONE_POINTS)
 
 
 def _robust_sd(siblings: list[list[Row]]) -> float | None:
