@@ -195,7 +195,9 @@ def test_the_real_judge_and_the_real_claims(tmp_path, monkeypatch):
     draw(folder)
     text = render(folder).read_text(encoding="utf-8")
     Page(text)
-    for section in ("glance", "completeness", "comparison", "own", "accuracy", "timing", "consistency", "curves"):
-        assert f'id="{section}"' in text
+    sections = ["glance", "audit", "ledger", "completeness", "comparison", "ladder", "own", "accuracy", "timing"]
+    assert [key for key in [*sections, "consistency", "curves", "provenance"] if f'id="{key}"' not in text] == []
+    ledger = pd.read_csv(folder / "ledger.csv")
+    assert sum(text.count(f"{mark}</a>") for mark in ("✓ holds", "✗ fails", "… not testable yet")) == len(ledger)
     assert "14.38" in text and "99.86" in text and "Nothing is known about this yet" not in text
     assert len(text.encode()) < 3_000_000

@@ -138,20 +138,25 @@ class Glance:
         return [line for line in lines if line] + self.texts("convergence", ("time_ratio",)) + self.texts("cost")
 
     def sure(self) -> list[str]:
-        tested = self.texts("superiority", ("probability_of_improvement_top1", "sign_test_p"))
+        tested = self.texts("superiority", ("probability_of_improvement_top1", "sign_test_p"), only=self.inputs.name)
         return tested + self.texts("consistency", ("consistent",))
 
-    def texts(self, section: str, names: tuple[str, ...] = (), dataset: str | None = ALL) -> list[str]:
+    def findings(self) -> list[str]:
+        """What the audit says of each source in which it found something."""
+        rows = [self.find("audit", source, "findings") for source in self.sources]
+        return [row["text"] for row in rows if row and row["value"]]
+
+    def texts(self, section: str, names: tuple[str, ...] = (), dataset: str = ALL, only: str = "") -> list[str]:
         """The analysis' own sentences, source by source, each once."""
-        return list(
-            dict.fromkeys(
-                row["text"]
-                for source in self.sources
-                for row in self.rows.values()
-                if (row["section"], row["source"]) == (section, source) and row["text"]
-                if (dataset is None or row["dataset"] == dataset) and (not names or row["name"] in names)
-            )
-        )
+        sources = [only] if only else self.sources
+        found = [
+            row["text"]
+            for source in sources
+            for row in self.rows.values()
+            if (row["section"], row["source"], row["dataset"]) == (section, source, dataset)
+            if row["text"] and (not names or row["name"] in names)
+        ]
+        return list(dict.fromkeys(found))
 
     def ranges(self, section: str) -> list[str]:
         """The sentences that belong under a section's heading, dataset by dataset."""

@@ -69,7 +69,7 @@ def _context(inputs: Inputs, folder: Path) -> dict:
         "sources": _sources(inputs, names),
         "rule": _rule(judge),
         "answers": Glance(inputs).answers(),
-        "findings": Glance(inputs).texts("audit") if inputs.has("audit") else [],
+        "findings": Glance(inputs).findings(),
         "sections": _sections(inputs, names, _rule(judge)),
         "mixed": mixed(inputs),
         "archs": list(dict.fromkeys(map(names.arch, names.order("arch", inputs["verdicts"], inputs["cells"])))),

@@ -4,6 +4,7 @@ import pandas as pd
 
 from renorm.report import numbers
 from renorm.report.inputs import Inputs
+from renorm.report.names import Names
 from renorm.report.tables.model import Cell, Table, flat, text
 
 # In the order of a reader's question: on what, with what, from which code, how exact.
@@ -17,7 +18,7 @@ TELLING = ("device", "torch", "torchvision", "cuda", "cudnn", "commit", "dirty",
 
 def tables(inputs: Inputs) -> list[Table]:
     frame = inputs["provenance"]
-    columns = [column for column in SETUP if column in frame.columns]
+    columns = [column for column in SETUP if column in frame.columns and (frame[column] != "").any()]
     if frame.empty:
         return []
     rows = [_row(inputs, columns, key, same) for key, same in frame.groupby(columns, sort=False, dropna=False)]
@@ -26,8 +27,8 @@ def tables(inputs: Inputs) -> list[Table]:
 
 
 def _row(inputs: Inputs, columns: list[str], key: tuple, same: pd.DataFrame) -> list[Cell]:
-    labels = (inputs.study.get("labels") or {}).get("dataset") or {}
-    datasets = ", ".join(labels.get(name, name) for name in dict.fromkeys(same["dataset"]))
+    names = Names(inputs)
+    datasets = ", ".join(map(names.dataset, names.order("dataset", same)))
     values = [text(_short(column, value)) for column, value in zip(columns, key, strict=True)]
     return [Cell(numbers.count(float(len(same))), sort=len(same)), *values, text(datasets)]
 
