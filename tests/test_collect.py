@@ -49,7 +49,7 @@ def status_of_one(study):
 
 def test_a_run_and_a_missing_cell(study):
     paths = collect.collect(study)
-    assert [p.name for p in paths] == ["cells.csv", "runs.csv", "histories.csv", "provenance.csv", "study.json"]
+    assert [p.name for p in paths] == ["cells.csv", "runs.csv", "histories.csv", "steps.csv", "provenance.csv", "study.json"]
     cells = table(study, "cells.csv")
     assert [(c["seed"], c["status"], c["epochs_completed"]) for c in cells] == [
         ("1", "completed", "1"),

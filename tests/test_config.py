@@ -145,9 +145,19 @@ def test_files_that_cannot_be_read(tmp_path):
 def test_only_what_a_cell_uses_is_in_its_hyperparameters():
     recipe = config.Recipe()
     other = config.Recipe(norm={"block": 32})
-    assert recipe.resolved("batch_norm") == other.resolved("batch_norm")
-    assert recipe.resolved("deconv") != other.resolved("deconv")
-    assert "momentum" not in config.Recipe(optimizer={"name": "adam"}).resolved("deconv")["optimizer"]
+    assert recipe.resolved("batch_norm", "vgg16") == other.resolved("batch_norm", "vgg16")
+    assert recipe.resolved("deconv", "vgg16") != other.resolved("deconv", "vgg16")
+    assert "momentum" not in config.Recipe(optimizer={"name": "adam"}).resolved("deconv", "vgg16")["optimizer"]
+
+
+def test_a_recipe_may_differ_for_one_architecture():
+    recipe = config.Recipe(by_arch={"vgg11": {"optimizer": {"lr": 0.01}}})
+    assert recipe.resolved("deconv", "vgg11")["optimizer"]["lr"] == 0.01
+    assert recipe.resolved("deconv", "vgg13") == config.Recipe().resolved("deconv", "vgg13")
+    assert "by_arch.vgg11: optimizer.rl: unknown key" in complaint(
+        changed("recipes.paper.by_arch", {"vgg11": {"optimizer": {"rl": 1}}})
+    )
+    assert "by_arch: unknown arch 'vgg12'" in complaint(changed("recipes.paper.by_arch", {"vgg12": {}}))
 
 
 def test_a_study_survives_being_written_and_read(tmp_path):

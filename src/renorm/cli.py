@@ -93,7 +93,7 @@ def _hyperparameters(cell: Cell, study: Path | None, settings: list[str]) -> dic
     values = recipes[cell.recipe].model_dump()
     for setting in settings:
         values = config.merged(values, _setting(setting))
-    return config.checked(config.Recipe, values, "--set").resolved(cell.norm)
+    return config.checked(config.Recipe, values, "--set").resolved(cell.norm, cell.arch)
 
 
 def _setting(text: str) -> dict:

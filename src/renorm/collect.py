@@ -21,6 +21,7 @@ PROVENANCE = (
     *CELL, "protocol", "commit", "dirty", "renorm", "python", "torch", "torchvision", "cuda", "cudnn", "device",
     "host_cpus", "threads", "precision", "deterministic", "data_sha256", "resumes", "started", "finished",
 )  # fmt: skip
+STEPS = (*CELL, "step", "train_loss")
 METRICS = {"top1": "fraction", "top5": "fraction", "loss": "nats"}
 
 
@@ -95,7 +96,7 @@ def last_error(log: Path) -> str:
 
 
 def collect(study: Study, folder: Path | None = None) -> list[Path]:
-    """Write cells.csv, runs.csv, histories.csv, provenance.csv and study.json of the study; returns their paths.
+    """Write cells.csv, runs.csv, histories.csv, steps.csv, provenance.csv and study.json of the study; returns their paths.
 
     They stand in `folder`, by default the study's own.
     """
@@ -105,6 +106,7 @@ def collect(study: Study, folder: Path | None = None) -> list[Path]:
         "cells.csv": (CELLS, [_cell_row(f) for f in found]),
         "runs.csv": (RUNS, [row for f in found if f.record for row in _run_rows(study, f)]),
         "histories.csv": (HISTORIES, [f.cell.as_dict() | row for f in found for row in f.history]),
+        "steps.csv": (STEPS, [row for f in found if f.record for row in _step_rows(f)]),
         "provenance.csv": (PROVENANCE, [_provenance_row(f) for f in found if f.record]),
     }
     for name, (columns, rows) in tables.items():
@@ -147,6 +149,11 @@ def _run_rows(study: Study, found: Found) -> list[dict]:
         rows.append(frame | {"metric": "seconds", "split": split, "selection": "final", "unit": "s",
                              "value": record["seconds"][split]})  # fmt: skip
     return rows
+
+
+def _step_rows(found: Found) -> list[dict]:
+    losses = enumerate(found.record["step_losses"], 1)
+    return [found.cell.as_dict() | {"step": step, "train_loss": loss} for step, loss in losses if loss is not None]
 
 
 def _provenance_row(found: Found) -> dict:

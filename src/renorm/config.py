@@ -61,13 +61,36 @@ class Recipe(Strict):
     deterministic: bool = False
     train_images: Count | None = None
     test_images: Count | None = None
+    log_steps: Annotated[int, Field(ge=0, le=100_000, strict=True)] = 0
+    by_arch: dict[Name, dict] = {}
 
-    def resolved(self, norm: str) -> dict:
-        """The hyper-parameters that a cell with normaliser `norm` depends on, and no others."""
-        values = self.model_dump()
+    @model_validator(mode="after")
+    def _by_arch(self) -> "Recipe":
+        for arch, change in self.by_arch.items():
+            if arch not in catalogue.names("arch"):
+                raise ValueError(f"by_arch: unknown arch '{arch}': {nearest(arch, catalogue.names('arch'))}")
+            if "by_arch" in change:
+                raise ValueError(f"by_arch.{arch}: by_arch stands inside itself: take it out")
+            try:
+                self.for_arch(arch)
+            except RenormError as error:
+                raise ValueError(str(error)) from None
+        return self
+
+    def for_arch(self, arch: str) -> "Recipe":
+        """The recipe with what `by_arch` says of `arch` put over it."""
+        if arch not in self.by_arch:
+            return self
+        values = self.model_dump(exclude={"by_arch"})
+        return checked(Recipe, merged(values, self.by_arch[arch]), f"by_arch.{arch}")
+
+    def resolved(self, norm: str, arch: str) -> dict:
+        """The hyper-parameters that a cell with normaliser `norm` in `arch` depends on, and no others."""
+        recipe = self.for_arch(arch)
+        values = recipe.model_dump(exclude={"by_arch"})
         if norm in PLAIN_NORMS:
             del values["norm"]
-        if self.optimizer.name == "adam":
+        if recipe.optimizer.name == "adam":
             del values["optimizer"]["momentum"]
         return {"protocol": PROTOCOL, **values}
 
@@ -122,8 +145,15 @@ class Judge(Strict):
 
 
 class Claims(Strict):
-    original: str
+    """Folders of claims: those that are checked, and earlier attempts at checking them."""
+
+    original: list[str]
     reproductions: list[str] = []
+
+    @field_validator("original", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
 
 
 class Labels(Strict):

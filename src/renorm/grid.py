@@ -25,4 +25,4 @@ def cells(study: Study) -> dict[Cell, list[str]]:
 
 def hyperparameters(study: Study, cell: Cell) -> dict:
     """The resolved hyper-parameters of `cell`: what its run record must hold to count for this study."""
-    return study.recipes[cell.recipe].resolved(cell.norm)
+    return study.recipes[cell.recipe].resolved(cell.norm, cell.arch)

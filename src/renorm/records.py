@@ -81,6 +81,11 @@ def measured(row: dict | None, images: dict[str, int]) -> dict | None:
     return {"epoch": row["epoch"], **splits}
 
 
+def step_losses(losses: list[float]) -> list[float | None]:
+    """The losses of the first steps as JSON has them: a step without a finite one holds None."""
+    return [loss if math.isfinite(loss) else None for loss in losses]
+
+
 def document(cell: Cell, hyper: dict, **facts) -> dict:
     """The record's frame; `facts` are the rest, in the order in which they are read."""
     return {"format": FORMAT, "cell": cell.as_dict(), "protocol": hyper["protocol"], "hyperparameters": hyper, **facts}

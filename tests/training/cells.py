@@ -12,7 +12,7 @@ SMALL = {"optimizer": {"lr": 0.01}, "batch_size": 32, "train_images": 150, "test
 def small_job(
     out: Path, prepared: Path, norm="batch_norm", arch="tiny_vgg", epochs=2, seed=1, recipe=None, **more
 ) -> Job:
-    hyper = Recipe(**(SMALL | (recipe or {}))).resolved(norm)
+    hyper = Recipe(**(SMALL | (recipe or {}))).resolved(norm, arch)
     cell = Cell("digits", arch, norm, "small", epochs, seed)
     return Job(cell, hyper, Path(out), Path("none"), prepared, device="cpu", download=False, quiet=True, **more)
 

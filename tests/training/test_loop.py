@@ -55,7 +55,7 @@ def model(norm):
 def test_fifty_steps_equal_the_plain_loop(prepared_digits):
     for norm in ("batch_norm", "deconv"):
         digits = data.open_prepared(prepared_digits / "digits", "digits")
-        hyper = Recipe(**(SMALL | {"train_images": 320, "optimizer": {"lr": LR}})).resolved(norm)
+        hyper = Recipe(**(SMALL | {"train_images": 320, "optimizer": {"lr": LR}})).resolved(norm, "tiny_vgg")
         loop = Loop(model(norm), digits, hyper, epochs=5, seed=1, device=CPU)
         loop.run(save=lambda: None, interrupted=lambda: False, checkpoint_seconds=1e9, teller=Silent())
         losses = plain_losses(norm, digits, hyper)
@@ -87,7 +87,7 @@ def plain_losses(norm, digits, hyper) -> list[float]:
 
 def test_the_last_ragged_batch_is_kept(prepared_digits):
     digits = data.open_prepared(prepared_digits / "digits", "digits")
-    hyper = Recipe(**(SMALL | {"train_images": 70})).resolved("batch_norm")
+    hyper = Recipe(**(SMALL | {"train_images": 70})).resolved("batch_norm", "tiny_vgg")
     loop = Loop(model("batch_norm"), digits, hyper, epochs=1, seed=1, device=CPU)
     assert loop.steps == 3
     seen = []
@@ -102,7 +102,7 @@ def test_metrics_are_those_of_a_second_look(prepared_digits):
     from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
 
     digits = data.open_prepared(prepared_digits / "digits", "digits")
-    hyper = Recipe(**(SMALL | {"test_images": None})).resolved("batch_norm")
+    hyper = Recipe(**(SMALL | {"test_images": None})).resolved("batch_norm", "tiny_vgg")
     loop = Loop(model("batch_norm"), digits, hyper, epochs=1, seed=1, device=CPU)
     loop.run(save=lambda: None, interrupted=lambda: False, checkpoint_seconds=1e9, teller=Silent())
     loop.model.eval()

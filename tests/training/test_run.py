@@ -128,6 +128,17 @@ def test_every_norm_option_changes_a_deconvolved_network(tmp_path, prepared_digi
     assert plain["weights_sha256"] != changed["weights_sha256"]
 
 
+def test_the_losses_of_the_first_steps_are_kept(run, tmp_path, prepared_digits):
+    record = train(small_job(tmp_path, prepared_digits, recipe={"log_steps": 7}))
+    assert len(record["step_losses"]) == 7
+    assert record["weights_sha256"] == run[1]["weights_sha256"]
+    assert run[1]["step_losses"] == []
+    # Steps of 32, 32, 32, 32 and 22 images: their mean is the first epoch's loss.
+    losses, sizes = record["step_losses"][:5], [32, 32, 32, 32, 22]
+    mean = sum(map(math.prod, zip(losses, sizes, strict=True))) / 150
+    assert mean == pytest.approx(float(records.read_history(tmp_path, record)[0]["train_loss"]))
+
+
 def test_test_images_limit_the_evaluation_only(run, tmp_path, prepared_digits):
     record = train(small_job(tmp_path, prepared_digits, recipe={"test_images": 50}))
     assert record["metrics"]["final"]["test"]["n"] == 50

@@ -25,6 +25,7 @@ rule collect:
         f"{STUDY_DIR}/cells.csv",
         f"{STUDY_DIR}/runs.csv",
         f"{STUDY_DIR}/histories.csv",
+        f"{STUDY_DIR}/steps.csv",
         f"{STUDY_DIR}/provenance.csv",
         f"{STUDY_DIR}/study.json",
     log:

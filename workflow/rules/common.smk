@@ -5,25 +5,31 @@ import sys
 from pathlib import Path
 
 from renorm import config as study_config
+from renorm import cluster
 from renorm import grid
 from renorm.errors import RenormError
 from renorm.estimate import estimate
 
 
-def get_study():
-    """The validated study; a mistake is told in one line per key, and nothing starts."""
+def or_end(function, *arguments):
+    """What `function` returns; a mistake is told in one line, and the process, which has no job yet, just ends."""
     try:
-        return study_config.validate(dict(config))
+        return function(*arguments)
     except RenormError as error:
         sys.stderr.write(
             "".join(f"renorm: {line}\n" for line in str(error).splitlines())
         )
-        # Snakemake turns exceptions into tracebacks of the Snakefile; the process that has no job yet just ends.
+        # Snakemake would turn an exception into a traceback of the Snakefile.
         sys.stderr.flush()
         os._exit(2)
 
 
-STUDY = get_study()
+def get_study():
+    """The validated study."""
+    return study_config.validate(dict(config))
+
+
+STUDY = or_end(get_study)
 RESULTS = STUDY.results_dir
 STUDY_DIR = f"{RESULTS}/{STUDY.study}"
 CELLS = sorted(grid.cells(STUDY))
@@ -36,6 +42,12 @@ PARTIAL_CONFIG = f"{STUDY_DIR}/config.json"
 # counts. Not in params: another path to the same program is no reason to train again.
 if not workflow.deployment_settings.deployment_method:
     shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+
+
+onstart:
+    # Before anything is submitted: would this cluster run what we ask for?
+    if workflow.executor_plugin.name == "slurm":
+        or_end(cluster.prepare, workflow)
 
 
 wildcard_constraints:
@@ -80,5 +92,5 @@ def get_claim_files():
     """The published tables that the study is held against: a corrected claim is judged again."""
     if STUDY.claims is None:
         return []
-    folders = [STUDY.claims.original, *STUDY.claims.reproductions]
+    folders = [*STUDY.claims.original, *STUDY.claims.reproductions]
     return sorted(str(file) for folder in folders for file in Path(folder).glob("*.*"))

@@ -46,6 +46,8 @@ class Loop:
                          for m in model.modules())  # fmt: skip
         self.epoch, self.step = 1, 0
         self.rows: list[dict] = []
+        # Losses of the first steps, kept on the device; NaN where a step was not taken.
+        self.logged = torch.full((hyper["log_steps"],), torch.nan, dtype=torch.float64, device=device)
         self.train_seconds = 0.0
         self.sums = self._zero()
 
@@ -62,6 +64,7 @@ class Loop:
         return {
             "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "epoch": self.epoch,
             "step": self.step, "rows": self.rows, "train_seconds": self.train_seconds, "sums": self.sums.cpu(),
+            "logged": self.logged.cpu(),
         }  # fmt: skip
 
     def restore(self, state: dict) -> None:
@@ -69,6 +72,7 @@ class Loop:
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch, self.step, self.rows = state["epoch"], state["step"], state["rows"]
         self.train_seconds, self.sums = state["train_seconds"], state["sums"].to(self.device)
+        self.logged = state["logged"].to(self.device)
 
     def run(self, save: Callable[[], None], interrupted: Callable[[], bool], checkpoint_seconds: float, teller) -> None:
         """Train to the end. Raises `Diverged`, or `Stopped` after saving."""
@@ -98,10 +102,10 @@ class Loop:
     def _train_step(self, draws: Augmentation) -> None:
         start = self.step * self.batch
         x, y = self.train.augmented(draws, start, min(start + self.batch, len(self.train)))
+        taken = (self.epoch - 1) * self.steps + self.step
         rate = objective.learning_rate(
-            self.hyper["optimizer"]["lr"], self.hyper["schedule"],
-            (self.epoch - 1) * self.steps + self.step, self.epochs * self.steps,
-        )  # fmt: skip
+            self.hyper["optimizer"]["lr"], self.hyper["schedule"], taken, self.epochs * self.steps
+        )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         if self.draws:
@@ -112,6 +116,8 @@ class Loop:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
+        if taken < len(self.logged):
+            self.logged[taken] = loss.detach()
         self.step += 1
         self._count(self.sums, logits.detach(), y, loss.detach())
 

@@ -128,6 +128,7 @@ def _facts(job: Job, loop: Loop, dataset, device: torch.device, diverged: Diverg
             "final": records.measured(last, loop.images),
             "best": records.measured(records.best(loop.rows), loop.images),
         },
+        "step_losses": records.step_losses(loop.logged.tolist()),
         "parameters": _parameters(loop.model),
         "weights_sha256": provenance.weights_sha256(loop.model.state_dict()),
         "provenance": provenance.describe(device, job.hyper, dataset.checksum),
