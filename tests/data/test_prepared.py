@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import random
@@ -43,7 +44,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(tmp_path):
         data.prepare("cifar11", tmp_path, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["cifar10", "cifar100", "mnist", "fashion_mnist"])
+@pytest.mark.parametrize("name", ["cifar10", "cifar100", "mnist", "fashion_mnist", "svhn", "stl10"])
 def test_missing_and_no_network_is_one_line(tmp_path, name):
     with pytest.raises(RenormError) as caught:
         data.prepare(name, tmp_path / "raw", tmp_path / "out", download=False)
@@ -54,16 +55,20 @@ def test_missing_and_no_network_is_one_line(tmp_path, name):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["cifar10", "mnist"])
+@pytest.mark.parametrize("name", ["cifar10", "mnist", "svhn", "stl10"])
 def test_a_file_with_a_wrong_checksum_is_never_read(tmp_path, name):
     from torchvision import datasets
 
     if name == "cifar10":
         kind, folder = datasets.CIFAR10, tmp_path / datasets.CIFAR10.base_folder
         names = [file for file, _ in kind.train_list + kind.test_list] + [kind.meta["filename"]]
-    else:
+    elif name == "mnist":
         folder, names = tmp_path / "MNIST" / "raw", [file for file, _ in datasets.MNIST.resources]
-    folder.mkdir(parents=True)
+    elif name == "svhn":
+        folder, names = tmp_path, ["train_32x32.mat", "test_32x32.mat"]
+    else:
+        folder, names = tmp_path / "stl10_binary", [f"{s}_{part}.bin" for s in ("train", "test") for part in "Xy"]
+    folder.mkdir(parents=True, exist_ok=True)
     for file in names:
         # A pickle that would tell on itself if it were loaded.
         (folder / file).write_bytes(b"cos\nmkdir\n(V" + str(tmp_path / "loaded").encode() + b"\ntR.")
@@ -71,6 +76,43 @@ def test_a_file_with_a_wrong_checksum_is_never_read(tmp_path, name):
         data.prepare(name, tmp_path, tmp_path / "out")
     assert not (tmp_path / "loaded").exists()
     assert not (tmp_path / "out").exists()
+
+
+def test_svhn_reads_the_digit_0_as_class_0(tmp_path, monkeypatch):
+    """Its files number the classes 1 to 10, images last; 10 is the digit 0."""
+    from scipy.io import savemat
+    from torchvision.datasets import SVHN
+
+    rng, lists = np.random.default_rng(0), {}
+    images = {split: rng.integers(0, 256, (32, 32, 3, 4), dtype=np.uint8) for split in ("train", "test")}
+    for split, x in images.items():
+        file = tmp_path / f"{split}_32x32.mat"
+        savemat(file, {"X": x, "y": np.array([[10], [1], [9], [10]], np.uint8)})
+        lists[split] = ["", file.name, hashlib.md5(file.read_bytes()).hexdigest()]
+    monkeypatch.setattr(SVHN, "split_list", lists)
+    svhn = data.obtain("svhn", tmp_path, tmp_path / "out", download=False)
+    for split in ("train", "test"):
+        assert getattr(svhn, split).labels.tolist() == [0, 1, 9, 0]
+        assert np.array_equal(getattr(svhn, split).images, images[split].transpose(3, 2, 0, 1))
+
+
+def test_stl10_stands_upright_and_does_without_the_unlabelled(tmp_path, monkeypatch):
+    """Its files hold columns first and classes from 1."""
+    from torchvision.datasets import STL10
+
+    folder, rng = tmp_path / "stl10_binary", np.random.default_rng(0)
+    folder.mkdir()
+    images = {split: rng.integers(0, 256, (3, 3, 96, 96), dtype=np.uint8) for split in ("train", "test")}
+    for split, x in images.items():
+        (folder / f"{split}_X.bin").write_bytes(x.transpose(0, 1, 3, 2).tobytes())
+        (folder / f"{split}_y.bin").write_bytes(bytes([10, 1, 2]))
+        found = [[f.name, hashlib.md5(f.read_bytes()).hexdigest()] for f in sorted(folder.glob(f"{split}_*"))]
+        monkeypatch.setattr(STL10, f"{split}_list", [*found, ["unlabeled_X.bin", "0"]] if split == "train" else found)
+    stl10 = data.obtain("stl10", tmp_path, tmp_path / "out", download=False)
+    assert stl10.image_size == 96
+    for split in ("train", "test"):
+        assert getattr(stl10, split).labels.tolist() == [9, 0, 1]
+        assert np.array_equal(getattr(stl10, split).images, images[split])
 
 
 @pytest.fixture

@@ -40,6 +40,34 @@ def fashion_mnist(root: Path, download: bool) -> RawImages:
     return _mnist(datasets.FashionMNIST, "fashion_mnist", root, download)
 
 
+@register_dataset
+def svhn(root: Path, download: bool) -> RawImages:
+    """SVHN: 73,257 + 26,032 colour images of 32×32 of house-number digits, the digit 0 as class 0 (Netzer 2011)."""
+    files = {split: datasets.SVHN.split_list[split] for split in ("train", "test")}
+    sums = {root / file: md5 for _, file, md5 in files.values()}
+    urls = " and ".join(url for url, _, _ in files.values())
+    _obtain("svhn", root, sums, lambda: [datasets.SVHN(str(root), s, download=True) for s in files], urls, download)
+    train, test = (datasets.SVHN(str(root), split) for split in files)
+    images = [np.ascontiguousarray(split.data) for split in (train, test)]
+    return RawImages(images[0], train.labels, images[1], test.labels, classes=10)
+
+
+@register_dataset
+def stl10(root: Path, download: bool) -> RawImages:
+    """STL-10: the labelled 5,000 + 8,000 colour images of 96×96 in 10 classes (Coates et al. 2011)."""
+    kind = datasets.STL10
+    folder = root / kind.base_folder
+    sums = {folder / file: md5 for file, md5 in kind.train_list[:2] + kind.test_list}
+    _obtain("stl10", root, sums, lambda: kind(str(root), download=True), kind.url, download)
+    # torchvision wants the 2.6 GB without labels beside them before it reads these four: read ours.
+    parts = [np.fromfile(path, dtype=np.uint8) for path in sums]
+    train_images, test_images = (
+        np.ascontiguousarray(part.reshape(-1, 3, 96, 96).swapaxes(2, 3)) for part in (parts[0], parts[2])
+    )
+    train_labels, test_labels = (part.astype(np.int64) - 1 for part in (parts[1], parts[3]))
+    return RawImages(train_images, train_labels, test_images, test_labels, classes=10)
+
+
 def _cifar(kind, name: str, root: Path, download: bool) -> RawImages:
     folder = root / kind.base_folder
     sums = {folder / file: md5 for file, md5 in kind.train_list + kind.test_list}
