@@ -53,6 +53,7 @@ def test_mistakes_of_train(option, value, words):
     [
         (["collect", "--config", "none.yaml"], "none.yaml: cannot be read: No such file"),
         (["report"], "report: name the study's folder"),
+        (["audit", "none.csv"], "none.csv"),
         (["prepare", "cifar11"], "unknown dataset 'cifar11': did you mean 'cifar10'?"),
         (["judge", "nowhere"], "nowhere"),
         (["figures", "nowhere"], "nowhere"),
@@ -101,6 +102,21 @@ def test_recipes_of_a_study_are_found_by_name(tmp_path, prepared_digits, root):
     result = CliRunner().invoke(cli.app, command)
     assert result.exit_code == 0, result.output
     assert json.loads((tmp_path / "run.json").read_text())["hyperparameters"]["augment"] == "crop"
+
+
+def test_audit_finds_what_the_published_tables_hold(root):
+    """The published reproduction's CIFAR-100 seconds against its accuracies: findings, exit code 1, JSON on request."""
+    command = ["audit", str(root / "claims/obadage2024/table5.csv"), "--claims", str(root / "claims/ye2020"), "--json"]
+    result = CliRunner().invoke(cli.app, command)
+    assert result.exit_code == 1, result.output
+    found = json.loads(result.output)
+    assert {item["kind"] for item in found} == {"mixed_metric"}
+    assert any("above their claims (median +20.2)" in item["sentence"] for item in found)
+
+
+def test_audit_of_a_clean_table_finds_nothing(root):
+    result = CliRunner().invoke(cli.app, ["audit", str(root / "claims/ye2020/table1.csv")])
+    assert (result.exit_code, result.output) == (0, "")
 
 
 def test_the_schema_is_printed():

@@ -49,6 +49,8 @@ def test_a_good_study_and_its_grid():
 def test_only_narrows_the_experiments():
     study = config.validate(changed("only", "two"))
     assert len(grid.cells(study)) == 4
+    assert grid.cells(config.validate(changed("only", "all"))) == grid.cells(config.validate(GOOD))
+    assert len(grid.cells(config.validate(changed("only", "one, two")))) == 15
 
 
 def test_extends_takes_over_nested_keys():

@@ -208,6 +208,27 @@ def status(
 
 
 @app.command()
+def audit(
+    runs: Annotated[Path, typer.Argument(help="A tidy CSV of runs; docs/judging.md lists its columns.")],
+    claims: Annotated[list[Path] | None, typer.Option(help="Claims folder(s) to hold blocks of it against.")] = None,
+    baseline: Annotated[str, typer.Option(help="The baseline's name in the column `norm`.")] = "batch_norm",
+    method: Annotated[str, typer.Option(help="The method's name in the column `norm`.")] = "deconv",
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Anybody's table of runs: what cannot be, what was copied, what was mixed up. Exit code 1 when something is."""
+    from renorm.analysis.audit import audit as run
+    from renorm.analysis.audit import load_runs_csv, rows
+    from renorm.claims import load_claims
+
+    found = rows(run(load_runs_csv(runs), [load_claims(folder) for folder in claims or ()], baseline, method))
+    if as_json:
+        print(json.dumps(found, indent=1))
+    for row in () if as_json else found:
+        print(f"{row['kind']}: {row['sentence']} (rows {row['rows']})")
+    raise typer.Exit(1 if found else 0)
+
+
+@app.command()
 def schema(write: Annotated[Path | None, typer.Option(help="Write it there instead of printing it.")] = None) -> None:
     """The JSON schema of a study's configuration."""
     if write:

@@ -174,8 +174,8 @@ def _study_json(study: Study) -> dict:
         "compare": study.compare.model_dump(), "judge": study.judge.model_dump(),
         "claims": study.claims.model_dump() if study.claims else None,
         "experiments": [
-            {"name": name, "title": study.experiments[name].title or name,
+            {"name": name, "title": experiment.title or name,
              "cells": sum(name in names for names in wanted.values())}
-            for name in study.experiments if not study.only or name in study.only
+            for name, experiment in study.taken.items()
         ],
     }  # fmt: skip

@@ -218,13 +218,19 @@ class Study(Strict):
                     hint = nearest(recipe, self.recipes)
                     raise ValueError(f"experiments.{name}.recipe: unknown recipe '{recipe}': {hint}")
         for name in self.only or ():
-            if name not in self.experiments:
+            if name not in self.experiments and self.only != ["all"]:
                 raise ValueError(f"only: unknown experiment '{name}': {nearest(name, self.experiments)}")
         for axis in ("baseline", "method"):
             norm = getattr(self.compare, axis)
             if norm not in catalogue.names("norm"):
                 raise ValueError(f"compare.{axis}: unknown norm '{norm}': {nearest(norm, catalogue.names('norm'))}")
         return self
+
+    @property
+    def taken(self) -> dict[str, Experiment]:
+        """The experiments that `only` takes: all of them when it is not there or says `all`."""
+        everything = not self.only or self.only == ["all"]
+        return {name: e for name, e in self.experiments.items() if everything or name in self.only}
 
     @property
     def folder(self) -> Path:

@@ -15,9 +15,7 @@ def experiment_cells(experiment: Experiment) -> list[Cell]:
 def cells(study: Study) -> dict[Cell, list[str]]:
     """Every cell of the study once, with the names of the experiments that want it; `only` narrows the experiments."""
     wanted: dict[Cell, list[str]] = {}
-    for name, experiment in study.experiments.items():
-        if study.only and name not in study.only:
-            continue
+    for name, experiment in study.taken.items():
         for cell in experiment_cells(experiment):
             wanted.setdefault(cell, []).append(name)
     return wanted

@@ -41,7 +41,7 @@ def _plan_row(row: Counter) -> list[str]:
 
 
 def _names(study: Study) -> list[str]:
-    return [name for name in study.experiments if not study.only or name in study.only]
+    return list(study.taken)
 
 
 def status(study: Study, as_json: bool) -> None:

@@ -51,6 +51,11 @@ rule judge:
         comparison=f"{STUDY_DIR}/comparison.csv",
         consistency=f"{STUDY_DIR}/consistency.csv",
         timing=f"{STUDY_DIR}/timing.csv",
+        ladder=f"{STUDY_DIR}/ladder.csv",
+        superiority=f"{STUDY_DIR}/superiority.csv",
+        convergence=f"{STUDY_DIR}/convergence.csv",
+        ledger=f"{STUDY_DIR}/ledger.csv",
+        audit=f"{STUDY_DIR}/audit.csv",
         summary=f"{STUDY_DIR}/summary.csv",
     log:
         f"{STUDY_DIR}/logs/judge.txt",

@@ -36,7 +36,8 @@ class Inputs:
 
     @property
     def published(self) -> tuple[Claims, ...]:
-        return (*self.originals, *self.reproductions)
+        """Each source once: a report may reproduce one paper and be checked itself."""
+        return tuple({c.source.name: c for c in (*self.originals, *self.reproductions)}.values())
 
     def source_label(self, source: str) -> str:
         return next((c.source.label for c in self.published if c.source.name == source), self.label)
@@ -65,9 +66,9 @@ def _claims(study: dict, where: Path, root: Path) -> tuple[tuple[Claims, ...], t
     paths = [original] if isinstance(original, str) else list(original)
     originals = tuple(load_claims(root / path) for path in paths)
     reproductions = tuple(load_claims(root / path) for path in given.get("reproductions") or [])
-    names = [study["study"], *(c.source.name for c in (*originals, *reproductions))]
-    for name in names:
-        if names.count(name) > 1:
+    for listed in (originals, reproductions):
+        names = [study["study"], *(c.source.name for c in listed)]
+        for name in {name for name in names if names.count(name) > 1}:
             raise RenormError(f"{where}: the source '{name}' stands twice: study and claims folders need own names")
     return originals, reproductions
 

@@ -63,6 +63,8 @@ def pairs(inputs: Inputs, values: Values) -> list[Pair]:
     found = []
     for claim in claims_of(inputs):
         for source in sources:
+            if source == claim.source:
+                continue
             split = "test" if source == inputs.study and claim.split == "unstated" else claim.split
             value = values.find(source, claim.group, claim.metric, split, inputs.settings.selection)
             if value is not None:
