@@ -53,7 +53,7 @@ def conv2d(x, weight, bias, conv, mean, d, channels_only=False):
     taps = weight[0, 0].numel() if channels_only else 1
     # out, features, blocks, taps -> one row of features per (output, block, tap), per group
     rows = weight.reshape(conv.groups, out // conv.groups, features, -1, taps).permute(0, 1, 3, 4, 2)
-    white = rows @ d[:, None, None]
+    white = (rows.reshape(conv.groups, -1, features) @ d).reshape(rows.shape)
     shift = (white @ mean[:, None, None, :, None]).reshape(out, -1).sum(1)
     weight = white.permute(0, 1, 4, 2, 3).reshape(weight.shape)
     return F.conv2d(x, weight, bias - shift, conv.stride, conv.padding, conv.dilation, conv.groups)
