@@ -65,11 +65,13 @@ def train(
     checkpoint_minutes: Annotated[float, typer.Option(min=0.001, help="Longest time between checkpoints.")] = 10.0,
     download: Annotated[bool, typer.Option(help="Download a missing data set.")] = True,
     wait: Annotated[float, typer.Option(help="Seconds to wait for a twin that trains the same cell.")] = 0.0,
+    gpu_slots: Annotated[int, typer.Option(min=0, max=64, help="Cells that share a GPU; 0: bind to none.")] = 0,
     quiet: Annotated[bool, typer.Option(help="Say nothing on the terminal; log.txt has it all.")] = False,
 ) -> None:
     """Train one cell: writes run.json, history.csv and log.txt; continues where a stopped run left off."""
     cell = Cell(dataset, arch, norm, recipe, epochs, seed)
     values = json.loads(hyper) if hyper else _hyperparameters(cell, study, settings or [])
+    from renorm import slots
     from renorm.training.run import Job
     from renorm.training.run import train as run
 
@@ -77,7 +79,8 @@ def train(
         cell, values, out or Path("results/runs") / cell.path, config.data_root(data_dir), prepared, device.value,
         threads, checkpoint_minutes, download, quiet, wait,
     )  # fmt: skip
-    record = run(job)
+    with slots.held(0 if device == Device.cpu else gpu_slots):
+        record = run(job)
     if not quiet:
         print(_sentence(record, job.out))
 

@@ -175,8 +175,10 @@ class Study(Strict):
     download: bool = True
     device: Literal["auto", "cpu", "cuda"] = "auto"
     gpu: Annotated[int, Field(ge=0, le=64, strict=True)] = 0
+    gpu_slots: Annotated[int, Field(ge=1, le=64, strict=True)] = 1
     threads: Annotated[int, Field(ge=1, le=1024, strict=True)] = 1
     checkpoint_minutes: Positive = 10.0
+    mixed_records: Literal["warn", "refuse"] = "warn"
     claims: Claims | None = None
     compare: Compare = Compare()
     judge: Judge = Judge()

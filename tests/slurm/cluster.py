@@ -141,7 +141,8 @@ class Cluster:
 
     def jobs(self, *options: str) -> list[dict[str, str]]:
         """Every job that the controller knows, also finished ones."""
-        keys = {"id": "%i", "state": "%T", "node": "%N", "comment": "%k", "folder": "%Z", "name": "%j"}
+        keys = {"id": "%i", "state": "%T", "node": "%N", "comment": "%k", "folder": "%Z", "name": "%j",
+                "memory": "%m"}  # fmt: skip
         lines = self.run("squeue", "-h", "--states=all", "-o", "|".join(keys.values()), *options, check=False)
         return [dict(zip(keys, line.split("|"), strict=True)) for line in lines.splitlines()]
 

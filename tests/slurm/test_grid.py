@@ -28,25 +28,30 @@ class Watch(threading.Thread):
             nodes = [job["node"] for job in self.checkout.jobs() if job["state"] == "RUNNING"]
             for node in nodes:
                 self.most[node] = max(self.most.get(node, 0), nodes.count(node))
-            using = [self._one(pid) for pid in trainers(self.checkout.folder)]
-            using = [use for use in using if use]
-            if len(set(using)) != len(using):
-                self.wrong.append(f"two trainers on one GPU: {using}")
+            using = self._using()
+            if len(set(using.values())) != len(using):
+                self.wrong.append(f"two jobs on one GPU: {using}")
+            for job, seen in using.items():
+                if job not in self.given:
+                    self._compare(job, seen)
 
-    def _one(self, pid: int) -> tuple[str, str] | None:
-        """(node, GPU) of the trainer, held once against what the controller says it granted."""
-        env = environ(pid)
-        job, seen = env.get("SLURM_JOB_ID"), (env.get("SLURMD_NODENAME", ""), env.get("CUDA_VISIBLE_DEVICES", ""))
-        if not job:
-            return None
-        if job not in self.given:
-            text = self.checkout.cluster.run("scontrol", "show", "job", "-d", job, check=False)
-            granted = re.search(r"Nodes=(\S+) .*GRES=gpu:1\(IDX:(\d+)\)", text)
-            if granted:
-                self.given[job] = seen
-                if granted.groups() != seen:
-                    self.wrong.append(f"job {job} was granted {granted.groups()} and sees {seen}")
-        return seen
+    def _using(self) -> dict[str, tuple[str, str]]:
+        """Slurm job → (node, GPU) of the trainers that were there at one and the same moment."""
+        found = {pid: environ(pid) for pid in trainers(self.checkout.folder)}
+        alive = trainers(self.checkout.folder)
+        return {
+            env["SLURM_JOB_ID"]: (env["SLURMD_NODENAME"], env.get("CUDA_VISIBLE_DEVICES", ""))
+            for pid, env in found.items() if pid in alive and "SLURM_JOB_ID" in env
+        }  # fmt: skip
+
+    def _compare(self, job: str, seen: tuple[str, str]) -> None:
+        """What a trainer sees against what the controller says it granted."""
+        text = self.checkout.cluster.run("scontrol", "show", "job", "-d", job, check=False)
+        granted = re.search(r"Nodes=(\S+) .*GRES=gpu:1\(IDX:(\d+)\)", text)
+        if granted:
+            self.given[job] = seen
+            if granted.groups() != seen:
+                self.wrong.append(f"job {job} was granted {granted.groups()} and sees {seen}")
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ rule train:
         # Not in params: where and how often to save changes no number.
         device=STUDY.device,
         checkpoint_minutes=str(STUDY.checkpoint_minutes),
+        gpu_slots=STUDY.gpu_slots if STUDY.gpu else 0,
         # A killed Snakemake leaves its jobs running: the next one waits for their results instead of failing.
         wait=3600,
     params:
@@ -28,4 +29,4 @@ rule train:
         "--recipe {wildcards.recipe} --epochs {wildcards.epochs} --seed {wildcards.seed} "
         "--hyper {params.hyper:q} --out $(dirname {output.record}) --prepared $(dirname $(dirname {input})) "
         "--device {resources.device} --threads {threads} --checkpoint-minutes {resources.checkpoint_minutes} "
-        "--wait {resources.wait} --quiet 2>> {log} || (tail -n 2 {log} >&2; false)"
+        "--gpu-slots {resources.gpu_slots} --wait {resources.wait} --quiet 2>> {log} || (tail -n 2 {log} >&2; false)"

@@ -1,0 +1,193 @@
+"""What a cluster does to a study that runs for days, done to one that runs for a minute."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from renorm import files
+
+from .cluster import kill, trainers
+from .conftest import EPOCHS, LONG, one_writer, study
+
+pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
+slow = pytest.mark.skipif(
+    not os.environ.get("RENORM_SLURM_ALL"), reason="minutes long: make test-slurm-all (RENORM_SLURM_ALL=1)"
+)
+
+
+def long_study(seeds: list[int], epochs: int = EPOCHS, **changes) -> dict:
+    return study(seeds=seeds, epochs=[epochs], recipe=LONG, **changes)
+
+
+def wait_for_checkpoint(checkout, seed: int, epochs: int = EPOCHS) -> None:
+    cell = checkout.cell(seed, epochs)
+    checkout.wait(lambda: (cell / "checkpoint.pt").exists() or (cell / "run.json").exists(), every=0.05)
+    assert not (cell / "run.json").exists(), "the cell was over before anything could happen to it"
+
+
+def finish(checkout, process, expect: int = 0) -> str:
+    try:
+        output, _ = process.communicate(timeout=250)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        pytest.fail(f"Snakemake hangs: {checkout.cluster.run('squeue', '--states=all', check=False)}")
+    assert process.returncode == expect, output
+    return output
+
+
+def check_numbers(checkout, undisturbed, seed: int, epochs: int = EPOCHS) -> dict:
+    """The record of the cell, found equal to an undisturbed one, and written by one trainer at a time."""
+    record, reference = checkout.record(seed, epochs), undisturbed(seed, epochs)
+    for key in ("status", "metrics", "weights_sha256", "hyperparameters", "epochs_completed"):
+        assert record[key] == reference[key], key
+    assert one_writer((checkout.cell(seed, epochs) / "log.txt").read_text())
+    assert not list(checkout.cell(seed, epochs).glob("checkpoint*"))
+    return record
+
+
+def test_cancelled_killed_and_requeued_jobs_continue_from_their_checkpoints(checkout, undisturbed):
+    checkout.write(long_study([1, 2, 3, 4]))
+    process = checkout.start()
+    wait_for_checkpoint(checkout, 1)
+    checkout.cluster.run("scancel", checkout.job_of(1)["id"])
+    wait_for_checkpoint(checkout, 2)
+    for pid, seed in trainers(checkout.folder).items():
+        if seed == "2":
+            kill(pid, signal.SIGKILL)
+    wait_for_checkpoint(checkout, 3)
+    requeued = checkout.job_of(3)["id"]
+    checkout.cluster.run("scontrol", "requeue", requeued)
+    finish(checkout, process)
+    resumes = {seed: check_numbers(checkout, undisturbed, seed)["resumes"] for seed in (1, 2, 3, 4)}
+    assert resumes == {1: 1, 2: 1, 3: 1, 4: 0}
+    by_cell = {seed: [job for job in checkout.jobs() if job["comment"].endswith(f"_{seed}")] for seed in resumes}
+    assert {seed: [job["state"] for job in jobs] for seed, jobs in by_cell.items()} == {
+        1: ["CANCELLED", "COMPLETED"], 2: ["FAILED", "COMPLETED"], 3: ["COMPLETED"], 4: ["COMPLETED"],
+    }  # fmt: skip
+    assert "stopped by signal 15" in (checkout.cell(3, EPOCHS) / "log.txt").read_text()
+    # The next try asks for half as much again.
+    assert [job["memory"] for job in by_cell[2]] == ["4000M", "6000M"]
+
+
+def test_the_jobs_of_a_dead_node_end_up_on_the_other(checkout, undisturbed):
+    checkout.write(long_study([1, 2]))
+    process = checkout.start()
+    for seed in (1, 2):
+        wait_for_checkpoint(checkout, seed)
+    victims = {job["node"] for job in checkout.jobs()}
+    assert victims == {"node1"}
+    checkout.cluster.kill_node("node1")
+    finish(checkout, process)
+    assert all(check_numbers(checkout, undisturbed, seed)["resumes"] == 1 for seed in (1, 2))
+    assert [(job["state"], job["node"]) for job in checkout.jobs()] == [("COMPLETED", "node2")] * 2
+
+
+def test_snakemake_killed_and_started_again_never_trains_a_cell_twice(checkout, undisturbed):
+    checkout.write(long_study([1, 2]))
+    first = checkout.start()
+    wait_for_checkpoint(checkout, 1)
+    first.kill()
+    first.wait()
+    second = checkout.start()
+    # The twin of the running cell has its own GPU and waits for the lock.
+    assert "still in the queue" in finish(checkout, second)
+    assert [check_numbers(checkout, undisturbed, seed)["resumes"] for seed in (1, 2)] == [0, 0]
+    assert len(checkout.jobs()) == 4
+    assert all(job["state"] == "COMPLETED" for job in checkout.jobs())
+
+
+def test_the_way_back_is_one_command(checkout, undisturbed):
+    """resume-study: the waiting job is cancelled, running ones are waited for, then only what is missing is run."""
+    checkout.write(long_study([1, 2, 3, 4, 5], epochs=8))
+    first = checkout.start()
+    checkout.wait(lambda: [job["state"] for job in checkout.jobs()].count("RUNNING") == 4, every=0.1)
+    checkout.wait(lambda: len(checkout.jobs()) == 5)
+    first.kill()
+    first.wait()
+    waiting = [job["comment"] for job in checkout.jobs() if job["state"] == "PENDING"]
+    assert len(waiting) == 1
+    arguments = checkout.command()[3:]
+    back = checkout.renorm("resume-study", "--", *arguments)
+    assert back.returncode == 0, back.stdout + back.stderr
+    assert "1 jobs cancelled, 4 running" in back.stderr
+    again = [job for job in checkout.jobs() if job["comment"] == waiting[0]]
+    assert [job["state"] for job in again] == ["CANCELLED", "COMPLETED"] and len(checkout.jobs()) == 6
+    assert [check_numbers(checkout, undisturbed, seed, 8)["resumes"] for seed in (1, 2, 3, 4, 5)] == [0] * 5
+
+
+REFUSE_TWICE = """\
+case "$*" in *--test-only*) ;; *)
+    echo x >> {counter}
+    if [ "$(wc -l < {counter})" -le 2 ]; then
+        echo "sbatch: error: AssocMaxSubmitJobLimit" >&2
+        echo "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit)" >&2
+        exit 1
+    fi
+esac
+exec {sbatch} "$@"
+"""
+
+
+def test_a_full_queue_and_an_absent_controller_are_waited_for(checkout, undisturbed):
+    from .test_grid import stub
+
+    counter, real = checkout.folder / "refused", checkout.cluster.run("which", "sbatch").strip()
+    stub(checkout, "sbatch", REFUSE_TWICE.format(counter=counter, sbatch=real))
+    outage(checkout, undisturbed, seconds=20)
+    assert len(counter.read_text().splitlines()) == 4
+
+
+def outage(checkout, undisturbed, seconds: float, epochs: int = EPOCHS) -> None:
+    """The controller is away for `seconds` while two cells train; they are not submitted again, nothing hangs."""
+    checkout.write(long_study([1, 2], epochs=epochs))
+    process = checkout.start()
+    for seed in (1, 2):
+        wait_for_checkpoint(checkout, seed, epochs)
+    checkout.cluster.stop_controller()
+    time.sleep(seconds)
+    checkout.cluster.start_controller()
+    finish(checkout, process)
+    assert [check_numbers(checkout, undisturbed, seed, epochs)["resumes"] for seed in (1, 2)] == [0, 0]
+    assert len(checkout.jobs()) == 2
+
+
+def test_two_running_snakemakes_keep_apart(checkout):
+    """The cell's lock knows its holder; who finds it held says so and touches nothing."""
+    checkout.write(study())
+    cell = checkout.cell(1)
+    with files.locked(cell / ".lock", "test"):
+        found = checkout.renorm("status", "--config", "study.yaml", "--json")
+        assert '"running": 1' in found.stdout
+        done = subprocess.run(
+            [sys.executable, "-m", "renorm", "train", "--dataset", "digits", "--arch", "tiny_vgg", "--norm",
+             "batch_norm", "--epochs", "1", "--out", str(cell)],
+            cwd=checkout.folder, env=checkout.environment(), capture_output=True, text=True,
+        )  # fmt: skip
+    assert done.returncode == 2 and "is being written by" in done.stderr
+    assert [path.name for path in cell.iterdir()] == [".lock"]
+
+
+@slow
+def test_a_job_that_runs_out_of_time_is_continued(checkout, undisturbed):
+    epochs = 330
+    checkout.write(long_study([1], epochs=epochs))
+    process = checkout.start("--set-resources", "train:runtime=1", "--retries", "5")
+    finish(checkout, process)
+    states = [job["state"] for job in checkout.jobs()]
+    assert states[0] == "TIMEOUT" and states[-1] == "COMPLETED"
+    assert check_numbers(checkout, undisturbed, 1, epochs)["resumes"] == states.count("TIMEOUT")
+
+
+@slow
+def test_the_controller_is_away_for_two_minutes(checkout, undisturbed):
+    outage(checkout, undisturbed, seconds=125)
+
+
+@slow
+def test_the_controller_is_away_for_two_minutes_while_cells_go_on(checkout, undisturbed):
+    outage(checkout, undisturbed, seconds=125, epochs=400)
