@@ -1,4 +1,4 @@
-"""The command line: `renorm train | prepare | collect | judge | figures | report | plan | status | schema`.
+"""The command line: `renorm train | prepare | collect | judge | figures | report | plan | status | why | …`.
 
 Heavy imports stand inside the commands, so that `--help` and the light commands start at once.
 """
@@ -123,14 +123,20 @@ def _sentence(record: dict, out: Path) -> str:
 @app.command()
 def prepare(
     dataset: Annotated[str, typer.Argument(help="Data set, e.g. cifar10.")],
+    folder: Annotated[str | None, typer.Argument(help="Where its files lie; the same as --data-dir.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write; default results/data/<dataset>.")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Raw data sets; default: RENORM_DATA, else data.")] = None,
     download: Annotated[bool, typer.Option(help="Download what is missing.")] = True,
+    sample: Annotated[bool, typer.Option("--sample", help="Picture files: go on although some are missing.")] = False,
+    move: Annotated[bool, typer.Option("--move", help="Picture files: move into class folders, not link.")] = False,
+    image_size: Annotated[int, typer.Option(help="Picture files: pixels of the square that is trained on.")] = 224,
 ) -> None:
     """Read a data set, check its checksums, and write it as the trainer reads it."""
     from renorm import data
 
-    print(data.prepare(dataset, config.data_root(data_dir), out or Path("results/data") / dataset, download))
+    root = config.data_root(folder or data_dir)
+    options = data.PictureOptions(sample, move, image_size)
+    print(data.prepare(dataset, root, out or Path("results/data") / dataset, download, options))
 
 
 @app.command()
@@ -202,12 +208,41 @@ def plan(study: ConfigFile = Path("config.yaml"), only: Only = None) -> None:
 @app.command()
 def status(
     study: ConfigFile = Path("config.yaml"), only: Only = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines; with --watch one line each time.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Again and again, until nothing is left to do.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks of --watch.")] = 10.0,
 ) -> None:  # fmt: skip
-    """How far the study is: done, diverged, failed, missing, per experiment."""
+    """How far the study is: completed, diverged, running, queued, failed, missing, per experiment."""
     from renorm.overview import status as run
 
-    run(_study(study, only), as_json)
+    try:
+        run(_study(study, only), as_json, every if watch else None)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+@app.command()
+def why(
+    cell: Annotated[str, typer.Argument(help="dataset/arch/norm/recipe/e<epochs>/s<seed>, or the path of its run.")],
+    study: ConfigFile = Path("config.yaml"),
+) -> None:
+    """Whether the next start would train a cell, and for which reason."""
+    from renorm.overview import why as run
+
+    print(run(_study(study), cell))
+
+
+@app.command()
+def resume_study(
+    arguments: Annotated[list[str] | None, typer.Argument(help="Of Snakemake; default: --profile slurm.")] = None,
+    cancel: Annotated[bool, typer.Option(help="Cancel running jobs too: they save and are continued.")] = False,
+    prefix: Annotated[str, typer.Option(help="slurm-jobname-prefix of the profile.")] = "renorm",
+) -> None:
+    """After Snakemake itself was killed: its jobs that wait are cancelled, those that run are waited for, then
+    Snakemake is started with ARGUMENTS (write `--` before them)."""
+    from renorm.cluster import resume
+
+    raise typer.Exit(resume(Path.cwd(), prefix, cancel, arguments or ["--profile", "slurm"]))
 
 
 @app.command()

@@ -44,7 +44,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(tmp_path):
         data.prepare("cifar11", tmp_path, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["cifar10", "cifar100", "mnist", "fashion_mnist", "svhn", "stl10"])
+@pytest.mark.parametrize("name", ["cifar10", "cifar100", "mnist", "fashion_mnist", "svhn", "stl10", "imagenet"])
 def test_missing_and_no_network_is_one_line(tmp_path, name):
     with pytest.raises(RenormError) as caught:
         data.prepare(name, tmp_path / "raw", tmp_path / "out", download=False)

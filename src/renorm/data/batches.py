@@ -5,6 +5,7 @@ any step is the run that was never stopped, and a CPU and a GPU draw the same.
 """
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -16,10 +17,15 @@ from renorm.data.prepared import Split
 PADDING = 4
 
 
+def derived_seed(*key: object) -> int:
+    """A number below 2⁶³ that follows from `key` alone."""
+    digest = hashlib.sha256(repr(key).encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
 def derived_generator(*key: object) -> torch.Generator:
     """A CPU generator whose state follows from `key` alone."""
-    digest = hashlib.sha256(repr(key).encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+    return torch.Generator().manual_seed(derived_seed(*key))
 
 
 @dataclass(frozen=True)
@@ -54,23 +60,40 @@ class Augmentation:
         return Augmentation(*(getattr(self, f).to(device) for f in ("order", "top", "left", "flip")))
 
 
-class DeviceSplit:
-    """One split on the device. `limit` keeps the first so many images: a fixed subset."""
+class Normalisation:
+    """uint8 (B, C, H, W) → float32, by the `mean` and `std` per channel of the training set, on `device`."""
 
-    def __init__(self, split: Split, mean, std, device: torch.device, limit: int | None = None):
-        self.images = torch.from_numpy(split.images[:limit]).to(device)
-        self.labels = torch.from_numpy(split.labels[:limit]).to(device)
+    def __init__(self, mean, std, device: torch.device):
         shape = (1, -1, 1, 1)
         # uint8 x ↦ x·scale + shift is (x/255 − mean)/std in one pass.
         self.scale = (1 / (255 * torch.tensor(std, dtype=torch.float64))).float().view(shape).to(device)
         self.shift = (-torch.tensor(mean, dtype=torch.float64) / torch.tensor(std)).float().view(shape).to(device)
 
+    def __call__(self, images: Tensor) -> Tensor:
+        return torch.addcmul(self.shift, images.float(), self.scale)
+
+
+class DeviceSplit:
+    """One split on the device. `limit` keeps the first so many images: a fixed subset."""
+
+    largest_batch = 2000
+
+    def __init__(self, split: Split, mean, std, device: torch.device, limit: int | None = None):
+        self.images = torch.from_numpy(split.images[:limit]).to(device)
+        self.labels = torch.from_numpy(split.labels[:limit]).to(device)
+        self.normalised = Normalisation(mean, std, device)
+
     def __len__(self) -> int:
         return len(self.labels)
 
-    def normalised(self, images: Tensor) -> Tensor:
-        """uint8 (B, C, H, W) → float32, mean 0 and standard deviation 1 per channel over the training set."""
-        return torch.addcmul(self.shift, images.float(), self.scale)
+    def draw(self, seed: int, epoch: int, kind: str) -> Augmentation:
+        """What epoch `epoch` draws, on the device."""
+        return Augmentation.draw(len(self), seed, epoch, kind).to(self.labels.device)
+
+    def batches(self, draws: Augmentation | None, rows: Iterable[tuple[int, int]]) -> Iterator[tuple[Tensor, Tensor]]:
+        """`augmented` (or `plain` without draws) for each (start, stop) of `rows`."""
+        for start, stop in rows:
+            yield self.plain(start, stop) if draws is None else self.augmented(draws, start, stop)
 
     def plain(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Images `start` … `stop` − 1 in their order, as they are: (B, C, H, W) float32 and (B,) labels."""

@@ -1,4 +1,6 @@
-"""Data sets as the trainer reads them: one uint8 file per split and a manifest with their checksums."""
+"""Data sets as the trainer reads them: one file per split, of images or of a list of pictures, and a manifest with
+their checksums.
+"""
 
 import io
 import zipfile
@@ -7,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from renorm.data.registry import RawImages, reader
+from renorm.data.pictures import PictureOptions, Pictures, prepare_pictures
+from renorm.data.registry import PictureTree, RawImages, reader
 from renorm.errors import RenormError
 from renorm.files import locked, read_sealed, sha256, write_atomic, write_sealed
 
@@ -22,35 +25,51 @@ class Split:
     images: np.ndarray
     labels: np.ndarray
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.images.shape[1:]
+
 
 @dataclass(frozen=True)
 class Dataset:
-    """A prepared data set; `mean` and `std` are those of the training images per channel, on the scale 0 to 1."""
+    """A prepared data set; `mean` and `std` are those of the training images per channel, on the scale 0 to 1.
+
+    Its splits are in memory, or lists of picture files that are decoded while they are used.
+    """
 
     name: str
     classes: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    train: Split
-    test: Split
+    train: Split | Pictures
+    test: Split | Pictures
     checksum: str
 
     @property
     def channels(self) -> int:
-        return self.train.images.shape[1]
+        return self.train.shape[0]
 
     @property
     def image_size(self) -> int:
-        return self.train.images.shape[-1]
+        return self.train.shape[-1]
 
 
-def prepare(name: str, root: str | Path, folder: str | Path, download: bool = True) -> Path:
+def prepare(
+    name: str, root: str | Path, folder: str | Path, download: bool = True, options: PictureOptions | None = None
+) -> Path:
     """Read data set `name` from under `root` and write `train.npz`, `test.npz` and `manifest.json` into `folder`.
 
-    Returns the manifest's path. The manifest is written last, so that it stands for a complete folder.
+    `options` are for data sets of picture files only. Returns the manifest's path. The manifest is written last, so
+    that it stands for a complete folder.
     """
     folder = Path(folder)
     raw = reader(name)(Path(root), download)
+    if isinstance(raw, PictureTree):
+        with locked(folder / ".lock", f"dataset {name}", wait_seconds=3600):
+            prepare_pictures(name, raw, folder, options or PictureOptions())
+        return folder / "manifest.json"
+    if options not in (None, PictureOptions()):
+        raise RenormError(f"dataset {name}: --sample, --move and --image-size are for data sets of picture files only")
     _check(name, raw)
     with locked(folder / ".lock", f"dataset {name}", wait_seconds=3600):
         for split in SPLITS:
@@ -98,26 +117,33 @@ def open_prepared(folder: str | Path, name: str) -> Dataset:
     try:
         found, sums = manifest["dataset"], manifest["sha256"]
         mean, std, classes = tuple(manifest["mean"]), tuple(manifest["std"]), int(manifest["classes"])
-    except (KeyError, TypeError, ValueError):
+        folders = {split: folder / place for split, place in manifest.get("folders", {}).items()}
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise RenormError(f"{folder / 'manifest.json'}: is no manifest of a data set; {AGAIN}") from None
     if found != name:
         raise RenormError(f"{folder}: holds '{found}', not '{name}'; {AGAIN}")
-    splits = {split: _read_split(folder / f"{split}.npz", sums.get(f"{split}.npz")) for split in SPLITS}
+    splits = {s: _read_split(folder / f"{s}.npz", sums.get(f"{s}.npz"), folders.get(s)) for s in SPLITS}
     checksum = "+".join(sums[f"{split}.npz"][:16] for split in SPLITS)
     return Dataset(name, classes, mean, std, splits["train"], splits["test"], checksum)
 
 
-def _read_split(path: Path, expected: str | None) -> Split:
+def _read_split(path: Path, expected: str | None, pictures: Path | None) -> Split | Pictures:
+    """The split in `path`; `pictures` is the folder of its picture files, if it is a list of such."""
     try:
         good = sha256(path) == expected
     except OSError as error:
         raise RenormError(f"{path}: cannot be read: {error.strerror}; {AGAIN}") from None
     if not good:
         raise RenormError(f"{path}: has not the checksum of its manifest: it was changed or damaged; {AGAIN}")
+    if pictures and not pictures.is_dir():
+        raise RenormError(f"{pictures}: the pictures of {path} are no longer there: bring them back, or {AGAIN}")
     try:
         with np.load(path, allow_pickle=False) as arrays:
+            if pictures:
+                lists = (arrays[key] for key in ("names", "sizes", "labels"))
+                return Pictures(pictures, *lists, int(arrays["image_size"]))
             return Split(arrays["images"], arrays["labels"])
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile):
+    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile):
         raise RenormError(f"{path}: holds no images and labels; {AGAIN}") from None
 
 

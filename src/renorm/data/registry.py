@@ -1,8 +1,8 @@
-"""Data sets by name. A new one is a function under `@register_dataset` that returns `RawImages`."""
+"""Data sets by name. A new one is a function under `@register_dataset`, of images or of where their files lie."""
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from renorm.errors import RenormError, nearest
 
 @dataclass(frozen=True)
 class RawImages:
-    """Both splits of a data set.
+    """Both splits of a data set that fits into memory.
 
     `*_images`: uint8, shape (N, C, H, W); `*_labels`: int64, shape (N,), from 0 to `classes` − 1.
     """
@@ -25,12 +25,32 @@ class RawImages:
     classes: int
 
 
-Reader = Callable[[Path, bool], RawImages]
+@dataclass(frozen=True)
+class PictureTree:
+    """Where the files of a data set lie whose pictures are decoded while they are trained on.
+
+    train         folder with a folder of pictures per class
+    test          the same, or a folder with all the pictures side by side
+    classes       names of the class folders, in the order of their numbers
+    test_classes  file name without its ending → class, of pictures side by side; called only when there are any
+    complete      how many "classes", "train" and "test" pictures the whole data set has
+    source        where to get it, for messages
+    """
+
+    train: Path
+    test: Path
+    classes: tuple[str, ...]
+    test_classes: Callable[[], Mapping[str, str]]
+    complete: Mapping[str, int]
+    source: str
+
+
+Reader = Callable[[Path, bool], RawImages | PictureTree]
 _READERS: dict[str, Reader] = {}
 
 
 def register_dataset(function: Reader) -> Reader:
-    """Register `function(root, download) -> RawImages` under its own name."""
+    """Register `function(root, download) -> RawImages or PictureTree` under its own name."""
     if function.__name__ in _READERS:
         raise ValueError(f"data set '{function.__name__}' is registered twice")
     _READERS[function.__name__] = function

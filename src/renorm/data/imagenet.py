@@ -1,0 +1,108 @@
+"""ImageNet as ILSVRC2012 is handed out: pictures in folders, the validation set's classes in a table beside them."""
+
+import csv
+from pathlib import Path
+from xml.etree import ElementTree
+
+from renorm.data.registry import PictureTree, register_dataset
+from renorm.errors import RenormError
+
+SOURCE = "ILSVRC2012 from https://image-net.org or https://www.kaggle.com/c/imagenet-object-localization-challenge"
+# Where train and val may stand below the folder that was named; "" is that folder itself.
+BASES = ("", "imagenet", "ILSVRC2012", "imagenet-sample")
+LAYOUTS = ("ILSVRC/Data/CLS-LOC", "Data/CLS-LOC", "CLS-LOC", "")
+CLASS_LISTS = ("LOC_synset_mapping.txt", "synsets.txt")
+SOLUTION = "LOC_val_solution.csv"
+ANNOTATIONS = "Annotations/CLS-LOC/val"
+
+
+@register_dataset
+def imagenet(root: Path, download: bool) -> PictureTree:
+    """ImageNet, ILSVRC2012: 1,281,167 + 50,000 colour pictures in 1,000 classes (Russakovsky et al. 2015).
+
+    In the layout of the Kaggle competition, or as plain `train` and `val` folders. `download` is not used: the
+    pictures are given to registered people only.
+    """
+    folder = _find(root)
+    beside = [folder, *list(folder.parents)[:3]]
+    return PictureTree(
+        train=folder / "train", test=folder / "val", classes=_classes(folder, beside),
+        test_classes=lambda: _validation_classes(folder, beside),
+        complete={"classes": 1000, "train": 1_281_167, "test": 50_000}, source=SOURCE,
+    )  # fmt: skip
+
+
+def _find(root: Path) -> Path:
+    """The folder with `train` and `val` below `root`."""
+    for base in BASES:
+        for layout in LAYOUTS:
+            folder = root / base / layout
+            if (folder / "train").is_dir() and (folder / "val").is_dir():
+                return folder
+    raise RenormError(
+        f"dataset imagenet: {root} is missing the folders train and val (looked there and in {', '.join(BASES[1:])}, "
+        f"as {LAYOUTS[0]} too): download {SOURCE}, unpack it, and name its folder: renorm prepare imagenet DIR, or "
+        f"set RENORM_DATA (data_dir)"
+    )
+
+
+def _classes(folder: Path, beside: list[Path]) -> tuple[str, ...]:
+    """The synsets in alphabetical order, as everybody numbers them: of the list beside the pictures, else of `train`.
+
+    A sample of a few classes keeps all thousand numbers when it has the list.
+    """
+    path = _first(beside, CLASS_LISTS)
+    if path:
+        names = {line.split()[0] for line in _text(path).splitlines() if line.strip()}
+    else:
+        names = {entry.name for entry in (folder / "train").iterdir() if entry.is_dir()}
+    return tuple(sorted(names))
+
+
+def _validation_classes(folder: Path, beside: list[Path]) -> dict[str, str]:
+    """Picture → synset, from the competition's table, else from the annotations."""
+    table = _first(beside, (SOLUTION,))
+    if table:
+        return _solution(table)
+    annotations = _first(beside, (ANNOTATIONS,))
+    if annotations:
+        return dict(map(_annotated, sorted(annotations.glob("*.xml"))))
+    raise RenormError(
+        f"dataset imagenet: the pictures in {folder / 'val'} lie side by side and nothing says their classes: put "
+        f"{SOLUTION} or {ANNOTATIONS} beside them ({SOURCE})"
+    )
+
+
+def _solution(path: Path) -> dict[str, str]:
+    """`ImageId,PredictionString` with the synset as the string's first word."""
+    rows = list(csv.reader(_text(path).splitlines()))
+    if not rows or rows[0][:1] != ["ImageId"]:
+        raise RenormError(f"{path}: is no table of ImageId,PredictionString: fetch it again ({SOURCE})")
+    for number, row in enumerate(rows[1:], 2):
+        if len(row) < 2 or not row[1].split():
+            raise RenormError(f"{path}: line {number} names no class: fetch it again ({SOURCE})")
+    return {row[0]: row[1].split()[0] for row in rows[1:]}
+
+
+def _annotated(path: Path) -> tuple[str, str]:
+    """Picture and synset of one annotation file; all objects of a picture are of its class."""
+    try:
+        name = ElementTree.fromstring(_text(path)).findtext("object/name")
+    except ElementTree.ParseError:
+        name = None
+    if not name:
+        raise RenormError(f"{path}: names no class: fetch the annotations again ({SOURCE})")
+    return path.stem, name
+
+
+def _first(folders: list[Path], names: tuple[str, ...]) -> Path | None:
+    return next((f / name for f in folders for name in names if (f / name).exists()), None)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RenormError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise RenormError(f"{path}: is not UTF-8 text: fetch it again") from None

@@ -1,0 +1,178 @@
+"""Batches of picture files, decoded in worker processes while the device trains; the interface of `DeviceSplit`.
+
+Randomness is derived here too: which part of its picture row r of epoch e shows follows from (seed, e, r) alone,
+however many workers decode and however many GPUs share the epoch.
+"""
+
+import io
+import signal
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torchvision.transforms import v2
+
+from renorm.data.batches import DeviceSplit, Normalisation, derived_generator, derived_seed
+from renorm.data.pictures import Pictures
+from renorm.data.prepared import Dataset
+from renorm.errors import RenormError
+
+# A picture is tested by its middle: of 224 pixels after its shorter side was brought to 256.
+MARGIN = 256 / 224
+# Batches that a worker holds ready.
+AHEAD = 2
+
+
+def on_device(
+    dataset: Dataset, split: str, device: torch.device, limit: int | None = None, workers: int = 1
+) -> "DeviceSplit | StreamedSplit":
+    """Split `split` ("train" or "test") of the data set as batches on the device; `workers` decode picture files."""
+    found = getattr(dataset, split)
+    if isinstance(found, Pictures):
+        return StreamedSplit(found, dataset.mean, dataset.std, device, limit, workers)
+    return DeviceSplit(found, dataset.mean, dataset.std, device, limit)
+
+
+@dataclass(frozen=True)
+class PictureDraws:
+    """What one epoch draws: `order` (N,) of the pictures, and the key from which each row's crop and flip follow.
+
+    `kind`: `crop_flip` is torchvision's RandomResizedCrop and RandomHorizontalFlip, `crop` the first alone, `none` the
+    picture's middle as in testing.
+    """
+
+    order: Tensor
+    seed: int
+    epoch: int
+    kind: str
+
+
+class StreamedSplit:
+    """One split, decoded as it is used. `limit` keeps so many pictures, evenly spaced over the classes in their order.
+
+    With `workers` = 0 the process decodes by itself.
+    """
+
+    largest_batch = 128
+
+    def __init__(self, pictures: Pictures, mean, std, device: torch.device, limit: int | None, workers: int):
+        count = len(pictures.labels)
+        kept = min(limit or count, count)
+        self.chosen = torch.arange(kept) * count // kept
+        self.pictures, self.device, self.workers = pictures, device, workers
+        self.labels = torch.from_numpy(pictures.labels)[self.chosen]
+        self.normalised = Normalisation(mean, std, device)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def draw(self, seed: int, epoch: int, kind: str) -> PictureDraws:
+        """What epoch `epoch` draws."""
+        order = torch.randperm(len(self), generator=derived_generator("order", seed, epoch))
+        return PictureDraws(order, seed, epoch, kind)
+
+    def plain(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Pictures `start` … `stop` − 1 in their order, their middles: (B, 3, S, S) float32 and (B,) labels."""
+        return self._delivered(Decoder(self, None)[start, stop])
+
+    def augmented(self, draws: PictureDraws, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Rows `start` … `stop` − 1 of the epoch's draws: cropped, flipped, normalised."""
+        return self._delivered(Decoder(self, draws)[start, stop])
+
+    def batches(self, draws: PictureDraws | None, rows: Sequence[tuple[int, int]]) -> Iterator[tuple[Tensor, Tensor]]:
+        """`augmented` (or `plain` without draws) for each (start, stop) of `rows`, decoded ahead by the workers.
+
+        Raises `RenormError` when a picture cannot be read, or a worker was killed.
+        """
+        workers = min(self.workers, len(rows))
+        loader = DataLoader(
+            Decoder(self, draws), batch_size=None, sampler=rows, num_workers=workers, worker_init_fn=_start_worker,
+            prefetch_factor=AHEAD if workers else None, pin_memory=self.device.type == "cuda",
+            # Without one the loader would draw from the generator that the network draws from.
+            generator=torch.Generator(),
+        )  # fmt: skip
+        ready = iter(loader)
+        for _ in rows:
+            yield self._delivered(_next(ready))
+
+    def _delivered(self, batch: tuple[Tensor, Tensor] | str) -> tuple[Tensor, Tensor]:
+        if isinstance(batch, str):
+            raise RenormError(batch)
+        images, labels = (tensor.to(self.device, non_blocking=True) for tensor in batch)
+        return self.normalised(images), labels
+
+
+class Decoder:
+    """(start, stop) → a batch of one split: uint8 (B, 3, S, S) and labels (B,); a string says what is broken.
+
+    A string, since an exception that crosses from a worker brings its traceback along.
+    """
+
+    def __init__(self, split: StreamedSplit, draws: PictureDraws | None):
+        self.pictures, self.chosen, self.labels, self.draws = split.pictures, split.chosen, split.labels, draws
+        size, kind = split.pictures.image_size, "none" if draws is None else draws.kind
+        if kind == "none":
+            steps = [v2.Resize(round(size * MARGIN)), v2.CenterCrop(size)]
+        else:
+            steps = [v2.RandomResizedCrop(size), *([v2.RandomHorizontalFlip()] if kind == "crop_flip" else [])]
+        self.transform = v2.Compose([*steps, v2.PILToTensor()])
+
+    def __getitem__(self, rows: tuple[int, int]) -> tuple[Tensor, Tensor] | str:
+        numbers = range(*rows) if self.draws is None else self.draws.order[rows[0] : rows[1]].tolist()
+        try:
+            with torch.random.fork_rng(devices=()):
+                images = [self._picture(row, n) for row, n in zip(range(*rows), numbers, strict=True)]
+        except RenormError as error:
+            return str(error)
+        return torch.stack(images), self.labels[list(numbers)]
+
+    def _picture(self, row: int, number: int) -> Tensor:
+        file = int(self.chosen[number])
+        image = read_picture(self.pictures.path(file), int(self.pictures.sizes[file]))
+        if self.draws is not None:
+            torch.default_generator.manual_seed(derived_seed("picture", self.draws.seed, self.draws.epoch, row))
+        return self.transform(image)
+
+
+def read_picture(path: Path, size: int) -> Image.Image:
+    """The picture as RGB, whatever it was (grey, CMYK, palette); `RenormError` when it is not as it was listed."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RenormError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(content) != size:
+        raise RenormError(
+            f"{path}: has {len(content):,} bytes and had {size:,} when the data set was prepared: bring the file back, "
+            f"or prepare the data set again (`renorm prepare`)"
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of broken Exif data, which nothing here reads
+            return Image.open(io.BytesIO(content)).convert("RGB")
+    except Exception as error:
+        # Pillow's readers raise nearly anything on a broken file; all mean the same to the user.
+        reason = " ".join(str(error).split())
+        raise RenormError(f"{path}: is no readable picture ({reason}): fetch the file again") from None
+
+
+def _next(ready: Iterator):
+    try:
+        return next(ready)
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise RenormError(
+            "a process that decodes pictures was ended by the system: too little memory, or too little of it shared "
+            "(/dev/shm): take fewer --workers or ask for more"
+        ) from None
+
+
+def _start_worker(_number: int) -> None:
+    # A signal to the whole job is for the trainer, which saves and then ends its workers.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)

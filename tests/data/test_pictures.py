@@ -1,0 +1,180 @@
+"""ImageNet in the layout of the Kaggle competition: found, verified, arranged, sealed."""
+
+import os
+import shutil
+from dataclasses import replace
+
+import pytest
+from torchvision.datasets import ImageFolder
+
+from renorm import data, files
+from renorm.data import PictureOptions
+from renorm.data.imagenet import imagenet
+from renorm.data.pictures import prepare_pictures
+from renorm.errors import RenormError
+
+from .trees import CLASSES, kaggle, listing, picture
+
+SAMPLE = PictureOptions(sample=True, image_size=32)
+
+
+@pytest.fixture
+def raw(tmp_path):
+    return kaggle(tmp_path / "raw")
+
+
+def prepared(raw, out, options=SAMPLE):
+    data.prepare("imagenet", raw, out, options=options)
+    return data.open_prepared(out, "imagenet")
+
+
+@pytest.mark.parametrize("table", ["csv", "xml"])
+def test_validation_pictures_stand_in_class_folders(tmp_path, table):
+    raw, out = kaggle(tmp_path / "raw", table), tmp_path / "out"
+    before = listing(raw)
+    found = prepared(raw, out)
+    assert listing(raw) == before
+    # torchvision's reader sees the classes that the table names.
+    assert [path for path, _ in ImageFolder(str(out / "test")).samples] == [
+        str(found.test.path(i)) for i in range(6)
+    ]  # fmt: skip
+    assert found.test.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert [os.path.basename(found.test.path(i)) for i in (0, 1)] == [
+        "ILSVRC2012_val_00000000.JPEG", "ILSVRC2012_val_00000003.JPEG",
+    ]  # fmt: skip
+    assert found.train.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    assert (found.classes, found.channels, found.image_size) == (3, 3, 32)
+
+
+def test_moved_only_when_asked_and_the_checksum_is_the_same(raw, tmp_path):
+    linked = prepared(raw, tmp_path / "linked")
+    moved = prepared(raw, tmp_path / "moved", replace(SAMPLE, move=True))
+    assert moved.checksum == linked.checksum
+    assert moved.test.folder == raw / "ILSVRC/Data/CLS-LOC/val"
+    assert not [f for f in moved.test.folder.iterdir() if f.is_file()]
+    assert not (tmp_path / "moved" / "test").exists()
+    # Prepared once more, what was moved is found in its class folders, and the dead links go.
+    assert prepared(raw, tmp_path / "linked").checksum == linked.checksum
+    assert listing(tmp_path / "linked" / "test") == []
+
+
+def test_stopped_half_way_it_goes_on(raw, tmp_path):
+    """Half the pictures moved, half the links made, one link wrong: the second start ends at the same list."""
+    whole = prepared(raw, tmp_path / "whole")
+    val, out = raw / "ILSVRC/Data/CLS-LOC/val", tmp_path / "out"
+    (val / CLASSES[0]).mkdir()
+    (val / "ILSVRC2012_val_00000000.JPEG").rename(val / CLASSES[0] / "ILSVRC2012_val_00000000.JPEG")
+    (out / "test" / CLASSES[1]).mkdir(parents=True)
+    (out / "test" / CLASSES[1] / "ILSVRC2012_val_00000001.JPEG").symlink_to("/nowhere")
+    (out / "test" / CLASSES[1] / "of_another_time.JPEG").symlink_to("/nowhere")
+    assert prepared(raw, out).checksum == whole.checksum
+    assert len(ImageFolder(str(out / "test")).samples) == 6
+
+
+def test_the_checksum_names_the_files(raw, tmp_path):
+    first = prepared(raw, tmp_path / "a")
+    copied = prepared(shutil.copytree(raw, tmp_path / "elsewhere"), tmp_path / "b")
+    assert copied.checksum == first.checksum
+    assert prepared(raw, tmp_path / "c", replace(SAMPLE, image_size=64)).checksum != first.checksum
+    picture(raw / "ILSVRC/Data/CLS-LOC/train" / CLASSES[0] / "one_more.JPEG", 7)
+    assert prepared(raw, tmp_path / "d").checksum != first.checksum
+
+
+def test_a_sample_says_what_is_missing(raw, tmp_path):
+    with pytest.raises(RenormError) as caught:
+        data.obtain("imagenet", raw, tmp_path)
+    line = str(caught.value)
+    assert "\n" not in line
+    for words in ("3 of 1,000 classes", "12 of 1,281,167 training", "6 of 50,000 test", "--sample"):
+        assert words in line
+    assert not (tmp_path / "imagenet" / "manifest.json").exists()
+
+
+def test_a_whole_data_set_needs_no_option(raw, tmp_path):
+    tree = imagenet(raw, False)
+    whole = replace(tree, complete={"classes": 3, "train": 12, "test": 6})
+    prepare_pictures("imagenet", whole, tmp_path, PictureOptions())
+    assert files.read_sealed(tmp_path / "manifest.json", "")["whole"] is True
+    with pytest.raises(RenormError, match="12 of 13 training pictures"):
+        prepare_pictures("imagenet", replace(tree, complete={"classes": 3, "train": 13, "test": 6}), tmp_path,
+                         PictureOptions())  # fmt: skip
+
+
+def test_a_sample_keeps_the_numbers_of_all_classes(raw, tmp_path):
+    lines = [f"{name} something" for name in ("n00000001", *CLASSES, "n99999999")]
+    (raw / "LOC_synset_mapping.txt").write_text("\n".join(lines))
+    found = prepared(raw, tmp_path)
+    assert found.classes == 5
+    assert set(found.train.labels.tolist()) == {1, 2, 3}
+
+
+def damage(raw, kind):
+    tree = raw / "ILSVRC/Data/CLS-LOC"
+    if kind == "no table":
+        (raw / "LOC_val_solution.csv").unlink()
+    elif kind == "other table":
+        (raw / "LOC_val_solution.csv").write_text("a,b\n")
+    elif kind == "empty row":
+        (raw / "LOC_val_solution.csv").write_text("ImageId,PredictionString\nILSVRC2012_val_00000000,\n")
+    elif kind == "binary table":
+        (raw / "LOC_val_solution.csv").write_bytes(b"\xff\xfe\x00")
+    elif kind == "unknown picture":
+        picture(tree / "val" / "ILSVRC2012_val_00099999.JPEG", 1)
+    elif kind == "strange class":
+        (raw / "LOC_synset_mapping.txt").write_text("\n".join(CLASSES[1:]))
+    elif kind == "no pictures":
+        for path in (tree / "val").iterdir():
+            path.unlink()
+    else:
+        shutil.rmtree(tree / "val")
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("no table", "nothing says their classes: put LOC_val_solution.csv"),
+        ("other table", "is no table of ImageId,PredictionString"),
+        ("empty row", "line 2 names no class"),
+        ("binary table", "is not UTF-8 text"),
+        ("unknown picture", "ILSVRC2012_val_00099999.JPEG: has no class (1 of 7 test pictures)"),
+        ("strange class", "train/n01440764: is the folder of no class"),
+        ("no pictures", "0 of 50,000 test pictures"),
+        ("no folder", "is missing the folders train and val"),
+    ],
+)
+def test_damage_is_one_line(raw, tmp_path, kind, words):
+    damage(raw, kind)
+    with pytest.raises(RenormError) as caught:
+        prepared(raw, tmp_path / "out")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_pictures_that_went_away_are_named(raw, tmp_path):
+    prepared(raw, tmp_path / "out")
+    raw.rename(tmp_path / "elsewhere")
+    with pytest.raises(RenormError, match="CLS-LOC/train: the pictures of .* are no longer there"):
+        data.open_prepared(tmp_path / "out", "imagenet")
+
+
+def test_options_of_pictures_are_for_pictures(tmp_path):
+    with pytest.raises(RenormError, match="dataset digits: --sample, --move and --image-size are for"):
+        data.prepare("digits", tmp_path, tmp_path / "out", options=PictureOptions(sample=True))
+
+
+def test_the_command(raw, tmp_path):
+    from typer.testing import CliRunner
+
+    from renorm import cli
+
+    arguments = ["prepare", "imagenet", str(raw), "--out", str(tmp_path / "out"), "--sample", "--image-size", "48"]
+    result = CliRunner().invoke(cli.app, arguments)
+    assert result.exit_code == 0, result.output
+    assert data.open_prepared(tmp_path / "out", "imagenet").image_size == 48
+
+
+@pytest.mark.realdata
+def test_the_real_sample(tmp_path):
+    found = prepared(os.environ["RENORM_DATA"], tmp_path, PictureOptions(sample=True))
+    assert (len(found.train.labels), len(found.test.labels), found.classes) == (1200, 500, 1000)
+    assert found.checksum == "c5dad6c70551aec2+e029ae81e42cd1ae"
