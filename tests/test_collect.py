@@ -8,6 +8,7 @@ import pytest
 
 from renorm import collect, config, files, records
 from renorm.cell import Cell
+from renorm.errors import RenormError
 from renorm.training.run import train
 
 from .training.cells import SMALL, small_job
@@ -49,7 +50,8 @@ def status_of_one(study):
 
 def test_a_run_and_a_missing_cell(study):
     paths = collect.collect(study)
-    assert [p.name for p in paths] == ["cells.csv", "runs.csv", "histories.csv", "steps.csv", "provenance.csv", "study.json"]
+    names = ["cells.csv", "runs.csv", "histories.csv", "steps.csv", "provenance.csv", "study.json"]
+    assert [p.name for p in paths] == names
     cells = table(study, "cells.csv")
     assert [(c["seed"], c["status"], c["epochs_completed"]) for c in cells] == [
         ("1", "completed", "1"),
@@ -115,6 +117,19 @@ def test_a_record_of_other_data_does_not_count(study):
     files.write_sealed(path, record)
     collect.collect(study)
     assert "was trained on other data than the study's" in status_of_one(study)[1]
+
+
+def test_mixed_records_are_refused_where_the_study_says_so(study):
+    record = records.read(collect.run_folder(study, ONE) / "run.json")
+    record["cell"]["seed"] = 2
+    record["provenance"]["packages"]["torch"] = "1.13.0"
+    other = collect.run_folder(study, TWO)
+    shutil.copytree(collect.run_folder(study, ONE), other)
+    files.write_sealed(other / "run.json", record)
+    collect.collect(study)
+    assert [row["status"] for row in table(study, "cells.csv")] == ["completed", "completed"]
+    with pytest.raises(RenormError, match=r"mixed_records: torch is '2.* in .*/s1 and '1.13.0' in .*/s2"):
+        collect.collect(study.model_copy(update={"mixed_records": "refuse"}))
 
 
 @pytest.mark.parametrize(

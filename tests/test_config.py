@@ -182,6 +182,34 @@ def test_shipped_studies_are_valid(root, name):
     assert len(grid.cells(study)) == {"config.yaml": 360, "config/demo.yaml": 24}[name]
 
 
+def test_every_experiment_of_the_documents_stands_in_the_study_with_its_cells(root):
+    """Counts after the documents: 10 architectures × 2 data sets × 2 norms × 3 epochs × 3 seeds = 360, and so on."""
+    study = config.load(root / "config.yaml", {"only": "all"})
+    counts = {name: len(grid.experiment_cells(e)) for name, e in study.experiments.items()}
+    assert counts == {
+        "table1_cifar10": 180, "table1_cifar100": 180, "table2_vgg11": 3, "table2_residual": 4,
+        "as_run_efficientnet": 18, "as_run_resnet18": 36, "preprint_cifar10": 27, "preprint_cifar100": 27,
+        "preprint_imagenet": 8, "preprint_regression": 24, "preprint_logistic": 24, "preprint_mlp": 9,
+        "preprint_weight_decay": 24, "student_table1": 18, "student_table2": 96, "student_table3": 12,
+        "student_table4": 45, "normalisers": 120,
+    }  # fmt: skip
+    assert len(grid.cells(study)) == 744
+    tables = ("table1_cifar10", "table1_cifar100", "table2_vgg11", "table2_residual")
+    assert sum(counts[name] for name in tables) == 367
+
+
+def test_every_claim_of_an_accuracy_has_its_cell_in_the_study(root):
+    """A published number of the originals that no cell of the study could answer would be missing for ever."""
+    from renorm.claims import load_claims
+
+    study = config.load(root / "config.yaml", {"only": "all"})
+    planned = {(c.dataset, c.arch, c.norm, c.recipe, c.epochs) for c in grid.cells(study)}
+    for folder in study.claims.original:
+        frame = load_claims(root / folder).frame
+        claimed = set(frame[["dataset", "arch", "norm", "recipe", "epochs"]].itertuples(index=False, name=None))
+        assert claimed <= planned, (folder, sorted(claimed - planned)[:5])
+
+
 def test_the_schema_in_the_repository_is_the_types(root):
     assert json.loads((root / "workflow/schemas/config.schema.json").read_text()) == config.schema()
 

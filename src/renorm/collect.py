@@ -4,6 +4,7 @@ import csv
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from renorm import files, grid, records
 from renorm.cell import Cell
@@ -21,6 +22,8 @@ PROVENANCE = (
     *CELL, "protocol", "commit", "dirty", "renorm", "python", "torch", "torchvision", "cuda", "cudnn", "device",
     "host_cpus", "threads", "precision", "deterministic", "data_sha256", "resumes", "started", "finished",
 )  # fmt: skip
+# What must be one and the same where `mixed_records: refuse`; commits differ in comments too, versions do not.
+MIXED = ("protocol", "renorm", "torch", "torchvision", "cuda", "cudnn", "device", "precision", "deterministic")
 STEPS = (*CELL, "step", "train_loss")
 METRICS = {"top1": "fraction", "top5": "fraction", "loss": "nats"}
 
@@ -96,12 +99,14 @@ def last_error(log: Path) -> str:
 
 
 def collect(study: Study, folder: Path | None = None) -> list[Path]:
-    """Write cells.csv, runs.csv, histories.csv, steps.csv, provenance.csv and study.json of the study; returns their paths.
+    """Write cells.csv, runs.csv, histories.csv, steps.csv, provenance.csv and study.json; returns their paths.
 
-    They stand in `folder`, by default the study's own.
+    They stand in `folder`, by default the study's own. Raises `RenormError` for runs that `mixed_records` refuses.
     """
     folder = folder or study.folder
     found = find(study)
+    if study.mixed_records == "refuse":
+        refuse_mixed(found)
     tables = {
         "cells.csv": (CELLS, [_cell_row(f) for f in found]),
         "runs.csv": (RUNS, [row for f in found if f.record for row in _run_rows(study, f)]),
@@ -113,6 +118,20 @@ def collect(study: Study, folder: Path | None = None) -> list[Path]:
         files.write_atomic(folder / name, _csv(columns, rows))
     files.write_json(folder / "study.json", _study_json(study))
     return [folder / name for name in (*tables, "study.json")]
+
+
+def refuse_mixed(found: list[Found]) -> None:
+    """Raise `RenormError` when two runs were made with different code, torch, device or precision."""
+    first: dict[str, tuple[Any, Cell]] = {}
+    for item in found:
+        row = _provenance_row(item) if item.record else {}
+        for key in MIXED if row else ():
+            value, cell = first.setdefault(key, (row[key], item.cell))
+            if value != row[key]:
+                raise RenormError(
+                    f"mixed_records: {key} is {value!r} in {cell} and {row[key]!r} in {item.cell}: train again with "
+                    f"one, or set mixed_records: warn"
+                )
 
 
 def _csv(columns: tuple[str, ...], rows: list[dict]) -> str:

@@ -146,6 +146,12 @@ def stopped(tmp_path, prepared_digits, monkeypatch):
     return job
 
 
+def test_another_number_of_threads_is_in_the_record(stopped):
+    record = train(replace(stopped, threads=2))
+    assert [place.split(", ")[1] for place in record["places"]] == ["1 threads", "2 threads"]
+    assert record["resumes"] == 1
+
+
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(stopped, undisturbed):
     path = stopped.out / "checkpoint.pt"
     data = bytearray(path.read_bytes())

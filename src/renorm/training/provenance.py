@@ -43,6 +43,12 @@ def describe(device: torch.device, hyper: dict, data_checksum: str) -> dict:
     }
 
 
+def place(device: torch.device) -> str:
+    """Where a part of a run was computed: device, threads and torch, in words."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu()
+    return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
 @cache
 def _code() -> dict:
     """Version of renorm and the commit of its checkout; `dirty` when the code differs from that commit."""

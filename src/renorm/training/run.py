@@ -80,18 +80,22 @@ def _train(job: Job, teller: Teller, caught: list[int]) -> dict:
     loop = _loop(job, dataset, device)
     fingerprint = _fingerprint(job, dataset.checksum)
     state = checkpoint.load(job.out, fingerprint, teller.say)
-    resumes, spent = 0, 0.0
+    resumes, spent, places = 0, 0.0, []
     if state:
         loop.restore(state["loop"])
         resumes, spent, started = state["resumes"] + 1, state["setup_seconds"], state["started"]
+        places = state["places"]
         teller.say(f"{job.cell}: resumed at epoch {loop.epoch}, step {loop.step + 1} (resume {resumes})")
     else:
         teller.say(f"{job.cell}: {loop.images['train']:,} images on {device}, {_parameters(loop.model):,} parameters")
+    # Bit for bit is promised on one device with one number of threads: a reader sees when a run had several.
+    here = provenance.place(device)
+    places = places if here in places else [*places, here]
     setup = spent + time.perf_counter() - begun
 
     def save() -> None:
         checkpoint.save(job.out, {"fingerprint": fingerprint, "loop": loop.state(), "resumes": resumes,
-                                  "setup_seconds": setup, "started": started})  # fmt: skip
+                                  "setup_seconds": setup, "started": started, "places": places})  # fmt: skip
 
     teller.start(job.cell.epochs, loop.steps, (loop.epoch - 1) * loop.steps + loop.step)
     diverged = None
@@ -104,7 +108,8 @@ def _train(job: Job, teller: Teller, caught: list[int]) -> dict:
         teller.say(f"{job.cell}: stopped by signal {caught[0]} at epoch {loop.epoch}, step {loop.step}; saved")
         raise SystemExit(128 + caught[0]) from None
     facts = _facts(job, loop, dataset, device, diverged)
-    facts |= {"seconds": _seconds(loop, setup), "resumes": resumes, "started": started, "finished": records.now()}
+    facts |= {"seconds": _seconds(loop, setup), "resumes": resumes, "places": places}
+    facts |= {"started": started, "finished": records.now()}
     path = records.write(job.out, records.document(job.cell, job.hyper, **facts), loop.rows)
     checkpoint.remove(job.out)
     return records.read(path)
