@@ -3,6 +3,7 @@
 The estimate is meant to be enough, not exact: a job that asks for too little is killed.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from renorm.cell import Cell
@@ -23,14 +24,23 @@ DECONV_FACTOR = 5
 # One CPU core against that GPU, order of magnitude.
 CPU_FACTOR = 60
 START_MINUTES = 10
+# Millions of parameters, rounded up; a checkpoint holds each and its momentum in 4 bytes, and two are kept.
+PARAMETERS = {
+    "vgg16": 15, "resnet18": 12, "preact_resnet18": 12, "densenet121": 7, "resnext29_32x4d": 5, "mobilenet_v2": 3,
+    "dpn92": 35, "pnasnet_a": 1, "senet18": 12, "efficientnet_b0": 4, "tiny_vgg": 1, "tiny_resnet": 1,
+}  # fmt: skip
+UNKNOWN_PARAMETERS = 60
+CHECKPOINT_BYTES = 2 * 2 * 4
+RECORD_MB = 0.05  # run.json, history.csv and log.txt of 100 epochs
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """`minutes` of wall clock (at least) and `mem_mb` of main memory that a job should ask for."""
+    """`minutes` and `mem_mb` of main memory that a job should ask for; `seconds` that it is expected to take."""
 
     minutes: int
     mem_mb: int
+    seconds: float
 
 
 def estimate(study: Study, cell: Cell, attempt: int = 1) -> Estimate:
@@ -45,4 +55,12 @@ def estimate(study: Study, cell: Cell, attempt: int = 1) -> Estimate:
         seconds *= CPU_FACTOR / study.threads
     # The data set stands in memory once, its padded batches and the CUDA context beside it.
     mem_mb = 4_000 if study.gpu else 2_000 + 20 * recipe.batch_size
-    return Estimate(int(START_MINUTES + 1.5 * grow * seconds / 60), int(grow * mem_mb))
+    return Estimate(int(START_MINUTES + 1.5 * grow * seconds / 60), int(grow * mem_mb), seconds)
+
+
+def disk_mb(study: Study, cells: Iterable[Cell]) -> float:
+    """What `cells` need of the disk at most: the prepared data, and all their checkpoints at one time."""
+    cells = list(cells)
+    images = sum(IMAGES.get(name, 1_300_000) * 1.2 * 3072 for name in {cell.dataset for cell in cells})
+    weights = sum(PARAMETERS.get(cell.arch, UNKNOWN_PARAMETERS) for cell in cells)
+    return images / 1e6 + weights * CHECKPOINT_BYTES + RECORD_MB * len(cells)

@@ -1,70 +1,270 @@
-"""Before and during: what the study consists of, and how far it is."""
+"""Before, during and after: what the study consists of, how far it is, and why a cell would run."""
 
+import fcntl
 import json
+import time
 from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 
-from renorm import grid
-from renorm.collect import Found, find
+from renorm import cluster, files, grid, records
+from renorm.cell import Cell
+from renorm.collect import Found, find, last_error, run_folder
 from renorm.config import Study
-from renorm.estimate import estimate
+from renorm.errors import RenormError, nearest
+from renorm.estimate import disk_mb, estimate
 
-STATES = ("completed", "diverged", "failed", "missing")
+STATES = ("completed", "diverged", "running", "queued", "failed", "missing")
+STYLES = {"completed": "green", "diverged": "magenta", "running": "cyan", "failed": "red"}
 
 
 def plan(study: Study) -> None:
-    """Print, per experiment: cells, those shared with an earlier experiment, done, to run, and estimated hours."""
-    table = Table("experiment", "cells", "shared", "done", "to run", "estimated hours", "longest job")
-    seen: set = set()
+    """Print, per experiment: cells, those shared with an earlier experiment, done, to run, and what they will cost."""
+    hours = "GPU-hours" if study.gpu else "CPU-hours"
+    table = Table("experiment", "cells", "shared", "done", "to run", hours, "longest job", "disk")
+    seen: set[Cell] = set()
     found = {f.cell: f for f in find(study)}
-    totals = Counter()
+    totals, longest = Counter(), 0.0
     for name in _names(study):
         cells = grid.experiment_cells(study.experiments[name])
         new = [cell for cell in cells if cell not in seen]
         left = [cell for cell in new if found[cell].record is None]
-        minutes = [estimate(study, cell).minutes for cell in left]
+        needs = [estimate(study, cell) for cell in left]
         row = Counter(cells=len(cells), shared=len(cells) - len(new), done=len(new) - len(left), left=len(left),
-                      minutes=sum(minutes))  # fmt: skip
+                      seconds=sum(need.seconds for need in needs) * max(study.gpu, 1),
+                      disk=disk_mb(study, left))  # fmt: skip
         seen.update(new)
         totals += row
-        table.add_row(name, *_plan_row(row), f"{max(minutes, default=0) / 60:.1f} h")
+        most = max((need.seconds for need in needs), default=0.0)
+        longest = max(longest, most)
+        table.add_row(name, *_plan_row(row, most))
     table.add_section()
-    table.add_row("all", *_plan_row(totals), "", style="bold")
-    Console().print(table)
+    totals["disk"] = disk_mb(study, [cell for cell in seen if found[cell].record is None])
+    table.add_row("all", *_plan_row(totals, longest), style="bold")
+    console = _console()
+    console.print(table)
+    console.print("Hours are estimated upwards, for the slowest device planned for; a job asks for half as much again "
+                  "and 10 minutes. Disk is what the study grows to while every cell keeps its checkpoints.",
+                  style="dim", soft_wrap=True)  # fmt: skip
 
 
-def _plan_row(row: Counter) -> list[str]:
-    return [f"{row[k]:,}" for k in ("cells", "shared", "done", "left")] + [f"{row['minutes'] / 60:,.1f}"]
+def _console() -> Console:
+    # Piped into a file or another program, names stay whole.
+    console = Console()
+    return console if console.is_terminal else Console(width=140)
+
+
+def _plan_row(row: Counter, longest: float) -> list[str]:
+    return [
+        *(f"{row[key]:,}" for key in ("cells", "shared", "done", "left")),
+        f"{row['seconds'] / 3600:,.1f}", _span(longest), f"{row['disk'] / 1000:,.1f} GB",
+    ]  # fmt: skip
 
 
 def _names(study: Study) -> list[str]:
-    return list(study.taken)
+    return [name for name in study.experiments if not study.only or name in study.only]
 
 
-def status(study: Study, as_json: bool) -> None:
-    """Print, per experiment, how many cells are in each state, and the error of each failed one."""
+def _span(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
+
+
+def holder(lock: Path) -> str:
+    """Who holds a cell's lock at this moment; empty when nobody does.
+
+    A lock file is empty unless somebody holds it or was killed, so that most are not even tried.
+    """
+    try:
+        with open(lock, encoding="utf-8") as file:
+            text = file.read().strip()
+            if not text:
+                return ""
+            # A shared lock for an instant: it fails exactly when a trainer has its own.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return text
+    except OSError:
+        pass
+    return ""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Every cell of the study with its state at one moment, and when the rest may be done."""
+
+    states: dict[Cell, str]
+    found: list[Found]
+    eta_seconds: float | None
+
+    def counts(self, name: str | None = None) -> Counter:
+        """state → cells, of one experiment or of all, in the order of STATES."""
+        some = Counter(self.states[f.cell] for f in self.found if name is None or name in f.experiments)
+        return Counter({state: some[state] for state in STATES if some[state]})
+
+
+def survey(study: Study) -> Survey:
+    """Look at records, logs, locks and the queue; nothing of it needs a running Snakemake."""
     found = find(study)
-    counts = {name: Counter(f.status for f in found if name in f.experiments) for name in _names(study)}
+    queue = _queue(f.cell for f in found if f.record is None)
+    states = {f.cell: f.status if f.record else _unfinished(study, f, queue) for f in found}
+    return Survey(states, found, _eta(study, found, states))
+
+
+def _unfinished(study: Study, found: Found, queue: dict[Cell, str]) -> str:
+    if holder(run_folder(study, found.cell) / ".lock"):
+        return "running"
+    return queue.get(found.cell, found.status)
+
+
+def _queue(cells) -> dict[Cell, str]:
+    """The cells that have a job in the Slurm queue; the plugin writes the rule and its wildcards into the comment."""
+    named = {"_".join(str(value) for value in cell.as_dict().values()): cell for cell in cells}
+    out: dict[Cell, str] = {}
+    for job in cluster.leftovers(Path.cwd(), "") if named else ():
+        cell = named.get(job.comment.removeprefix("rule_train_wildcards_"))
+        if cell and out.get(cell) != "running":
+            out[cell] = "queued" if job.pending else "running"
+    return out
+
+
+def _eta(study: Study, found: list[Found], states: dict[Cell, str]) -> float | None:
+    """Seconds until all is done at the pace of the finished cells, with as many at a time as run now."""
+    done = [f for f in found if f.record and f.status == "completed"]
+    left = [f.cell for f in found if not f.record]
+    took = sum(sum(f.record["seconds"].values()) for f in done)
+    expected = sum(estimate(study, f.cell).seconds for f in done)
+    if not left or not took:
+        return None if left else 0.0
+    running = [cell for cell in left if states[cell] == "running"]
+    rest = sum(estimate(study, cell).seconds for cell in left) * took / expected
+    spent = sum(_age(run_folder(study, cell) / ".lock") for cell in running)
+    return max(rest - spent, 0.0) / max(len(running), 1)
+
+
+def _age(path: Path) -> float:
+    try:
+        return max(time.time() - path.stat().st_mtime, 0.0)
+    except OSError:
+        return 0.0
+
+
+def status(study: Study, as_json: bool = False, watch: float | None = None) -> None:
+    """Print, per experiment, how many cells are in each state, and the error of each failed one.
+
+    With `watch`, again every so many seconds until nothing is left to do.
+    """
+    seen = survey(study)
     if as_json:
-        print(json.dumps({"study": study.study, "experiments": counts, "failed": _failed(study, found)}, indent=1))
+        print(json.dumps(_document(study, seen), indent=None if watch else 1), flush=True)
+        while watch and _open(seen):
+            time.sleep(watch)
+            seen = survey(study)
+            print(json.dumps(_document(study, seen)), flush=True)
         return
-    console = Console()
-    table = Table("experiment", *STATES, "cells")
-    for name, count in counts.items():
-        table.add_row(name, *(str(count[state]) for state in STATES), str(count.total()))
-    total = Counter(f.status for f in found)
-    table.add_section()
-    table.add_row("all (each cell once)", *(str(total[s]) for s in STATES), str(total.total()), style="bold")
-    console.print(table)
-    for item in _failed(study, found):
+    console = _console()
+    if watch is None:
+        console.print(_table(study, seen))
+    else:
+        with Live(_table(study, seen), console=console, auto_refresh=False) as live:
+            while _open(seen):
+                time.sleep(watch)
+                seen = survey(study)
+                live.update(_table(study, seen), refresh=True)
+    for item in _failed(study, seen):
         console.print(f"{item['cell']}: {item['error']} ({item['log']})", markup=False, soft_wrap=True)
 
 
-def _failed(study: Study, found: list[Found]) -> list[dict]:
-    runs = Path(study.results_dir) / "runs"
+def _open(seen: Survey) -> bool:
+    return any(state not in ("completed", "diverged") for state in seen.states.values())
+
+
+def _document(study: Study, seen: Survey) -> dict:
+    return {
+        "study": study.study, "experiments": {name: seen.counts(name) for name in _names(study)},
+        "all": seen.counts(), "eta_seconds": None if seen.eta_seconds is None else round(seen.eta_seconds),
+        "running": [cell.path for cell, state in seen.states.items() if state == "running"],
+        "failed": _failed(study, seen),
+    }  # fmt: skip
+
+
+def _table(study: Study, seen: Survey) -> Table:
+    eta = "" if not seen.eta_seconds else f"about {_span(seen.eta_seconds)} left at this pace"
+    table = Table("experiment", *STATES, "cells", caption=eta or None)
+    rows = {name: seen.counts(name) for name in _names(study)}
+    for name, count in rows.items():
+        table.add_row(name, *(_number(count, state) for state in STATES), str(count.total()))
+    table.add_section()
+    total = seen.counts()
+    table.add_row("all (each cell once)", *(_number(total, s) for s in STATES), str(total.total()), style="bold")
+    return table
+
+
+def _number(count: Counter, state: str) -> str:
+    style = STYLES.get(state)
+    return f"[{style}]{count[state]}[/]" if style and count[state] else str(count[state])
+
+
+def _failed(study: Study, seen: Survey) -> list[dict]:
     return [
-        {"cell": f.cell.path, "error": f.error, "log": str(runs / f.cell.path / "log.txt")} for f in found if f.error
+        {"cell": f.cell.path, "error": f.error, "log": str(run_folder(study, f.cell) / "log.txt")}
+        for f in seen.found if f.error and seen.states[f.cell] in ("failed", "missing")
+    ]  # fmt: skip
+
+
+def why(study: Study, path: str) -> str:
+    """In one sentence: whether the next start would train the cell at `path`, and for which reason."""
+    cell = Cell.from_path(path.removesuffix("/run.json").rstrip("/"))
+    known = grid.cells(study)
+    if cell not in known:
+        hint = nearest(cell.path, [other.path for other in known]) if len(known) <= 5000 else ""
+        raise RenormError(f"{cell} is no cell of study '{study.study}': {hint}")
+    folder = run_folder(study, cell)
+    busy = holder(folder / ".lock")
+    if busy:
+        return f"{cell}: is being trained now, by {busy}."
+    if not (folder / "run.json").exists():
+        return f"{cell}: would be trained: {_why_missing(folder)}"
+    try:
+        record = records.read(folder / "run.json")
+        records.read_history(folder, record)
+    except RenormError as error:
+        return f"{cell}: would not be trained, and does not count: {error}"
+    return f"{cell}: {_why_again(study, cell, record)}"
+
+
+def _why_missing(folder: Path) -> str:
+    error = last_error(folder / "log.txt")
+    reason = f"its last try failed: {error} ({folder / 'log.txt'})." if error else "it has no run.json."
+    saved = (folder / "checkpoint.pt").exists()
+    return reason + (" It would go on from its checkpoint." if saved else "")
+
+
+def _why_again(study: Study, cell: Cell, record: dict) -> str:
+    wanted = grid.hyperparameters(study, cell)
+    changes = [
+        f"{key} was {_flat(record['hyperparameters']).get(key)}, is {_flat(wanted).get(key)}"
+        for key in sorted(_flat(record["hyperparameters"]).keys() | _flat(wanted).keys())
+        if _flat(record["hyperparameters"]).get(key) != _flat(wanted).get(key)
     ]
+    if changes:
+        return f"would be trained again: {'; '.join(changes)}."
+    manifest = Path(study.results_dir) / "data" / cell.dataset / "manifest.json"
+    if manifest.exists():
+        sums = files.read_sealed(manifest, "prepare the data set again")["sha256"]
+        now = "+".join(sums[f"{split}.npz"][:16] for split in ("train", "test"))
+        if record["provenance"]["data_sha256"] != now:
+            return "would not be trained, and does not count: its data are not the study's; remove its run.json."
+    return f"would not be trained: it is {record['status']}, since {record['finished']}."
+
+
+def _flat(values: dict, prefix: str = "") -> dict:
+    """Nested keys with dots between them, as `--set` takes them."""
+    out = {}
+    for key, value in values.items():
+        out |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return out
