@@ -18,6 +18,7 @@ from renorm.errors import RenormError, nearest
 
 PROFILE = "slurm/config.yaml"
 PAUSE = 10  # seconds between two tries at a busy or absent controller
+LOOK_EVERY = 60  # seconds between two looks at the jobs, at most; the plugin would go up to 180
 # What sbatch says when it would take the same job later. Everything else is an error at once.
 LATER = (
     "Unable to contact slurm controller", "Socket timed out", "Connection refused", "temporarily unable",
@@ -217,12 +218,13 @@ def _remembering(query: Callable, answered: list[bool]) -> Callable:
 
 
 def _keeping(look: Callable, answered: list[bool]) -> Callable:
-    """All jobs stay active when Slurm did not answer; the plugin would drop them."""
+    """All jobs stay active when Slurm did not answer; the plugin would drop them. And looks do not get too rare."""
 
     async def check_active_jobs(self, active_jobs):
         still = [job async for job in look(self, active_jobs)]
         for job in still if answered[0] else active_jobs:
             yield job
+        self.next_seconds_between_status_checks = min(self.next_seconds_between_status_checks, LOOK_EVERY)
 
     return check_active_jobs
 

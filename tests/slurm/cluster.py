@@ -144,7 +144,8 @@ class Cluster:
         keys = {"id": "%i", "state": "%T", "node": "%N", "comment": "%k", "folder": "%Z", "name": "%j",
                 "memory": "%m"}  # fmt: skip
         lines = self.run("squeue", "-h", "--states=all", "-o", "|".join(keys.values()), *options, check=False)
-        return [dict(zip(keys, line.split("|"), strict=True)) for line in lines.splitlines()]
+        found = [dict(zip(keys, line.split("|"), strict=True)) for line in lines.splitlines()]
+        return sorted(found, key=lambda job: int(job["id"]))
 
     def wait_idle(self, seconds: float = 30) -> None:
         deadline = time.monotonic() + seconds

@@ -1,0 +1,248 @@
+"""How far a study is, what it will cost, and why a cell would run: over records, logs, locks and a queue."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from renorm import cluster, collect, config, estimate, files, grid, overview, records
+from renorm.cell import Cell
+from renorm.errors import RenormError
+
+STUDY = {
+    "study": "s",
+    "recipes": {"base": {"optimizer": {"lr": 0.1}}},
+    "experiments": {
+        "one": {"dataset": ["digits"], "arch": ["tiny_vgg"], "norm": ["batch_norm"], "recipe": ["base"],
+                "epochs": [1], "seeds": [1, 2, 3, 4, 5, 6]},
+        "two": {"dataset": ["digits"], "arch": ["tiny_vgg"], "norm": ["batch_norm"], "recipe": ["base"],
+                "epochs": [1], "seeds": [6, 7]},
+    },
+}  # fmt: skip
+
+
+def cell(seed: int) -> Cell:
+    return Cell("digits", "tiny_vgg", "batch_norm", "base", 1, seed)
+
+
+def write_run(study: config.Study, one: Cell, status: str = "completed", seconds: float = 10.0) -> Path:
+    """A record as the trainer writes it, without the disk flushes that thousands of them would wait for."""
+    values = {"top1": 0.5, "top5": 0.9, "loss": 1.0, "n": 10}
+    metrics = {at: {"epoch": 1, "train": values, "test": values} for at in ("final", "best")}
+    history = records.history_csv([dict.fromkeys(records.HISTORY, 1)])
+    document = records.document(
+        one, grid.hyperparameters(study, one), status=status, epochs_completed=1, parameters=1, metrics=metrics,
+        seconds={"setup": 0.0, "train": seconds, "test": 0.0}, resumes=0, started="then", finished="now",
+        provenance={"data_sha256": "x"}, history_sha256=files.hashlib.sha256(history.encode()).hexdigest(),
+    )  # fmt: skip
+    folder = collect.run_folder(study, one)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "history.csv").write_text(history)
+    (folder / "run.json").write_text(json.dumps(document | {"checksum": files.checksum(document)}))
+    return folder
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return config.validate(STUDY)
+
+
+HOLD = """
+import sys, time
+from renorm import files
+with files.locked(sys.argv[1], "x"):
+    print(1, flush=True)
+    time.sleep(99)
+"""
+
+
+@pytest.fixture
+def hold():
+    """Hold a cell's lock in another process."""
+    running = []
+
+    def begin(folder: Path) -> subprocess.Popen:
+        process = subprocess.Popen([sys.executable, "-c", HOLD, str(folder / ".lock")], stdout=subprocess.PIPE,
+                                   env={**os.environ, "PYTHONPATH": str(Path(files.__file__).parents[1])})  # fmt: skip
+        running.append(process)
+        process.stdout.readline()
+        return process
+
+    yield begin
+    for process in running:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def squeue(folder: Path, monkeypatch, *lines: str) -> None:
+    """A cluster whose queue holds `lines`."""
+    program = folder / "bin/squeue"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n" + "".join(f"echo '{line}'\n" for line in lines))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+
+def test_every_state_is_told_apart(study, tmp_path, monkeypatch, hold, capsys):
+    write_run(study, cell(1))
+    write_run(study, cell(2), "diverged")
+    hold(collect.run_folder(study, cell(3)))
+    failed = collect.run_folder(study, cell(4)) / "log.txt"
+    failed.parent.mkdir(parents=True)
+    failed.write_text("renorm: no space left\n")
+    comment = "rule_train_wildcards_digits_tiny_vgg_batch_norm_base_1_"
+    squeue(tmp_path, monkeypatch, f"1|PENDING|{tmp_path}|renorm_x|{comment}5",
+           f"2|RUNNING|{tmp_path}|renorm_x|{comment}6", f"3|RUNNING|/elsewhere|renorm_x|{comment}7", "4|RUNNING|x|other|(null)")  # fmt: skip
+    overview.status(study, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["experiments"] == {
+        "one": {"completed": 1, "diverged": 1, "running": 2, "queued": 1, "failed": 1},
+        "two": {"running": 1, "missing": 1},
+    }
+    assert sum(told["all"].values()) == 7
+    assert told["running"] == [cell(3).path, cell(6).path]
+    assert told["failed"] == [{"cell": cell(4).path, "error": "no space left", "log": str(failed)}]
+    overview.status(study)
+    text = capsys.readouterr().out
+    assert "no space left" in text and str(failed) in text and "left at this pace" in text
+
+
+def test_a_killed_holder_does_not_run(study, hold):
+    folder = collect.run_folder(study, cell(1))
+    process = hold(folder)
+    assert overview.survey(study).states[cell(1)] == "running"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert (folder / ".lock").read_text() and overview.survey(study).states[cell(1)] == "missing"
+
+
+def test_the_rest_is_foretold_from_the_finished_cells(study, hold):
+    write_run(study, cell(1), seconds=10)
+    write_run(study, cell(2), seconds=30)
+    # 5 cells of 20 s each, one at a time while nothing or one runs, two at a time while two run.
+    assert overview.survey(study).eta_seconds == pytest.approx(100)
+    hold(collect.run_folder(study, cell(3)))
+    hold(collect.run_folder(study, cell(4)))
+    assert overview.survey(study).eta_seconds == pytest.approx(50, abs=3)
+    for seed in range(1, 8):
+        write_run(study, cell(seed))
+    assert overview.survey(study).eta_seconds == 0
+
+
+def test_watching_ends_when_nothing_is_left(study, capsys):
+    for seed in range(1, 7):
+        write_run(study, cell(seed))
+    command = [
+        sys.executable,
+        "-m",
+        "renorm",
+        "status",
+        "--config",
+        "study.yaml",
+        "--watch",
+        "--json",
+        "--every",
+        "0.2",
+    ]
+    Path("study.yaml").write_text(json.dumps(STUDY))
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert json.loads(process.stdout.readline())["all"] == {"completed": 6, "missing": 1}
+    write_run(study, cell(7))
+    rest = [json.loads(line) for line in process.communicate(timeout=60)[0].splitlines()]
+    assert process.returncode == 0 and rest[-1]["all"] == {"completed": 7}
+
+
+def test_thousands_of_cells_in_under_five_seconds(study):
+    axes = STUDY["experiments"]["one"] | {"arch": ["tiny_vgg", "tiny_resnet"], "epochs": list(range(1, 11)),
+                                          "seeds": list(range(187))}  # fmt: skip
+    big = config.validate(STUDY | {"experiments": {"one": axes}})
+    cells = list(grid.cells(big))
+    assert len(cells) == 3740
+    for one in cells[:3000]:
+        write_run(big, one)
+    Path("big.yaml").write_text(json.dumps(STUDY | {"experiments": {"one": axes}}))
+    begun = time.monotonic()
+    done = subprocess.run([sys.executable, "-m", "renorm", "status", "--config", "big.yaml", "--json"],
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    spent = time.monotonic() - begun
+    assert json.loads(done.stdout)["all"] == {"completed": 3000, "missing": 740}
+    assert spent < 5, f"{spent:.1f} s"
+
+
+def test_why_names_the_reason(study, hold):
+    path = cell(1).path
+    assert "would be trained: it has no run.json." in overview.why(study, path)
+    folder = write_run(study, cell(1))
+    assert "would not be trained: it is completed" in overview.why(study, str(folder / "run.json"))
+    other = config.validate(STUDY | {"recipes": {"base": {"optimizer": {"lr": 0.2}, "batch_size": 64}}})
+    told = overview.why(other, path)
+    assert "trained again: batch_size was 128, is 64; optimizer.lr was 0.1, is 0.2." in told
+    (folder / "run.json").write_text((folder / "run.json").read_text().replace("0.5", "0.6", 1))
+    assert "does not count" in overview.why(study, path) and "checksum" in overview.why(study, path)
+    (folder / "run.json").unlink()
+    (folder / "log.txt").write_text("renorm: CUDA ran out of memory\n")
+    (folder / "checkpoint.pt").touch()
+    told = overview.why(study, path)
+    assert "its last try failed: CUDA ran out of memory" in told and "log.txt" in told and "checkpoint" in told
+    hold(folder)
+    assert "is being trained now, by process" in overview.why(study, path)
+    with pytest.raises(RenormError, match="did you mean 'digits/tiny_vgg/batch_norm/base/e1/s1'"):
+        overview.why(study, "digits/tiny_vgg/batchnorm/base/e1/s1")
+    with pytest.raises(RenormError, match="is no cell's path"):
+        overview.why(study, "results")
+
+
+def test_the_plan_counts_a_shared_cell_once(study, capsys):
+    write_run(study, cell(1))
+    overview.plan(study)
+    rows = [line.replace("│", " ").split() for line in capsys.readouterr().out.splitlines() if "│" in line]
+    assert [row[:5] for row in rows] == [
+        ["one", "6", "0", "1", "5"], ["two", "2", "1", "0", "1"], ["all", "8", "1", "1", "6"],
+    ]  # fmt: skip
+    each = estimate.estimate(study, cell(1)).seconds / 3600
+    assert float(rows[-1][5]) == pytest.approx(6 * each, abs=0.06)
+
+
+def test_more_tries_ask_for_more(study):
+    asked = [estimate.estimate(study, cell(1), attempt) for attempt in (1, 2, 3)]
+    assert asked[0].mem_mb < asked[1].mem_mb < asked[2].mem_mb
+    gpu = study.model_copy(update={"gpu": 1})
+    long = Cell("digits", "tiny_vgg", "batch_norm", "base", 1000, 1)
+    minutes = [estimate.estimate(gpu, long, attempt).minutes for attempt in (1, 2, 3)]
+    assert minutes[0] < minutes[1] < minutes[2]
+    assert asked[0].seconds == asked[2].seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("infinite", None), ("30:00", 30), ("2:30:00", 150), ("2-00:00:00", 2880), ("1-02:03:04", 1563), ("n/a", None)],
+)
+def test_slurms_time_limits(text, expected):
+    assert cluster.minutes(text) == expected
+
+
+def test_what_sbatch_refuses_for_good_is_not_tried_again(tmp_path):
+    refuse = tmp_path / "sbatch"
+    refuse.write_text("#!/bin/sh\necho x >> count\necho 'sbatch: error: Invalid account' >&2\nexit 1\n")
+    refuse.chmod(0o755)
+    command = [sys.executable, "-m", "renorm.cluster", str(os.getpid()), str(refuse), "-p", "gpu"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, "Invalid account" in done.stderr) == (1, True)
+    assert (tmp_path / "count").read_text() == "x\n"
+
+
+def test_submission_is_given_up_when_snakemake_is_gone(tmp_path):
+    refuse = tmp_path / "sbatch"
+    refuse.write_text("#!/bin/sh\necho 'sbatch: error: QOSMaxSubmitJobPerUserLimit' >&2\nexit 1\n")
+    refuse.chmod(0o755)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    command = [sys.executable, "-m", "renorm.cluster", str(gone.pid), str(refuse)]
+    assert subprocess.run(command, capture_output=True, timeout=30).returncode == 1
