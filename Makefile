@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 
-.PHONY: help demo test install debian lint clean-demo
+.PHONY: help demo test test-slurm-all install debian lint clean-demo
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,9 @@ clean-demo: ## Forget the demo's results
 
 debian: ## Debian packages that tests need (as root on a Debian-like system; otherwise nothing happens)
 	@sh envs/install-debian.sh envs/debian.txt
+
+test-slurm-all: $(STAMP) debian ## The cluster tests with the slow ones (a real time limit, two minutes without controller)
+	RENORM_SLURM_ALL=1 $(BIN)/python -m pytest tests/slurm $(PYTEST_ARGS)
 
 test: $(STAMP) debian ## The whole test suite
 	$(BIN)/ruff check .

@@ -98,8 +98,9 @@ def test_every_state_is_told_apart(study, tmp_path, monkeypatch, hold, capsys):
     failed.parent.mkdir(parents=True)
     failed.write_text("renorm: no space left\n")
     comment = "rule_train_wildcards_digits_tiny_vgg_batch_norm_base_1_"
-    squeue(tmp_path, monkeypatch, f"1|PENDING|{tmp_path}|renorm_x|{comment}5",
-           f"2|RUNNING|{tmp_path}|renorm_x|{comment}6", f"3|RUNNING|/elsewhere|renorm_x|{comment}7", "4|RUNNING|x|other|(null)")  # fmt: skip
+    queue = {"PENDING": (tmp_path, 5), "RUNNING": (tmp_path, 6), "COMPLETING": (Path("/elsewhere"), 7)}
+    lines = [f"1|{state}|{folder}|renorm_x|{comment}{seed}" for state, (folder, seed) in queue.items()]
+    squeue(tmp_path, monkeypatch, *lines, "4|RUNNING|x|other|(null)")
     overview.status(study, as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert told["experiments"] == {

@@ -123,11 +123,9 @@ def make_checkout(prepared_digits):
                 shutil.copy(source, target)
         # Nobody here waits for a minute between two looks at the queue.
         code = folder / "src/renorm/cluster.py"
-        text = code.read_text()
-        assert "\nPAUSE = 10 " in text and "\nLOOK_EVERY = 60 " in text
-        code.write_text(
-            text.replace("\nPAUSE = 10 ", "\nPAUSE = 3 ").replace("\nLOOK_EVERY = 60 ", "\nLOOK_EVERY = 3 ")
-        )
+        text, changes = re.subn(r"^(PAUSE|LOOK_EVERY) = \d+", r"\1 = 3", code.read_text(), flags=re.M)
+        assert changes == 2
+        code.write_text(text)
         return SlurmCheckout(folder.resolve(), cluster)
 
     return make
