@@ -218,3 +218,54 @@ def test_read_back(published):
 def test_judging_does_not_load_torch():
     code = "import sys, renorm.analysis, renorm.claims; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_results_are_every_cell_claim_or_not(study):
+    for seed, test in ((1, 0.90), (2, 0.92)):
+        study.cell("mine", "net", "group_norm", 3, seed, test, train=0.95, seconds=10.0 * seed)
+    study.cell("mine", "net", "group_norm", 3, 3, 0.1, status="diverged", seconds=5).cell("mine", "net", "none", 3, 1)
+    found = judge(study.write())["results"]
+    row = one(found, norm="group_norm", metric="top1", split="test")
+    assert (row["n"], row["n_expected"], row["minimum"], row["maximum"]) == (2, 3, 0.90, 0.92)
+    assert (row["value"], row["sd"]) == (pytest.approx(0.91), pytest.approx(0.02 / 2**0.5))
+    assert one(found, norm="group_norm", metric="seconds", split="train")["value"] == 15
+    missing = one(found, norm="none", metric="top1", split="test")
+    assert (missing["n"], missing["n_expected"], missing["value"]) == (0, 1, None)
+
+
+def test_what_it_cost_counts_every_run(study):
+    study.against("ye2020", "obadage2024")
+    study.cell("cifar10", "vgg16", "deconv", 20, 1, 0.9, seconds=3600).cell("cifar10", "vgg16", "deconv", 20, 2)
+    study.cell("cifar100", "vgg16", "deconv", 20, 1, 0.1, status="diverged", seconds=7200)
+    found = pick(judge(study.write())["summary"], section="cost")
+    own = one(found, source="mine", dataset="", name="train_seconds")
+    assert (own["value"], own["of"]) == (10800, 2)
+    assert own["text"] == "this study: 3.0 hours of training in 2 runs, 18.0 minutes of testing in 2 runs"
+    assert one(found, source="mine", dataset="cifar10", name="test_seconds")["value"] == 360
+    published = one(found, source="obadage2024", dataset="", name="train_seconds")
+    assert published["value"] > 0 and "at least" in published["text"]
+
+
+def test_pairs_that_fail_and_ratios_that_are_known(study):
+    for arch, deconv, seconds in (("a", 0.8, 20), ("b", 0.95, 30), ("c", None, None)):
+        study.cell("d", arch, "batch_norm", 2, 1, 0.9, seconds=10).cell(
+            "d", arch, "deconv", 2, 1, deconv, seconds=seconds
+        )
+    study.cell("d", "alone", "deconv", 2, 1, 0.9, seconds=40)
+    summary = judge(study.write())["summary"]
+    counts = {r["name"]: r["value"] for r in pick(summary, section="comparison", dataset="") if r["of"] == 3}
+    assert {name: counts[name] for name in ("holds", "fails", "missing")} == {"holds": 1, "fails": 1, "missing": 1}
+    known = one(summary, section="timing", dataset="", name="known")
+    assert (known["value"], known["of"]) == (2, 3)  # a method without a baseline cell is no pair
+
+
+def test_sentences_use_the_studys_labels(study):
+    study.json["labels"] = {"norms": {"batch_norm": "BN", "deconv": "ND"}, "datasets": {"cifar10": "CIFAR-10"}}
+    for norm in ("batch_norm", "deconv"):
+        study.cell("cifar10", "vgg16", norm, 20, 1, 0.9, seconds=10).cell(
+            "cifar10", "vgg16", norm, 20, 2, 0.9, seconds=10
+        )
+    tables = judge(study.write())
+    texts = [r["text"] for r in tables["summary"]] + [r["sentence"] for r in tables["audit"]]
+    assert not [text for text in texts if "deconv" in text or "batch_norm" in text]
+    assert any(text.startswith("CIFAR-10 vgg16 ND after 20 epochs:") for text in texts)

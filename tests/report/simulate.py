@@ -310,12 +310,14 @@ class Maker:
             rows += [counted("verdicts", source, name, own, "verdict", name) for name in LOOKS]
         for source, own in by_source(comparison):
             rows.append(counted("comparison", source, "holds", own, "holds", "True"))
+            rows.append(counted("comparison", source, "fails", own, "holds", "False"))
             rows.append(counted("comparison", source, "missing", own, "holds", ""))
         for source, own in by_source(timing):
             ratios = [row["ratio"] for row in own if "ratio" in row and row["norm"] == METHOD]
             found = {"ratio_geometric_mean": np.exp(np.mean(np.log(ratios))) if ratios else None}
             found |= {"ratio_minimum": min(ratios, default=None), "ratio_maximum": max(ratios, default=None)}
-            known = {"section": "timing", "source": source, "of": len(ratios)}
+            found |= {"known": len(ratios)}
+            known = {"section": "timing", "source": source, "of": sum(row["norm"] == METHOD for row in own)}
             rows += [{**known, "name": name, "value": value} for name, value in found.items() if value]
         return rows
 

@@ -47,6 +47,7 @@ rule judge:
         rules.collect.output,
         get_claim_files(),
     output:
+        results=f"{STUDY_DIR}/results.csv",
         verdicts=f"{STUDY_DIR}/verdicts.csv",
         comparison=f"{STUDY_DIR}/comparison.csv",
         consistency=f"{STUDY_DIR}/consistency.csv",

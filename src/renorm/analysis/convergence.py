@@ -69,12 +69,12 @@ def summarise(inputs: Inputs, found: list[dict[str, Any]]) -> list[dict[str, Any
     for source, dataset, part in by_dataset(equal):
         ratios = [r["ratio"] for r in part if r["ratio"] and r["n_reached"] == r["n"]]
         reached = sum(r["n_reached"] == r["n"] for r in part)
-        text = f"{inputs.source_label(source)}: {inputs.settings.method} reaches the final accuracy of "
-        text += f"{inputs.settings.baseline} with every run in {reached} of {len(part)} settings"
+        text = f"{inputs.source_label(source)}: {inputs.method} reaches the final accuracy of "
+        text += f"{inputs.baseline} with every run in {reached} of {len(part)} settings"
         out.append(row("convergence", source, dataset, "reached", reached, len(part), text))
         if ratios:
             mean = geometric_mean(ratios)
-            text = f"{inputs.source_label(source)}: time to the final accuracy of {inputs.settings.baseline}: "
-            text += f"{mean:.2f} times that of {inputs.settings.baseline} (geometric mean of {len(ratios)})"
+            text = f"{inputs.source_label(source)}: time to the final accuracy of {inputs.baseline}: "
+            text += f"{mean:.2f} times that of {inputs.baseline} (geometric mean of {len(ratios)})"
             out.append(row("convergence", source, dataset, "time_ratio", mean, len(ratios), text))
     return out

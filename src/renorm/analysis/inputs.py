@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from renorm import claims as claims_room
+from renorm.analysis.labels import Labels
 from renorm.analysis.settings import Settings, from_study
 from renorm.claims import Claims, load_claims
 from renorm.errors import RenormError
@@ -33,11 +34,22 @@ class Inputs:
     originals: tuple[Claims, ...] = ()
     reproductions: tuple[Claims, ...] = ()
     grid: dict[tuple, Counter] = field(default_factory=dict)
+    labels: Labels = field(default_factory=Labels)
 
     @property
     def published(self) -> tuple[Claims, ...]:
         """Each source once: a report may reproduce one paper and be checked itself."""
         return tuple({c.source.name: c for c in (*self.originals, *self.reproductions)}.values())
+
+    @property
+    def baseline(self) -> str:
+        """What the study calls the baseline."""
+        return self.labels.norm(self.settings.baseline)
+
+    @property
+    def method(self) -> str:
+        """What the study calls the method."""
+        return self.labels.norm(self.settings.method)
 
     def source_label(self, source: str) -> str:
         return next((c.source.label for c in self.published if c.source.name == source), self.label)
@@ -54,7 +66,7 @@ def load(folder: Path, claims_root: Path | None = None) -> Inputs:
     inputs = Inputs(
         study["study"], "this study", from_study(study, str(folder / "study.json")), cells,
         _runs(folder / "runs.csv", study["study"]), _histories(folder / "histories.csv"), originals, reproductions,
-        _grid(cells),
+        _grid(cells), Labels(study.get("labels")),
     )  # fmt: skip
     _refuse_strangers(inputs, folder)
     return inputs

@@ -6,8 +6,10 @@ from renorm.analysis import (
     comparison,
     consistency,
     convergence,
+    cost,
     ladder,
     ledger,
+    results,
     summary,
     superiority,
     timing,
@@ -21,6 +23,7 @@ from renorm.analysis.tables import write_table
 from renorm.analysis.values import gather
 
 COLUMNS = {
+    "results": results.COLUMNS,
     "verdicts": verdicts.COLUMNS,
     "comparison": comparison.COLUMNS,
     "consistency": consistency.COLUMNS,
@@ -57,6 +60,7 @@ def judgement(inputs: Inputs) -> dict[str, list[dict]]:
     pairs = verdicts.pairs(inputs, values)
     rungs = ladder.rows(inputs, values, pairs)
     tables = {
+        "results": results.rows(inputs, values),
         "verdicts": verdicts.rows(pairs, inputs.settings, ladder.flags_by_claim(pairs, rungs)),
         "comparison": comparison.rows(inputs, values),
         "consistency": consistency.rows(pairs, inputs.settings),
@@ -73,6 +77,7 @@ def judgement(inputs: Inputs) -> dict[str, list[dict]]:
         *summary.comparison(inputs, tables["comparison"]),
         *summary.consistency(inputs, tables["consistency"]),
         *summary.timing(inputs, tables["timing"]),
+        *cost.summarise(inputs, values),
         *summary.ladder(inputs, rungs),
         *superiority.summarise(inputs, values, tables["superiority"]),
         *convergence.summarise(inputs, tables["convergence"]),
@@ -86,7 +91,7 @@ def audited(inputs: Inputs) -> list[dict]:
     """The findings in this study's own runs first, then in every published table it is held against."""
     runs = inputs.runs
     own = runs[(runs.selection == inputs.settings.selection) | (runs.metric == "seconds")]
-    names = (inputs.settings.baseline, inputs.settings.method)
+    names = (inputs.settings.baseline, inputs.settings.method, inputs.labels)
     found = audit_rows(run_audit(own, inputs.originals, *names))
     for claims in inputs.published:
         found += audit_rows(run_audit(claims.frame, inputs.originals, *names))

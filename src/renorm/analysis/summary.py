@@ -59,15 +59,18 @@ def verdicts(inputs: Inputs, rows: list[Row]) -> list[Row]:
 
 def comparison(inputs: Inputs, rows: list[Row]) -> list[Row]:
     """In how many pairs the method beats the baseline, and by how much."""
-    settings, found = inputs.settings, []
+    found = []
+    words = {
+        "holds": (True, f"{inputs.method} beats {inputs.baseline} in {{}} pairs"),
+        "fails": (False, f"{inputs.method} does not beat {inputs.baseline} in {{}} pairs"),
+        "missing": (None, "{} pairs without a value"),
+    }
     for source, dataset, part in by_dataset(rows):
-        holds = sum(r["holds"] is True for r in part)
         label = inputs.source_label(source)
-        text = f"{label}: {settings.method} beats {settings.baseline} in {holds} of {len(part)} pairs"
-        found.append(row("comparison", source, dataset, "holds", holds, len(part), text))
-        missing = sum(r["holds"] is None for r in part)
-        text = f"{label}: {missing} of {len(part)} pairs without a value"
-        found.append(row("comparison", source, dataset, "missing", missing, len(part), text))
+        for name, (answer, told) in words.items():
+            count = sum(r["holds"] is answer for r in part)
+            text = f"{label}: {told.replace('{}', f'{count} of {len(part)}')}"
+            found.append(row("comparison", source, dataset, name, count, len(part), text))
         gains = [r["improvement"] for r in part if r["improvement"] is not None]
         for name, value in _spread("improvement", gains):
             text = f"{label}: {name.replace('_', ' ')} {value * 100:+.2f} points over {len(gains)} pairs"
@@ -107,37 +110,35 @@ def consistency(inputs: Inputs, rows: list[Row]) -> list[Row]:
 
 def timing(inputs: Inputs, rows: list[Row]) -> list[Row]:
     """The cost of the method: geometric mean and range of the ratios of training time, all and per epochs."""
-    found = []
-    for source, dataset, part in by_dataset([r for r in rows if r["norm"] == inputs.settings.method]):
+    found, twins = [], {_pair(r) for r in rows if r["norm"] == inputs.settings.baseline}
+    pairs = [r for r in rows if r["norm"] == inputs.settings.method and _pair(r) in twins]
+    for source, dataset, part in by_dataset(pairs):
         for epochs in ("", *sorted({r["epochs"] for r in part})):
             some = [r for r in part if epochs in ("", r["epochs"])]
             found += _ratios(inputs, source, dataset, epochs, some)
     return found
 
 
+def _pair(r: Row) -> tuple:
+    return tuple(r[key] for key in ("source", "dataset", "arch", "recipe", "epochs"))
+
+
 def _ratios(inputs: Inputs, source: str, dataset: str, epochs, part: list[Row]) -> list[Row]:
+    """`known` counts the pairs with a ratio; `of` is the pairs expected, in every row."""
     ratios = [r["ratio"] for r in part if r["ratio"] is not None]
-    if not ratios:
-        return []
     tail, when = (f"_e{epochs}", f" at {epochs} epoch{'s' * (epochs != 1)}") if epochs else ("", "")
-    label, settings = inputs.source_label(source), inputs.settings
-    head = f"{label}: training time of {settings.method} over {settings.baseline}{when}"
-    numbers = {
-        "ratio_geometric_mean": (geometric_mean(ratios), "geometric mean {:.2f}"),
-        "ratio_minimum": (min(ratios), "at least {:.2f}"),
-        "ratio_maximum": (max(ratios), "at most {:.2f}"),
-        "slower": (sum(r > 1 for r in ratios), "longer in {}"),
-    }
+    head = f"{inputs.source_label(source)}: training time of {inputs.method} over {inputs.baseline}{when}"
+    numbers = {"known": (len(ratios), "known")}
+    if ratios:
+        numbers |= {
+            "ratio_geometric_mean": (geometric_mean(ratios), "geometric mean {:.2f}"),
+            "ratio_minimum": (min(ratios), "at least {:.2f}"),
+            "ratio_maximum": (max(ratios), "at most {:.2f}"),
+            "slower": (sum(r > 1 for r in ratios), "longer in {}"),
+        }
+    over = f"({len(ratios)} of {len(part)} pairs)"
     return [
-        row(
-            "timing",
-            source,
-            dataset,
-            name + tail,
-            value,
-            len(part),
-            f"{head}: {told.format(value)} ({len(ratios)} pairs)",
-        )
+        row("timing", source, dataset, name + tail, value, len(part), f"{head}: {told.format(value)} {over}")
         for name, (value, told) in numbers.items()
     ]
 

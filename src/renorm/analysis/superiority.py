@@ -77,8 +77,8 @@ def summarise(inputs: Inputs, values: Values, found: list[dict[str, Any]]) -> li
     for source, dataset, part in summary.by_dataset(found):
         for outcome in ("better", "worse", "undecided", "missing"):
             count = sum(r["outcome"] == outcome for r in part)
-            label, settings = inputs.source_label(source), inputs.settings
-            text = f"{label}: {settings.method} {outcome} in {count} of {len(part)} pairs (t tests, Holm)"
+            label = inputs.source_label(source)
+            text = f"{label}: {inputs.method} {outcome} in {count} of {len(part)} pairs (t tests, Holm)"
             out.append(summary.row("superiority", source, dataset, outcome, count, len(part), text))
     return out + _sign_tests(inputs, values) + _bootstraps(inputs, couples(inputs, values))
 
@@ -118,7 +118,7 @@ def _told(inputs: Inputs, source: str, dataset: str, metric: str, n: int, gain: 
     label, level = inputs.source_label(source), f"{inputs.settings.level:.0%}"
     low, high = gain.probability_interval
     bottom, top = gain.mean_interval
-    chance = f"{label}: {metric}: a run of {inputs.settings.method} beats one of {inputs.settings.baseline} with "
+    chance = f"{label}: {metric}: a run of {inputs.method} beats one of {inputs.baseline} with "
     chance += f"probability {gain.probability:.3f} ({level} bootstrap {low:.3f} to {high:.3f}; {n} pairs)"
     mean = f"{label}: {metric}: mean improvement {gain.mean * 100:+.2f} points "
     mean += f"({level} bootstrap {bottom * 100:+.2f} to {top * 100:+.2f}; {n} pairs)"

@@ -11,7 +11,7 @@ from renorm.report.tables.comparison import MARKS
 ALL = ""  # the dataset of a count over all datasets
 # What the strips show, in reading order: the name in summary.csv → its tone. Zero counts take no place.
 STRIPS = {
-    "comparison": {"holds": "holds", "missing": "missing"},
+    "comparison": {"holds": "holds", "fails": "fails", "missing": "missing"},
     "verdicts": {"better": "better", "within": "within", "below": "below", "missing": "missing"},
     "ladder": {"reproduced": "better", "inconclusive": "within", "not_reproduced": "below", "missing": "missing"},
     "superiority": {"better": "better", "undecided": "within", "worse": "below", "missing": "missing"},
@@ -125,12 +125,13 @@ class Glance:
         return next((line for line in reversed(told) if line), "")
 
     def cost(self, source: str, key: str) -> str:
-        names = ("ratio_geometric_mean", "ratio_minimum", "ratio_maximum")
+        names = ("ratio_geometric_mean", "ratio_minimum", "ratio_maximum", "known")
         rows = [self.find("timing", source, name) for name in names]
         if not all(rows):
             return ""
-        mean, low, high = (numbers.ratio(row["value"]) for row in rows)
-        values = {"mean": mean, "low": low, "high": high, "of": numbers.count(rows[0]["of"])}
+        mean, low, high = (numbers.ratio(row["value"]) for row in rows[:3])
+        known, of = numbers.count(rows[3]["value"]), numbers.count(rows[3]["of"])
+        values = {"mean": mean, "low": low, "high": high, "of": of if known == of else f"{known} of {of}"}
         return self.say(key, **values, source=self.names.source(source))
 
     def costs(self) -> list[str]:

@@ -32,12 +32,12 @@ REQUIRED = {
     "summary": ("section", "source", "dataset", "name", "value", "of", "text"),
 }
 # Written by steps that a study may leave out; a page without them is complete.
-OPTIONAL = ("results", "ladder", "superiority", "convergence", "ledger", "audit")
-MAKER = {name: "renorm collect" for name in ("cells", "runs", "histories", "provenance", "study")}
+OPTIONAL = ("steps", "results", "ladder", "superiority", "convergence", "ledger", "audit")
+MAKER = {name: "renorm collect" for name in ("cells", "runs", "histories", "steps", "provenance", "study")}
 
 NUMBERS = frozenset(
     """
-    epochs seed epoch attempt value claimed n n_expected n_images sd pooled_sd pooled_df minimum maximum change
+    epochs seed epoch step attempt value claimed n n_expected n_images sd pooled_sd pooled_df minimum maximum change
     relative_change error_change baseline_value method_value improvement n_baseline n_method n_pairs deviation of
     train_seconds test_seconds baseline_train_seconds ratio ratio_low ratio_high lr train_loss train_top1 train_top5
     test_loss test_top1 test_top5 epochs_completed parameters mean_low mean_high prediction_low prediction_high margin
@@ -81,7 +81,7 @@ def load(folder: Path) -> Inputs:
     frames = {name: _required(folder, name, columns) for name, columns in REQUIRED.items()}
     for name in OPTIONAL:
         if (folder / f"{name}.csv").exists():
-            frames[name] = read_csv(folder / f"{name}.csv", "renorm judge")
+            frames[name] = read_csv(folder / f"{name}.csv", MAKER.get(name, "renorm judge"))
     return Inputs(folder, study, frames)
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 
 from renorm.analysis.audit import blocks, copies, times, values
 from renorm.analysis.audit.table import Finding, Table, load_runs_csv, prepare
+from renorm.analysis.labels import Labels
 from renorm.claims import Claims
 from renorm.config import Compare
 
@@ -35,13 +36,15 @@ def audit(
     claims: Claims | Iterable[Claims] | None = None,
     baseline: str = Compare().baseline,
     method: str = Compare().method,
+    labels: Labels | None = None,
 ) -> list[Finding]:
     """Every finding in a table of runs (the columns of docs/judging.md, most of them optional).
 
-    `claims` are published values to hold blocks of the table against. Findings are sorted by check, then by row.
+    `claims` are published values to hold blocks of the table against; `labels` are what sentences call things.
+    Findings are sorted by check, then by row.
     """
     given = [claims] if isinstance(claims, Claims) else list(claims or ())
-    table = prepare(frame, [c.frame for c in given], baseline, method)
+    table = prepare(frame, [c.frame for c in given], baseline, method, labels)
     return [finding for check in CHECKS for finding in sorted(check(table), key=lambda f: (f.rows, f.sentence))]
 
 

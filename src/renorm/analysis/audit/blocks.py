@@ -19,7 +19,7 @@ def mixed_metric(table: Table) -> Iterator[Finding]:
             s for other, s in sides.items() if other[0] == block[0] and other[3][0] == block[3][0] and other != block
         ]
         if side and any(s != side for s in others):
-            yield _finding(block, side, found[block])
+            yield _finding(table, block, side, found[block])
 
 
 def _differences(table: Table) -> list[tuple[Row, float]]:
@@ -48,12 +48,13 @@ def _side(differences: list[float]) -> int:
     return 0
 
 
-def _finding(block: tuple, side: int, cells: list[tuple[Row, float]]) -> Finding:
+def _finding(table: Table, block: tuple, side: int, cells: list[tuple[Row, float]]) -> Finding:
     source, dataset, epochs, (metric, split, _) = block
     far = sum(side * d > FAR for _, d in cells)
     median = statistics.median(d for _, d in cells) * 100
+    where = f"{table.labels.dataset(dataset)} after {epochs} epoch{'s' * (epochs != 1)}"
     sentence = (
-        f"{dataset} after {epochs} epoch{'s' * (epochs != 1)}: {far} of {len(cells)} cells lie more than {FAR * 100:g} "
+        f"{where}: {far} of {len(cells)} cells lie more than {FAR * 100:g} "
         f"points {'above' if side > 0 else 'below'} their claims (median {median:+.1f}), other blocks do not: "
         f"another metric or split than the claims' ({metric}, split {split})?"
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from renorm.analysis.audit.table import Finding, Table, finding, grouped
+from renorm.analysis.audit.table import Finding, Table, grouped
 
 
 def same_row_twice(table: Table) -> Iterator[Finding]:
@@ -15,7 +15,7 @@ def same_row_twice(table: Table) -> Iterator[Finding]:
             attempts = sorted({r.attempt for r in same})
             if len(attempts) > 1:
                 sentence = f"attempts {', '.join(attempts)} have the same accuracy and the same seconds: one run?"
-                yield finding("twice", [r.row for r in same], cell, sentence)
+                yield table.finding("twice", [r.row for r in same], cell, sentence)
 
 
 def copied_rows(table: Table) -> Iterator[Finding]:
@@ -24,9 +24,9 @@ def copied_rows(table: Table) -> Iterator[Finding]:
     for same in grouped(timed, lambda r: (r.kind, round(r.fraction, 4), r.train_seconds, r.test_seconds)).values():
         cells = sorted({r.cell for r in same})
         if len(cells) > 1:
-            names = " and ".join("/".join(map(str, filter(None, cell[1:]))) for cell in cells)
+            names = " and ".join("/".join(filter(None, table.names(cell))) for cell in cells)
             sentence = f"the same accuracy {same[0].value:g} and the same seconds in different cells: {names}"
-            yield finding("copied", [r.row for r in same], cells[0], sentence)
+            yield table.finding("copied", [r.row for r in same], cells[0], sentence)
 
 
 def same_identity(table: Table) -> Iterator[Finding]:
@@ -35,4 +35,6 @@ def same_identity(table: Table) -> Iterator[Finding]:
         for attempt, same in grouped(rows, lambda r: r.attempt).items():
             if attempt and len(same) > 1:
                 told = ", ".join(f"{r.value:g}" for r in same)
-                yield finding("identity", [r.row for r in same], cell, f"attempt {attempt} has {kind[0]} twice: {told}")
+                yield table.finding(
+                    "identity", [r.row for r in same], cell, f"attempt {attempt} has {kind[0]} twice: {told}"
+                )

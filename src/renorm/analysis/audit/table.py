@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from renorm.analysis.labels import Labels
 from renorm.claims import ACCURACIES
 from renorm.errors import RenormError, nearest
 
@@ -112,6 +113,18 @@ class Table:
     claims: list[pd.DataFrame] = field(default_factory=list)
     baseline: str = ""
     method: str = ""
+    labels: Labels = field(default_factory=Labels)
+
+    def names(self, cell: tuple) -> list[str]:
+        """A cell's names as the study prints them, its source aside."""
+        _, dataset, arch, norm, recipe, epochs = cell
+        return [self.labels.dataset(dataset), self.labels.arch(arch), self.labels.norm(norm), recipe, str(epochs)]
+
+    def finding(self, kind: str, rows: Iterable[int | str], cell: tuple, sentence: str) -> "Finding":
+        """A finding about one cell; the sentence begins with its name."""
+        source, dataset, arch, norm, _, epochs = cell
+        name = f"{' '.join(self.names(cell)[:3])} after {epochs} epoch{'s' * (epochs != 1)}"
+        return Finding(kind, tuple(sorted(set(rows))), f"{name}: {sentence}", source, dataset, arch, norm, epochs)
 
     @property
     def runs(self) -> list[Row]:
@@ -128,14 +141,6 @@ def grouped(items: Iterable, key) -> dict[Any, list]:
     for item in items:
         found[key(item)].append(item)
     return found
-
-
-def finding(kind: str, rows: Iterable[int | str], cell: tuple, sentence: str) -> Finding:
-    """A finding about one cell; the sentence begins with its name."""
-    source, dataset, arch, norm, _, epochs = cell
-    name = f"{dataset} {arch} {norm} after {epochs} epoch{'s' * (epochs != 1)}"
-    where = tuple(sorted(set(rows)))
-    return Finding(kind, where, f"{name}: {sentence}", source, dataset, arch, norm, epochs)
 
 
 def load_runs_csv(path: str | Path) -> pd.DataFrame:
@@ -190,7 +195,9 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def prepare(frame: pd.DataFrame, claims: list[pd.DataFrame], baseline: str = "", method: str = "") -> Table:
+def prepare(
+    frame: pd.DataFrame, claims: list[pd.DataFrame], baseline: str = "", method: str = "", labels: Labels | None = None
+) -> Table:
     """The typed table of any frame with the needed columns, text or numbers, ours or somebody else's."""
     missing = [name for name in NEEDED if name not in frame.columns]
     if missing:
@@ -204,7 +211,9 @@ def prepare(frame: pd.DataFrame, claims: list[pd.DataFrame], baseline: str = "",
         for record in records
         if record["metric"] in ACCURACIES and record["value"] is not None
     ]
-    return Table(accuracies, sorted(seconds.values(), key=lambda t: t.row), claims, baseline, method)
+    return Table(
+        accuracies, sorted(seconds.values(), key=lambda t: t.row), claims, baseline, method, labels or Labels()
+    )
 
 
 def _record(raw: dict[str, Any], line: int, many_files: bool) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Iterator
 
-from renorm.analysis.audit.table import Finding, Table, Time, finding, grouped
+from renorm.analysis.audit.table import Finding, Table, Time, grouped
 
 SIBLING_FACTOR = 1.3  # seconds per epoch against the other attempts
 SIBLING_SECONDS = 30.0  # and by so many seconds in all: shorter runs are measured by their start-up
@@ -17,7 +17,7 @@ def equal_to_something_else(table: Table) -> Iterator[Finding]:
     for time in table.times:
         if time.train is not None and time.train == time.test:
             sentence = f"training and testing both took {time.train:g} s: one of them was entered twice"
-            yield finding("seconds_equal", [time.row], time.cell, sentence)
+            yield table.finding("seconds_equal", [time.row], time.cell, sentence)
     for row in table.accuracies:
         for name, seconds in (("training", row.train_seconds), ("testing", row.test_seconds)):
             if (
@@ -28,14 +28,14 @@ def equal_to_something_else(table: Table) -> Iterator[Finding]:
                 sentence = (
                     f"{name} took {seconds:g} s, which is the run's accuracy: one of them stands in a wrong column"
                 )
-                yield finding("seconds_equal", [row.row], row.cell, sentence)
+                yield table.finding("seconds_equal", [row.row], row.cell, sentence)
 
 
 def truncated(table: Table) -> Iterator[Finding]:
     """Runs that finished fewer or more epochs than their cell says, and were not recorded as diverged."""
     for time in table.times:
         if time.epochs_completed not in (None, time.cell[5]) and time.status != "diverged":
-            yield finding("truncated", [time.row], time.cell, f"{time.epochs_completed} epochs were completed")
+            yield table.finding("truncated", [time.row], time.cell, f"{time.epochs_completed} epochs were completed")
 
 
 def off_from_siblings(table: Table) -> Iterator[Finding]:
@@ -49,7 +49,7 @@ def off_from_siblings(table: Table) -> Iterator[Finding]:
                 sentence = (
                     f"attempt {time.attempt} took {_per_epoch(time):.4g} s an epoch, the cell's median is {usual:.4g} s"
                 )
-                yield finding("seconds_off", [time.row], cell, sentence)
+                yield table.finding("seconds_off", [time.row], cell, sentence)
 
 
 def _limit(attempts: int) -> float:
@@ -66,12 +66,15 @@ def off_between_settings(table: Table) -> Iterator[Finding]:
         if len(usual) > 1 and max(usual.values()) > SETTING_FACTOR * min(usual.values()):
             told = ", ".join(f"{usual[epochs]:.4g} s an epoch at {epochs}" for epochs in sorted(usual))
             cell = by_epochs[min(by_epochs)][0].cell
-            yield finding("seconds_scale", [t.row for t in settings], cell, f"seconds do not scale with epochs: {told}")
+            yield table.finding(
+                "seconds_scale", [t.row for t in settings], cell, f"seconds do not scale with epochs: {told}"
+            )
 
 
 def as_fast_as_the_baseline(table: Table) -> Iterator[Finding]:
     """A network of the method as fast as its baseline twin, where the method usually costs time: was it the method?"""
     means = {cell: statistics.fmean(_per_epoch(t) for t in times) for cell, times in _timed_cells(table).items()}
+    baseline, method = table.labels.norm(table.baseline), table.labels.norm(table.method)
     ratios = {
         cell: seconds / means[twin]
         for cell, seconds in means.items()
@@ -82,11 +85,9 @@ def as_fast_as_the_baseline(table: Table) -> Iterator[Finding]:
         for cell in cells if len(cells) >= TWINS and usual >= USUALLY_SLOWER else ():
             if ratios[cell] < AS_FAST:
                 rows = [t.row for t in _timed_cells(table)[cell]]
-                sentence = (
-                    f"trains in {ratios[cell]:.2f} times the time of {table.baseline}, where {usual:.2f} is usual"
-                )
-                yield finding(
-                    "as_fast", rows, cell, f"{sentence}{' in ' + source if source else ''}: was it {table.method}?"
+                sentence = f"trains in {ratios[cell]:.2f} times the time of {baseline}, where {usual:.2f} is usual"
+                yield table.finding(
+                    "as_fast", rows, cell, f"{sentence}{' in ' + source if source else ''}: was it {method}?"
                 )
 
 

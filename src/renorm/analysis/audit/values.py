@@ -4,7 +4,7 @@ import itertools
 import statistics
 from collections.abc import Iterator
 
-from renorm.analysis.audit.table import Finding, Row, Table, finding, grouped
+from renorm.analysis.audit.table import Finding, Row, Table, grouped
 
 # Accuracies were often kept in float32: 7 digits.
 FLOAT32 = 2e-7
@@ -19,9 +19,9 @@ def impossible(table: Table) -> Iterator[Finding]:
     """Accuracies outside 0 to 100 %, or no whole number of the split's images at the digits written."""
     for row in table.accuracies:
         if not 0 <= row.value <= (100 if row.unit == "percent" else 1) and not _looks_like_other_unit(row):
-            yield finding("impossible", [row.row], row.cell, f"{_told(row)} is no accuracy")
+            yield table.finding("impossible", [row.row], row.cell, f"{_told(row)} is no accuracy")
         elif row.images and not row.is_average and row.split != "train" and not _possible(row, row.images):
-            yield finding(
+            yield table.finding(
                 "impossible", [row.row], row.cell,
                 f"{_told(row)} cannot be: no whole number of {row.images:,} test images gives it",
             )  # fmt: skip
@@ -47,14 +47,15 @@ def mixed_units(table: Table) -> Iterator[Finding]:
     cells = grouped(table.accuracies, lambda r: (r.cell, r.kind))
     for row in table.accuracies:
         if _looks_like_other_unit(row):
-            yield finding("units", [row.row], row.cell, f"{row.value:g} stands among fractions of 1: a percentage?")
+            sentence = f"{row.value:g} stands among fractions of 1: a percentage?"
+            yield table.finding("units", [row.row], row.cell, sentence)
         elif row.unit == "percent" and 0 < row.value <= 1:
             others = [r for r in cells[row.cell, row.kind] if r is not row]
             others = others or [r for r in blocks[row.source, row.dataset, row.epochs, row.kind] if r is not row]
             usual = statistics.median(r.value for r in others) if others else 0
             if usual > 10 and 0.5 <= row.value * 100 / usual <= 2:
                 sentence = f"{row.value:g} stands among percentages near {usual:g}: a fraction of 1?"
-                yield finding("units", [row.row], row.cell, sentence)
+                yield table.finding("units", [row.row], row.cell, sentence)
 
 
 def averages(table: Table) -> Iterator[Finding]:
@@ -71,7 +72,7 @@ def averages(table: Table) -> Iterator[Finding]:
             sentence = (
                 f"the average {row.value:g} does not follow from its {len(attempts)} attempts ({mean * scale:.4g})"
             )
-            yield finding("average", [row.row, *(r.row for r in attempts)], row.cell, sentence)
+            yield table.finding("average", [row.row, *(r.row for r in attempts)], row.cell, sentence)
 
 
 def two_camps(table: Table) -> Iterator[Finding]:
@@ -87,7 +88,7 @@ def two_camps(table: Table) -> Iterator[Finding]:
             values = sorted(r.fraction for r in rows)
             if values[-1] <= 1 and _two_camps(values, _robust_sd(siblings)):
                 told = ", ".join(f"{value * 100:.2f}" for value in values)
-                yield finding("bimodal", [r.row for r in rows], key[0], f"attempts in two camps: {told} %")
+                yield table.finding("bimodal", [r.row for r in rows], key[0], f"attempts in two camps: {told} %")
 
 
 def _two_camps(values: list[float], usual: float | None) -> bool:
