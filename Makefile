@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 
-.PHONY: help demo test test-slurm-all install debian lint clean-demo
+.PHONY: help demo test test-slurm-all install debian torture clean-demo
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -36,3 +36,9 @@ test: $(STAMP) debian ## The whole test suite
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+torture: $(STAMP) ## The long form of the fault tests; writes docs/reliability.md (hours)
+	rm -f results/tally.jsonl
+	RENORM_TORTURE=1 RENORM_KILLS=50 RENORM_TALLY=$(CURDIR)/results/tally.jsonl \
+		$(BIN)/python -m pytest -p no:xdist --timeout 20000 -s tests/faults tests/training/test_resume.py $(PYTEST_ARGS)
+	$(BIN)/python -m tests.faults.reliability results/tally.jsonl docs/reliability.md

@@ -1,5 +1,6 @@
 """What the tests share: markers that skip by name, and fail instead where the machine must have everything (CI)."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -38,3 +39,17 @@ def prepared_digits(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("prepared")
     data.prepare("digits", folder, folder / "digits")
     return folder
+
+
+@pytest.fixture
+def tally():
+    """`tally(what, tried, survived)`: a line for docs/reliability.md, kept when RENORM_TALLY names a file."""
+
+    def write(what: str, tried: int, survived: int, note: str = "") -> None:
+        print(f"{what}: {survived} of {tried} {note}")
+        if path := os.environ.get("RENORM_TALLY"):
+            line = json.dumps({"what": what, "tried": tried, "survived": survived, "note": note})
+            with open(Path(path), "a", encoding="utf-8") as file:
+                file.write(line + "\n")
+
+    return write

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from renorm import catalogue
 from renorm.cell import NAME
-from renorm.errors import RenormError, nearest, one_line
+from renorm.errors import RenormError, nearest
 
 # Raised when the meaning of a run changes, so that old records are not mixed with new ones.
 PROTOCOL = 1
@@ -288,8 +288,8 @@ def checked(model: type[BaseModel], values: Any, where: str) -> Any:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = {_place(item): one_line(_line(model, item)) for item in reversed(error.errors())}
-        raise RenormError("\n".join(f"{where}: {line}" for line in reversed(lines.values()))) from None
+        lines = {_place(item): _line(model, item) for item in reversed(error.errors())}
+        raise RenormError(*(f"{where}: {line}" for line in reversed(lines.values()))) from None
 
 
 def _place(item: dict) -> tuple:

@@ -5,14 +5,18 @@ from collections.abc import Iterable
 
 
 class RenormError(Exception):
-    """Bad input or a bad environment, told in one line: what key, what value, what to do.
+    """Bad input or a bad environment, one line a mistake: what key, what value, what to do.
 
     The command line prints the message alone and exits with code 2; everything else is a bug and keeps its traceback.
+    Names and values out of files may hold line breaks and control characters: they are written out.
     """
+
+    def __init__(self, *lines: str):
+        super().__init__("\n".join(map(one_line, lines)))
 
 
 def one_line(text: str) -> str:
-    """`text` with line breaks and control characters written out, as a name from a file may hold them."""
+    """`text` with line breaks and control characters written out."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 

@@ -9,8 +9,12 @@ import io
 import math
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from renorm.cell import Cell
+from renorm.config import checked
 from renorm.errors import RenormError
 from renorm.files import read_sealed, write_atomic, write_sealed
 
@@ -19,6 +23,88 @@ HISTORY = (
     "epoch", "lr", "train_loss", "train_top1", "train_top5", "test_loss", "test_top1", "test_top5",
     "train_seconds", "test_seconds",
 )  # fmt: skip
+
+
+class _Part(BaseModel):
+    """Checked where it is known; what later versions add is theirs."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Whole = Annotated[int, Field(ge=0)]
+
+
+class _Identity(_Part):
+    dataset: str
+    arch: str
+    norm: str
+    recipe: str
+    epochs: Whole
+    seed: Whole
+
+
+class _Split(_Part):
+    top1: Fraction
+    top5: Fraction
+    loss: Finite
+    n: Annotated[int, Field(ge=1)]
+
+
+class _Epoch(_Part):
+    epoch: Whole
+    train: _Split
+    test: _Split
+
+
+class _Metrics(_Part):
+    final: _Epoch | None
+    best: _Epoch | None
+
+
+class _Seconds(_Part):
+    setup: NotNegative
+    train: NotNegative
+    test: NotNegative
+
+
+class _Provenance(_Part):
+    renorm: str | None
+    commit: str | None
+    dirty: bool | None
+    python: str
+    packages: dict[str, str | None]
+    cuda: str | None
+    cudnn: str | None
+    device: str
+    host_cpus: int | None
+    threads: Whole
+    precision: str
+    deterministic: bool
+    data_sha256: str
+
+
+class Record(_Part):
+    """What must stand in a run record, so that no table is made from half of one."""
+
+    format: Literal[1]
+    cell: _Identity
+    protocol: Whole
+    hyperparameters: dict
+    status: Literal["completed", "diverged"]
+    epochs_completed: Whole
+    metrics: _Metrics
+    step_losses: list[Finite | None]
+    parameters: Whole
+    weights_sha256: str
+    provenance: _Provenance
+    seconds: _Seconds
+    resumes: Whole
+    started: str
+    finished: str
+    history_sha256: str
 
 
 def now() -> str:
@@ -45,11 +131,12 @@ def write(folder: Path, record: dict, rows: list[dict]) -> Path:
 
 
 def read(path: Path) -> dict:
-    """The record at `path`; raises `RenormError` when it is missing, damaged or of another format."""
+    """The record at `path`; raises `RenormError` when it is missing, damaged, or not what a record must be."""
     hint = "remove it and train the cell again"
     record = read_sealed(path, hint)
     if record.get("format") != FORMAT:
         raise RenormError(f"{path}: is no run record of format {FORMAT}; {hint}")
+    checked(Record, record, f"{path}: {hint}")
     return record
 
 

@@ -1,0 +1,93 @@
+"""Many tiny cells through the real pipeline, with Snakemake and its jobs killed at random: every one there, once."""
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from ..pipeline.conftest import RECIPE
+from .conftest import cases
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
+TINY = RECIPE | {"train_images": 32, "test_images": 20}
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes below `pid`, read from /proc."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            continue
+    below, found = {pid}, []
+    while below:
+        below = {child for child, parent in parents.items() if parent in below}
+        found += below
+    return found
+
+
+def memory_mb(pid: int) -> float:
+    """Resident memory of one process."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    except OSError:
+        return 0.0
+
+
+def test_every_cell_is_there_and_was_trained_once(make_checkout, tmp_path, tally):
+    seeds = cases(5, 1000)
+    study = {
+        "study": "soak", "recipes": {"tiny": TINY},
+        "experiments": {"e": {"dataset": ["digits"], "arch": ["tiny_vgg"], "norm": ["batch_norm", "deconv"],
+                              "recipe": ["tiny"], "epochs": [1], "seeds": list(range(1, seeds + 1))}},
+    }  # fmt: skip
+    checkout, rng, started = make_checkout(tmp_path / "soak"), random.Random(0), time.monotonic()
+    checkout.write(study)
+    kills, peak, code = {"snakemake": 0, "job": 0, "both": 0}, 0.0, None
+    while code != 0:
+        process = checkout.start("--quiet", "all")
+        until = time.monotonic() + (rng.uniform(4, 12) if sum(kills.values()) < 3 else rng.uniform(30, 300))
+        while process.poll() is None and time.monotonic() < until:
+            peak = max(peak, memory_mb(process.pid))
+            time.sleep(0.2)
+        code = process.poll()
+        if code is None:
+            kind = rng.choice(list(kills))
+            kills[kind] += 1
+            kill(process, kind, rng)
+            code = process.wait() if kind == "job" else None
+        process.stdout.close()
+    check(checkout, seeds)
+    minutes = (time.monotonic() - started) / 60
+    note = f"{kills} killed, {minutes:.1f} min, Snakemake's peak memory {peak:.0f} MB"
+    tally("cells of a study whose Snakemake and jobs were killed at random", 2 * seeds, 2 * seeds, note)
+
+
+def kill(process, kind: str, rng: random.Random) -> None:
+    if kind == "both":
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    elif kind == "snakemake":
+        process.kill()
+        process.wait()
+    else:
+        jobs = descendants(process.pid)
+        if jobs:
+            os.kill(rng.choice(jobs), signal.SIGKILL)
+
+
+def check(checkout, seeds: int) -> None:
+    records = list((checkout.folder / "results/runs").rglob("run.json"))
+    assert len(records) == 2 * seeds
+    for path in records:
+        record = json.loads(path.read_text())
+        assert (record["status"], record["epochs_completed"]) == ("completed", 1)
+        assert (path.parent / "log.txt").read_text().count("epoch 1/1 ") >= 1
+    left = [p.name for p in checkout.folder.rglob("*") if p.suffix in (".part", ".pt")]
+    assert left == []
+    assert (checkout.folder / "results/soak/report.html").exists()
