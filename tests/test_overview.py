@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from renorm import cluster, collect, config, estimate, files, grid, overview, records
+from renorm import cluster, collect, config, estimate, files, grid, overview
 from renorm.cell import Cell
 from renorm.errors import RenormError
+from renorm.training.run import train
+
+from .training.cells import small_job
 
 STUDY = {
     "study": "s",
@@ -30,19 +33,28 @@ def cell(seed: int) -> Cell:
     return Cell("digits", "tiny_vgg", "batch_norm", "base", 1, seed)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def real(prepared_digits, tmp_path_factory):
+    """A run as the trainer writes it; those of other cells are made from it."""
+    folder = tmp_path_factory.mktemp("real")
+    train(small_job(folder, prepared_digits, epochs=1))
+    REAL["record"] = json.loads((folder / "run.json").read_text())
+    REAL["history"] = (folder / "history.csv").read_text()
+
+
+REAL: dict = {}
+
+
 def write_run(study: config.Study, one: Cell, status: str = "completed", seconds: float = 10.0) -> Path:
-    """A record as the trainer writes it, without the disk flushes that thousands of them would wait for."""
-    values = {"top1": 0.5, "top5": 0.9, "loss": 1.0, "n": 10}
-    metrics = {at: {"epoch": 1, "train": values, "test": values} for at in ("final", "best")}
-    history = records.history_csv([dict.fromkeys(records.HISTORY, 1)])
-    document = records.document(
-        one, grid.hyperparameters(study, one), status=status, epochs_completed=1, parameters=1, metrics=metrics,
-        seconds={"setup": 0.0, "train": seconds, "test": 0.0}, resumes=0, started="then", finished="now",
-        provenance={"data_sha256": "x"}, history_sha256=files.hashlib.sha256(history.encode()).hexdigest(),
-    )  # fmt: skip
+    """The real record with another cell's identity, without the disk flushes that thousands would wait for."""
+    hyper = grid.hyperparameters(study, one)
+    document = REAL["record"] | {"cell": one.as_dict(), "hyperparameters": hyper, "status": status,
+                                 "seconds": {"setup": 0.0, "train": seconds, "test": 0.0}}  # fmt: skip
+    if status == "diverged":
+        document |= {"diverged": {"epoch": 1, "step": 1}}
     folder = collect.run_folder(study, one)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "history.csv").write_text(history)
+    (folder / "history.csv").write_text(REAL["history"])
     (folder / "run.json").write_text(json.dumps(document | {"checksum": files.checksum(document)}))
     return folder
 
@@ -185,7 +197,7 @@ def test_why_names_the_reason(study, hold):
     other = config.validate(STUDY | {"recipes": {"base": {"optimizer": {"lr": 0.2}, "batch_size": 64}}})
     told = overview.why(other, path)
     assert "trained again: batch_size was 128, is 64; optimizer.lr was 0.1, is 0.2." in told
-    (folder / "run.json").write_text((folder / "run.json").read_text().replace("0.5", "0.6", 1))
+    (folder / "run.json").write_text((folder / "run.json").read_text().replace('"top1": 0.', '"top1": 0.0', 1))
     assert "does not count" in overview.why(study, path) and "checksum" in overview.why(study, path)
     (folder / "run.json").unlink()
     (folder / "log.txt").write_text("renorm: CUDA ran out of memory\n")
@@ -211,6 +223,13 @@ def test_the_plan_counts_a_shared_cell_once(study, capsys):
     assert float(rows[-1][5]) == pytest.approx(6 * each, abs=0.06)
 
 
+def test_short_cells_that_are_missing_are_named_as_targets(study):
+    axes = STUDY["experiments"]["one"] | {"epochs": [1, 10_000], "seeds": [1, 2]}
+    mixed = config.validate(STUDY | {"experiments": {"one": axes}})
+    write_run(mixed, cell(2))
+    assert overview.short(mixed, 10) == [Path("results/runs") / cell(1).path / "run.json"]
+
+
 def test_more_tries_ask_for_more(study):
     asked = [estimate.estimate(study, cell(1), attempt) for attempt in (1, 2, 3)]
     assert asked[0].mem_mb < asked[1].mem_mb < asked[2].mem_mb
@@ -219,6 +238,16 @@ def test_more_tries_ask_for_more(study):
     minutes = [estimate.estimate(gpu, long, attempt).minutes for attempt in (1, 2, 3)]
     assert minutes[0] < minutes[1] < minutes[2]
     assert asked[0].seconds == asked[2].seconds
+
+
+def test_a_full_disk_is_one_line_and_a_finished_study_needs_none(study, monkeypatch):
+    usage = type("Usage", (), {"free": 2_000_000})
+    monkeypatch.setattr(estimate.shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(RenormError, match="results_dir: .*/results has 2 MB free and the study needs at least 16 MB"):
+        estimate.check_space(study, grid.cells(study))
+    for one in grid.cells(study):
+        write_run(study, one)
+    estimate.check_space(study, grid.cells(study))
 
 
 @pytest.mark.parametrize(

@@ -79,8 +79,13 @@ def test_twelve_processes_at_once_never_exceed_the_places(start):
     assert max(counts.total() for counts in together) == 4
 
 
-def test_inside_a_slurm_job_slurm_has_chosen(start):
+def test_inside_a_slurm_job_with_one_device_slurm_has_chosen(start):
     assert start(1, "1", SLURM_JOB_ID="7").stdout.readline().split() == ["None", "1"]
+
+
+def test_an_allocation_of_several_devices_is_shared_out_apart_from_others(start):
+    given = [start(1, "0,1", SLURM_JOB_ID=job).stdout.readline().split()[0] for job in ("7", "8", "7", "8")]
+    assert given == ["0", "0", "1", "1"]
 
 
 @pytest.mark.parametrize("devices", ["", "-1", "NoDevFiles"])

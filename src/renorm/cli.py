@@ -66,6 +66,10 @@ def train(
     download: Annotated[bool, typer.Option(help="Download a missing data set.")] = True,
     wait: Annotated[float, typer.Option(help="Seconds to wait for a twin that trains the same cell.")] = 0.0,
     gpu_slots: Annotated[int, typer.Option(min=0, max=64, help="Cells that share a GPU; 0: bind to none.")] = 0,
+    gpus: Annotated[int, typer.Option(min=0, max=64, help="GPUs that share every batch, a process each.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=0, max=1024, help="Processes that decode pictures, per GPU.")
+    ] = None,
     quiet: Annotated[bool, typer.Option(help="Say nothing on the terminal; log.txt has it all.")] = False,
 ) -> None:
     """Train one cell: writes run.json, history.csv and log.txt; continues where a stopped run left off."""
@@ -77,7 +81,7 @@ def train(
 
     job = Job(
         cell, values, out or Path("results/runs") / cell.path, config.data_root(data_dir), prepared, device.value,
-        threads, checkpoint_minutes, download, quiet, wait,
+        threads, checkpoint_minutes, download, quiet, wait, gpus, workers,
     )  # fmt: skip
     with slots.held(0 if device == Device.cpu else gpu_slots):
         record = run(job)
@@ -230,6 +234,18 @@ def why(
     from renorm.overview import why as run
 
     print(run(_study(study), cell))
+
+
+@app.command()
+def targets(
+    study: ConfigFile = Path("config.yaml"), only: Only = None,
+    minutes: Annotated[float, typer.Option(help="Cells that are expected to take no longer.")] = 10.0,
+) -> None:  # fmt: skip
+    """The run records of short cells that are missing, as targets for a Snakemake that packs them into one job."""
+    from renorm.overview import short
+
+    for path in short(_study(study, only), minutes):
+        print(path)
 
 
 @app.command()

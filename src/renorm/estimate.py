@@ -3,11 +3,14 @@
 The estimate is meant to be enough, not exact: a job that asks for too little is killed.
 """
 
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from renorm.cell import Cell
 from renorm.config import PLAIN_NORMS, Study
+from renorm.errors import RenormError
 
 # Training images of the data sets that are known before they are prepared; others count as the largest.
 IMAGES = {"digits": 1_437, "cifar10": 50_000, "cifar100": 50_000, "mnist": 60_000, "fashion_mnist": 60_000}
@@ -64,3 +67,21 @@ def disk_mb(study: Study, cells: Iterable[Cell]) -> float:
     images = sum(IMAGES.get(name, 1_300_000) * 1.2 * 3072 for name in {cell.dataset for cell in cells})
     weights = sum(PARAMETERS.get(cell.arch, UNKNOWN_PARAMETERS) for cell in cells)
     return images / 1e6 + weights * CHECKPOINT_BYTES + RECORD_MB * len(cells)
+
+
+def check_space(study: Study, cells: Iterable[Cell]) -> None:
+    """Raise `RenormError` when the disk of the results cannot take the records of the `cells` that have none yet.
+
+    Counted are the records and the checkpoints of one cell, the least that any order of running needs.
+    """
+    folder = Path(study.results_dir).absolute()
+    left = [cell for cell in cells if not (folder / "runs" / cell.path / "run.json").exists()]
+    largest = max((PARAMETERS.get(cell.arch, UNKNOWN_PARAMETERS) for cell in left), default=0)
+    need = largest * CHECKPOINT_BYTES + RECORD_MB * len(left)
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(there).free / 1e6
+    if free < need:
+        raise RenormError(
+            f"results_dir: {folder} has {free:,.0f} MB free and the study needs at least {need:,.0f} MB: free some, or "
+            "set results_dir to a larger disk"
+        )

@@ -59,6 +59,13 @@ def _console() -> Console:
     return console if console.is_terminal else Console(width=140)
 
 
+def short(study: Study, minutes: float) -> list[Path]:
+    """run.json of every cell that has none yet and is expected to take no longer than `minutes`."""
+    paths = [run_folder(study, c) / "run.json" for c in sorted(grid.cells(study)) if
+             estimate(study, c).seconds <= 60 * minutes]  # fmt: skip
+    return [path for path in paths if not path.exists()]
+
+
 def _plan_row(row: Counter, longest: float) -> list[str]:
     return [
         *(f"{row[key]:,}" for key in ("cells", "shared", "done", "left")),

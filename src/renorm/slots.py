@@ -31,19 +31,21 @@ def devices(env: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def default_folder() -> Path:
-    """Of this machine and user, not of a checkout: two studies share the same devices."""
-    return Path(os.environ.get("RENORM_SLOTS") or Path(tempfile.gettempdir()) / f"renorm-slots-{os.getuid()}")
+    """Of this machine and user, not of a checkout: two studies share the same devices. A Slurm job has its own."""
+    mine = Path(os.environ.get("RENORM_SLOTS") or Path(tempfile.gettempdir()) / f"renorm-slots-{os.getuid()}")
+    return mine / f"job-{os.environ['SLURM_JOB_ID']}" if "SLURM_JOB_ID" in os.environ else mine
 
 
 @contextmanager
 def held(per_device: int, wait_seconds: float = float("inf")) -> Iterator[str | None]:
     """Hold a place on a device and make it the only one that this process and its children see.
 
-    Yields the device; None, and nothing is changed, with `per_device` 0, without a GPU, and inside a Slurm job, whose
-    devices Slurm has set. Raises `RenormError` when no place was free for `wait_seconds`. Call it before CUDA starts.
+    Yields the device; None, and nothing is changed, with `per_device` 0, without a GPU, and in a Slurm job that was
+    given one: Slurm has bound it. Raises `RenormError` when no place was free for `wait_seconds`. To be
+    called before CUDA starts.
     """
-    free = devices() if per_device and "SLURM_JOB_ID" not in os.environ else []
-    if not free:
+    free = devices() if per_device else []
+    if not free or ("SLURM_JOB_ID" in os.environ and len(free) == 1):
         yield None
         return
     device, place = _take(free, per_device, wait_seconds)

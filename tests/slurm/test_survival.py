@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from renorm import files
+from renorm import files, records
 
 from .cluster import kill, trainers
 from .conftest import EPOCHS, LONG, one_writer, study
@@ -62,6 +62,9 @@ def test_cancelled_killed_and_requeued_jobs_continue_from_their_checkpoints(chec
     wait_for_checkpoint(checkout, 3)
     requeued = checkout.job_of(3)["id"]
     checkout.cluster.run("scontrol", "requeue", requeued)
+    # Seen at once: Snakemake removes a cell's log when it starts it anew.
+    log = checkout.cell(3, EPOCHS) / "log.txt"
+    checkout.wait(lambda: "stopped by signal 15" in log.read_text(), seconds=15)
     finish(checkout, process)
     resumes = {seed: check_numbers(checkout, undisturbed, seed)["resumes"] for seed in (1, 2, 3, 4)}
     assert resumes == {1: 1, 2: 1, 3: 1, 4: 0}
@@ -69,7 +72,6 @@ def test_cancelled_killed_and_requeued_jobs_continue_from_their_checkpoints(chec
     assert {seed: [job["state"] for job in jobs] for seed, jobs in by_cell.items()} == {
         1: ["CANCELLED", "COMPLETED"], 2: ["FAILED", "COMPLETED"], 3: ["COMPLETED"], 4: ["COMPLETED"],
     }  # fmt: skip
-    assert "stopped by signal 15" in (checkout.cell(3, EPOCHS) / "log.txt").read_text()
     # The next try asks for half as much again.
     assert [job["memory"] for job in by_cell[2]] == ["4000M", "6000M"]
 
@@ -88,17 +90,22 @@ def test_the_jobs_of_a_dead_node_end_up_on_the_other(checkout, undisturbed):
 
 
 def test_snakemake_killed_and_started_again_never_trains_a_cell_twice(checkout, undisturbed):
-    checkout.write(long_study([1, 2]))
+    epochs = 100
+    checkout.write(long_study([1], epochs=epochs))
     first = checkout.start()
-    wait_for_checkpoint(checkout, 1)
+    wait_for_checkpoint(checkout, 1, epochs)
+    (trainer,) = trainers(checkout.folder)
     first.kill()
     first.wait()
+    killed = records.now()
     second = checkout.start()
-    # The twin of the running cell has its own GPU and waits for the lock.
-    assert "still in the queue" in finish(checkout, second)
-    assert [check_numbers(checkout, undisturbed, seed)["resumes"] for seed in (1, 2)] == [0, 0]
-    assert len(checkout.jobs()) == 4
-    assert all(job["state"] == "COMPLETED" for job in checkout.jobs())
+    # The twin has its own job and waits for the lock, which the first one has.
+    checkout.wait(lambda: len(trainers(checkout.folder)) == 2)
+    assert (checkout.cell(1, epochs) / ".lock").read_text().startswith(f"process {trainer} ")
+    assert "1 jobs of an earlier start are still in the queue" in finish(checkout, second)
+    record = check_numbers(checkout, undisturbed, 1, epochs)
+    assert record["resumes"] == 0 and record["started"] < killed
+    assert [job["state"] for job in checkout.jobs()] == ["COMPLETED"] * 2
 
 
 def test_the_way_back_is_one_command(checkout, undisturbed):

@@ -8,6 +8,7 @@ from renorm import config as study_config
 from renorm import cluster
 from renorm import grid
 from renorm.errors import RenormError
+from renorm.estimate import check_space
 from renorm.estimate import estimate
 
 
@@ -44,7 +45,12 @@ if not workflow.deployment_settings.deployment_method:
     shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 
+# The image for `software-deployment-method: apptainer`; without that line in the profile it is not looked at.
+container: "envs/renorm.sif"
+
+
 onstart:
+    or_end(check_space, STUDY, CELLS)
     # Before anything is submitted: would this cluster run what we ask for?
     if workflow.executor_plugin.name == "slurm":
         or_end(cluster.prepare, workflow)

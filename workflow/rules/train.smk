@@ -17,7 +17,7 @@ rule train:
         # Not in params: where and how often to save changes no number.
         device=STUDY.device,
         checkpoint_minutes=str(STUDY.checkpoint_minutes),
-        gpu_slots=STUDY.gpu_slots if STUDY.gpu else 0,
+        gpu_slots=STUDY.gpu_slots if STUDY.gpu == 1 else 0,
         # A killed Snakemake leaves its jobs running: the next one waits for their results instead of failing.
         wait=3600,
     params:
