@@ -1,4 +1,7 @@
-"""The loop of one run: from any step of any epoch to the end, on one device, without a stop for metrics."""
+"""The loop of one run: from any step of any epoch to the end, without a stop for metrics.
+
+On several GPUs each process runs it on its share of every batch; the team makes them one (`training.team`).
+"""
 
 import time
 from collections.abc import Callable
@@ -8,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from renorm import records
-from renorm.data import Augmentation, Dataset, DeviceSplit
-from renorm.data.batches import derived_generator
+from renorm.data import Dataset, on_device
+from renorm.data.batches import derived_seed
 from renorm.training import objective
+from renorm.training.team import Alone
 
 TEST_BATCH = {"cuda": 2000, "cpu": 500}
 
@@ -31,13 +35,19 @@ class Loop:
     """The state of a run and its steps.
 
     `interrupted()` is asked after every step; when it is true, or `checkpoint_seconds` went by, `save(state)` is
-    called. All state that a continuation needs is in `state()`.
+    called. All state that a continuation needs is in `state()`. `workers` processes decode where the data set is one of
+    picture files.
     """
 
-    def __init__(self, model: nn.Module, data: Dataset, hyper: dict, epochs: int, seed: int, device: torch.device):
+    def __init__(
+        self, model: nn.Module, data: Dataset, hyper: dict, epochs: int, seed: int, device: torch.device,
+        team: Alone | None = None, workers: int = 1,
+    ):  # fmt: skip
         self.model, self.hyper, self.epochs, self.seed, self.device = model.to(device), hyper, epochs, seed, device
-        self.train = DeviceSplit(data.train, data.mean, data.std, device, hyper["train_images"])
-        self.test = DeviceSplit(data.test, data.mean, data.std, device, hyper["test_images"])
+        self.team = team or Alone()
+        self.network = self.team.wrap(self.model)
+        self.train = on_device(data, "train", device, hyper["train_images"], workers)
+        self.test = on_device(data, "test", device, hyper["test_images"], workers)
         self.batch = hyper["batch_size"]
         self.steps = -(-len(self.train) // self.batch)
         self.optimizer = objective.optimizer(model, hyper["optimizer"], device)
@@ -60,48 +70,61 @@ class Loop:
         return {"train": len(self.train), "test": len(self.test)}
 
     def state(self) -> dict:
-        """Everything that a continuation needs, as tensors and plain values."""
+        """Everything that a continuation needs, as tensors and plain values; a team asks for it together."""
         return {
             "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "epoch": self.epoch,
-            "step": self.step, "rows": self.rows, "train_seconds": self.train_seconds, "sums": self.sums.cpu(),
-            "logged": self.logged.cpu(),
+            "step": self.step, "rows": self.rows, "train_seconds": self.train_seconds,
+            "sums": self.team.gather(self.sums), "logged": self.team.gather(self.logged),
         }  # fmt: skip
 
     def restore(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch, self.step, self.rows = state["epoch"], state["step"], state["rows"]
-        self.train_seconds, self.sums = state["train_seconds"], state["sums"].to(self.device)
-        self.logged = state["logged"].to(self.device)
+        self.train_seconds = state["train_seconds"]
+        self.sums, self.logged = (self.team.own(state[name]).to(self.device) for name in ("sums", "logged"))
+
+    def step_losses(self) -> list[float]:
+        """Losses of the first steps over all their images; NaN where a step was not taken."""
+        return self.team.total(self.logged).tolist()
 
     def run(self, save: Callable[[], None], interrupted: Callable[[], bool], checkpoint_seconds: float, teller) -> None:
         """Train to the end. Raises `Diverged`, or `Stopped` after saving."""
         saved = time.monotonic()
         while self.epoch <= self.epochs:
-            draws = Augmentation.draw(len(self.train), self.seed, self.epoch, self.hyper["augment"]).to(self.device)
+            draws = self.train.draw(self.seed, self.epoch, self.hyper["augment"])
             self.model.train()
             started = time.perf_counter()
             begun = self.step
-            while self.step < self.steps:
-                self._train_step(draws)
+            for batch in self.train.batches(draws, [self._share(s)[0] for s in range(self.step, self.steps)]):
+                self._train_step(batch)
                 if teller.due():
                     self._show(teller, begun, started)
-                if interrupted() or time.monotonic() - saved > checkpoint_seconds:
+                stop, late = self.team.agree(interrupted(), time.monotonic() - saved > checkpoint_seconds)
+                if stop or late:
                     self.train_seconds += self._elapsed(started)
                     save()
-                    if interrupted():
+                    if stop:
                         raise Stopped
                     started, begun, saved = time.perf_counter(), self.step, time.monotonic()
             self._finish_epoch(started, teller)
             if self.epoch <= self.epochs:
                 save()
                 saved = time.monotonic()
-            if interrupted() and self.epoch <= self.epochs:
+            if self.team.agree(interrupted())[0] and self.epoch <= self.epochs:
                 raise Stopped
 
-    def _train_step(self, draws: Augmentation) -> None:
-        start = self.step * self.batch
-        x, y = self.train.augmented(draws, start, min(start + self.batch, len(self.train)))
+    def _share(self, step: int) -> tuple[tuple[int, int], float]:
+        """The rows of the epoch that this process sees in step `step`, and which part of the step's images they are.
+
+        One row at least, though it counts for nothing then, since all processes must take the step.
+        """
+        first, last = step * self.batch, min((step + 1) * self.batch, len(self.train))
+        start, stop = self.team.share(first, last)
+        return (start, stop) if start < stop else (first, first + 1), (stop - start) / (last - first)
+
+    def _train_step(self, batch: tuple[Tensor, Tensor]) -> None:
+        x, y = batch
         taken = (self.epoch - 1) * self.steps + self.step
         rate = objective.learning_rate(
             self.hyper["optimizer"]["lr"], self.hyper["schedule"], taken, self.epochs * self.steps
@@ -109,17 +132,20 @@ class Loop:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         if self.draws:
-            torch.manual_seed(derived_generator("step", self.seed, self.epoch, self.step).initial_seed())
+            key = (self.team.rank,) if self.team.rank else ()
+            torch.manual_seed(derived_seed("step", self.seed, self.epoch, self.step, *key))
         with self._precision():
-            logits = self.model(x)
+            logits = self.network(x)
+        _, fraction = self._share(self.step)
         loss = objective.loss(self.hyper["loss"], logits.float(), y)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        self.team.weighted(loss, fraction).backward()
         self.optimizer.step()
         if taken < len(self.logged):
-            self.logged[taken] = loss.detach()
+            self.logged[taken] = loss.detach().double() * fraction
         self.step += 1
-        self._count(self.sums, logits.detach(), y, loss.detach())
+        if fraction:
+            self._count(self.sums, logits.detach(), y, loss.detach())
 
     def _precision(self):
         if self.hyper["precision"] == "bfloat16":
@@ -134,8 +160,9 @@ class Loop:
         sums[3] = torch.where(torch.isfinite(loss), sums[3], sums[3].clamp(max=self.step))
 
     def _show(self, teller, begun: int, started: float) -> None:
+        # Of the leader's share; what the others saw is not asked for.
         loss, top1, _, _ = self.sums.tolist()
-        seen = min(self.step * self.batch, len(self.train))
+        seen = sum(stop - start for (start, stop), _ in map(self._share, range(self.step)))
         rate = (self.step - begun) * self.batch / max(time.perf_counter() - started, 1e-9)
         teller.show(self.epoch, self.step, loss / seen, top1 / seen, rate)
 
@@ -145,7 +172,7 @@ class Loop:
         return time.perf_counter() - started
 
     def _finish_epoch(self, started: float, teller) -> None:
-        loss, top1, top5, bad = self.sums.tolist()
+        loss, top1, top5, bad = self._total(self.sums)
         self.train_seconds += self._elapsed(started)
         if bad != float("inf"):
             raise Diverged(self.epoch, int(bad))
@@ -167,15 +194,21 @@ class Loop:
         )
         self.epoch, self.step, self.train_seconds, self.sums = self.epoch + 1, 0, 0.0, self._zero()
 
+    def _total(self, sums: Tensor) -> list[float]:
+        """`sums` over all processes; the step is the first that any of them names."""
+        return [*self.team.total(sums[:3]).tolist(), *self.team.least(sums[3:]).tolist()]
+
     @torch.no_grad()
     def _evaluate(self) -> tuple[float, float, float]:
         """Loss, top-1 and top-5 over the test images with the running statistics."""
+        self.team.align(self.model)
         self.model.eval()
-        sums, size, n = self._zero(), TEST_BATCH[self.device.type], len(self.test)
-        for start in range(0, n, size):
-            x, y = self.test.plain(start, min(start + size, n))
+        sums, n = self._zero(), len(self.test)
+        size = min(TEST_BATCH[self.device.type], self.test.largest_batch)
+        start, stop = self.team.share(0, n)
+        for x, y in self.test.batches(None, [(row, min(row + size, stop)) for row in range(start, stop, size)]):
             with self._precision():
                 logits = self.model(x).float()
             self._count(sums, logits, y, objective.loss(self.hyper["loss"], logits, y))
-        loss, top1, top5, _ = sums.tolist()
+        loss, top1, top5, _ = self._total(sums)
         return loss / n, top1 / n, top5 / n

@@ -24,8 +24,8 @@ def weights_sha256(state: dict[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-def describe(device: torch.device, hyper: dict, data_checksum: str) -> dict:
-    """With what the run was made: code, packages, device, precision, determinism, data."""
+def describe(device: torch.device, gpus: int, hyper: dict, data_checksum: str) -> dict:
+    """With what the run was made: code, packages, device (or several), precision, determinism, data."""
     cuda = device.type == "cuda"
     return {
         **_code(),
@@ -34,7 +34,7 @@ def describe(device: torch.device, hyper: dict, data_checksum: str) -> dict:
         "packages": {"torch": torch.__version__, **{name: _version(name) for name in PACKAGES}},
         "cuda": torch.version.cuda if cuda else None,
         "cudnn": str(torch.backends.cudnn.version()) if cuda else None,
-        "device": torch.cuda.get_device_name(device) if cuda else _cpu(),
+        "device": _devices(device, gpus),
         "host_cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "precision": hyper["precision"],
@@ -43,10 +43,14 @@ def describe(device: torch.device, hyper: dict, data_checksum: str) -> dict:
     }
 
 
-def place(device: torch.device) -> str:
+def place(device: torch.device, gpus: int) -> str:
     """Where a part of a run was computed: device, threads and torch, in words."""
+    return f"{_devices(device, gpus)}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
+def _devices(device: torch.device, gpus: int) -> str:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu()
-    return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    return f"{gpus} × {name}" if gpus > 1 else name
 
 
 @cache

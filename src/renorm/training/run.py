@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import signal
 import time
@@ -17,12 +18,18 @@ from renorm.errors import RenormError
 from renorm.norms import NormSpec
 from renorm.training import checkpoint, provenance
 from renorm.training.loop import Diverged, Loop, Stopped
-from renorm.training.progress import Teller
+from renorm.training.progress import Silent, Teller
+from renorm.training.team import Alone, assemble, device_of
 
 
 @dataclass(frozen=True)
 class Job:
-    """A cell and what training it needs beside its hyper-parameters; nothing here changes a number on one device."""
+    """A cell and what training it needs beside its hyper-parameters; nothing here changes a number on one device.
+
+    `gpus`: processes that share every batch, a GPU each (0 and 1 are the same); their number changes the numbers of a
+    network that takes statistics of its batch. `workers`: processes that decode picture files for each of them; as
+    many as its threads when not given.
+    """
 
     cell: Cell
     hyper: dict
@@ -35,6 +42,8 @@ class Job:
     download: bool = True
     quiet: bool = False
     wait_seconds: float = 0.0
+    gpus: int = 1
+    workers: int | None = None
 
 
 def train(job: Job) -> dict:
@@ -73,13 +82,29 @@ def _finished(job: Job) -> dict | None:
 
 
 def _train(job: Job, teller: Teller, caught: list[int]) -> dict:
-    begun, started = time.perf_counter(), records.now()
-    device = _device(job.device)
+    begun = time.perf_counter()
+    _check_gpus(job)
+    device, dataset = _set_up(job, 0)
+    with assemble(job.gpus, device, _follow, job) as team:
+        loop = _loop(job, dataset, device, team)
+        record = _lead(job, loop, dataset, device, teller, caught, begun)
+    path = records.write(job.out, record, loop.rows)
+    checkpoint.remove(job.out)
+    return records.read(path)
+
+
+def _set_up(job: Job, rank: int) -> tuple[torch.device, data.Dataset]:
+    """Device and data of the process `rank` of the job."""
+    device = device_of(rank, _device(job.device).type) if job.gpus > 1 else _device(job.device)
     _configure(job, device)
-    dataset = data.obtain(job.cell.dataset, job.data_root, job.prepared, job.download)
-    loop = _loop(job, dataset, device)
+    return device, data.obtain(job.cell.dataset, job.data_root, job.prepared, job.download)
+
+
+def _lead(job: Job, loop: Loop, dataset, device: torch.device, teller: Teller, caught: list[int], begun: float) -> dict:
+    """Train to the end, with checkpoints, and return the record; the leader of a team or a process alone."""
+    started = records.now()
     fingerprint = _fingerprint(job, dataset.checksum)
-    state = checkpoint.load(job.out, fingerprint, teller.say)
+    state = loop.team.told(checkpoint.load(job.out, fingerprint, teller.say))
     resumes, spent, places = 0, 0.0, []
     if state:
         loop.restore(state["loop"])
@@ -87,9 +112,10 @@ def _train(job: Job, teller: Teller, caught: list[int]) -> dict:
         places = state["places"]
         teller.say(f"{job.cell}: resumed at epoch {loop.epoch}, step {loop.step + 1} (resume {resumes})")
     else:
-        teller.say(f"{job.cell}: {loop.images['train']:,} images on {device}, {_parameters(loop.model):,} parameters")
+        where = f"{job.gpus} processes, {device.type}" if job.gpus > 1 else device
+        teller.say(f"{job.cell}: {loop.images['train']:,} images on {where}, {_parameters(loop.model):,} parameters")
     # Bit for bit is promised on one device with one number of threads: a reader sees when a run had several.
-    here = provenance.place(device)
+    here = provenance.place(device, job.gpus)
     places = places if here in places else [*places, here]
     setup = spent + time.perf_counter() - begun
 
@@ -110,17 +136,39 @@ def _train(job: Job, teller: Teller, caught: list[int]) -> dict:
     facts = _facts(job, loop, dataset, device, diverged)
     facts |= {"seconds": _seconds(loop, setup), "resumes": resumes, "places": places}
     facts |= {"started": started, "finished": records.now()}
-    path = records.write(job.out, records.document(job.cell, job.hyper, **facts), loop.rows)
-    checkpoint.remove(job.out)
-    return records.read(path)
+    return records.document(job.cell, job.hyper, **facts)
 
 
-def _loop(job: Job, dataset, device: torch.device) -> Loop:
+def _follow(job: Job, team: Alone) -> None:
+    """What the other processes of a team do: the leader's steps, without files, signals or words."""
+    try:
+        device, dataset = _set_up(job, team.rank)
+        loop = _loop(job, dataset, device, team)
+        state = team.told(None)
+        if state:
+            loop.restore(state["loop"])
+        loop.run(loop.state, lambda: False, math.inf, Silent())
+    except Diverged:
+        pass
+    except Stopped:
+        return
+    except torch.cuda.OutOfMemoryError:
+        raise _out_of_memory(job) from None
+    loop.step_losses()
+
+
+def _loop(job: Job, dataset, device: torch.device, team: Alone) -> Loop:
     # The seed fixes the initial weights on the CPU, whatever device trains them.
     torch.manual_seed(job.cell.seed)
     spec = NormSpec(name=job.cell.norm, **job.hyper.get("norm", {}))
     model = models.create(job.cell.arch, spec, dataset.classes, dataset.image_size, dataset.channels)
-    return Loop(model, dataset, job.hyper, job.cell.epochs, job.cell.seed, device)
+    workers = _threads(job) if job.workers is None else job.workers
+    return Loop(model, dataset, job.hyper, job.cell.epochs, job.cell.seed, device, team, workers)
+
+
+def _threads(job: Job) -> int:
+    """CPU threads of each process."""
+    return max(1, job.threads // max(1, job.gpus))
 
 
 def _facts(job: Job, loop: Loop, dataset, device: torch.device, diverged: Diverged | None) -> dict:
@@ -133,10 +181,10 @@ def _facts(job: Job, loop: Loop, dataset, device: torch.device, diverged: Diverg
             "final": records.measured(last, loop.images),
             "best": records.measured(records.best(loop.rows), loop.images),
         },
-        "step_losses": records.step_losses(loop.logged.tolist()),
+        "step_losses": records.step_losses(loop.step_losses()),
         "parameters": _parameters(loop.model),
         "weights_sha256": provenance.weights_sha256(loop.model.state_dict()),
-        "provenance": provenance.describe(device, job.hyper, dataset.checksum),
+        "provenance": provenance.describe(device, job.gpus, job.hyper, dataset.checksum),
     }
 
 
@@ -152,7 +200,9 @@ def _parameters(model: torch.nn.Module) -> int:
 
 
 def _fingerprint(job: Job, data_checksum: str) -> str:
-    identity = json.dumps([job.cell.as_dict(), job.hyper, data_checksum], sort_keys=True)
+    # What a team saves is each process's own share.
+    gpus = [job.gpus] if job.gpus > 1 else []
+    identity = json.dumps([job.cell.as_dict(), job.hyper, data_checksum, *gpus], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()
 
 
@@ -164,8 +214,16 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def _check_gpus(job: Job) -> None:
+    batch = job.hyper["batch_size"]
+    if job.gpus > 1 and batch % job.gpus:
+        raise RenormError(f"gpus: batch_size {batch} cannot be shared evenly by {job.gpus} processes: change one")
+    if job.gpus > 1 and _device(job.device).type == "cuda" and job.gpus > torch.cuda.device_count():
+        raise RenormError(f"gpus: {job.gpus} were asked for and {torch.cuda.device_count()} are here: take fewer")
+
+
 def _configure(job: Job, device: torch.device) -> None:
-    torch.set_num_threads(job.threads)
+    torch.set_num_threads(_threads(job))
     if job.hyper["deterministic"]:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
