@@ -151,7 +151,7 @@ def test_renders_from_whatever_exists(tmp_path, given):
 
 def test_renders_without_figures_and_without_a_single_row(tmp_path):
     folder = simulate.write_study(tmp_path / "empty", demo=True)
-    for name in simulate.COLUMNS:
+    for name in (*simulate.COLUMNS, *simulate.OPTIONAL):
         simulate.write_table(folder, name, [])
     assert [path.name for path in draw(folder)] == ["figures.json"]
     (folder / "figures" / "figures.json").unlink()
@@ -196,6 +196,8 @@ def test_the_real_judge_and_the_real_claims(tmp_path, monkeypatch):
     Page(text)
     sections = ["glance", "audit", "ledger", "completeness", "comparison", "ladder", "own", "timing"]
     assert [key for key in [*sections, "consistency", "curves", "provenance"] if f'id="{key}"' not in text] == []
+    results = pd.read_csv(folder / "results.csv", keep_default_na=False).query("norm == 'none' and metric == 'top1'")
+    assert len(results) and 'id="own-imagenet-vgg11-imagenet-none-imagenet-90-top1"' in text  # outside the pair
     ledger = pd.read_csv(folder / "ledger.csv")
     assert sum(text.count(f"{mark}</a>") for mark in ("✓ holds", "✗ fails", "… not testable yet")) == len(ledger)
     assert "14.38" in text and "99.86" in text and "Nothing is known about this yet" not in text

@@ -6,10 +6,9 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from renorm.report.figures.captions import words
-from renorm.report.figures.style import Figure, legend, panels, plain, tidy
+from renorm.report.figures.style import Figure, legend, line_styles, panels, plain, tidy
 from renorm.report.inputs import Inputs
 from renorm.report.names import Names, epochs_label, slug
-from renorm.report.palette import LIGHT, norm_colours
 
 
 def figures(inputs: Inputs) -> Iterator[Figure]:
@@ -26,25 +25,25 @@ def _figure(inputs: Inputs, dataset: str, epochs: float, rows: pd.DataFrame) -> 
     names = Names(inputs)
     norms = names.norms(rows)
     pairs = names.rows(rows)
-    colours = {norm: LIGHT[name] for norm, name in norm_colours(norms, inputs.baseline, inputs.method).items()}
+    styles = line_styles(norms, inputs.baseline, inputs.method)
     canvas, axes = panels(len(pairs), 5 if len(pairs) > 4 else 4, 1.75, sharex=True, sharey=True)
     for ax, (arch, recipe) in zip(axes, pairs, strict=True):
-        _panel(ax, rows[(rows["arch"] == arch) & (rows["recipe"] == recipe)], norms, colours)
+        _panel(ax, rows[(rows["arch"] == arch) & (rows["recipe"] == recipe)], norms, styles)
         ax.set_title(plain(names.row_label((arch, recipe), rows)), fontsize=8.5)
     for ax in axes[-min(5, len(pairs)) :]:
         ax.set_xlabel("epoch")
     axes[0].set_ylabel("test accuracy, %")
-    legend(canvas, [Line2D([], [], color=colours[norm], linewidth=2, label=plain(names.norm(norm))) for norm in norms])
+    legend(canvas, [Line2D([], [], **styles[norm], linewidth=2, label=plain(names.norm(norm))) for norm in norms])
     label = epochs_label(epochs)
     said = words("curves", dataset=names.dataset(dataset), epochs=label, norms=" and ".join(map(names.norm, norms)))
     return Figure(slug("curves", dataset, epochs), **said, section="curves", dataset=dataset, canvas=canvas)
 
 
-def _panel(ax, rows: pd.DataFrame, norms: list, colours: dict) -> None:
+def _panel(ax, rows: pd.DataFrame, norms: list, styles: dict) -> None:
     for norm in norms:
         same = rows[rows["norm"] == norm]
         for _, seed in same.groupby("seed"):
-            ax.plot(seed["epoch"], 100 * seed["test_top1"], color=colours[norm], linewidth=0.5, alpha=0.45, zorder=2)
+            ax.plot(seed["epoch"], 100 * seed["test_top1"], **styles[norm], linewidth=0.5, alpha=0.45, zorder=2)
         mean = same.groupby("epoch")["test_top1"].mean()
-        ax.plot(mean.index, 100 * mean, color=colours[norm], linewidth=1.5, zorder=3)
+        ax.plot(mean.index, 100 * mean, **styles[norm], linewidth=1.5, zorder=3)
     tidy(ax, "both")

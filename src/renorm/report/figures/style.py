@@ -8,7 +8,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import seaborn as sns
 
-from renorm.report.palette import LIGHT
+from renorm.report.palette import LIGHT, OTHERS, norm_colours
 
 matplotlib.use("svg")  # no display, whatever the machine has
 
@@ -42,6 +42,7 @@ RC = {
 }
 WIDTH = 10.2  # inches of a full figure; the page scales it to its column
 NARROW = {1: 0.6, 2: 0.8}  # one panel as wide as the page would be all empty space
+DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)))
 HEAD = 1.05  # inches of a figure that legend, panel titles and axis labels take
 
 
@@ -84,6 +85,16 @@ def panels(count: int, columns: int, height: float, **more) -> tuple[plt.Figure,
     for spare in flat[count:]:
         spare.set_axis_off()
     return canvas, flat[:count]
+
+
+def line_styles(norms: list[str], baseline: str, method: str) -> dict[str, dict]:
+    """Colour and dashes of each norm's line: where there are more norms than colours, dashes tell them apart."""
+    colours = norm_colours(norms, baseline, method)
+    rest = [norm for norm in norms if norm not in (baseline, method)]
+    turns = {norm: place // len(OTHERS) for place, norm in enumerate(rest)}
+    return {
+        norm: {"color": LIGHT[colours[norm]], "linestyle": DASHES[turns.get(norm, 0) % len(DASHES)]} for norm in norms
+    }
 
 
 def plain(text: object) -> str:
