@@ -2,7 +2,6 @@
 
 import copy
 
-import oracle
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,6 +9,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from renorm.norms import NormSpec, apply
+
+from . import oracle
 
 torch.set_num_threads(1)
 

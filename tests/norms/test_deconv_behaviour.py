@@ -3,7 +3,6 @@
 import copy
 import logging
 
-import oracle
 import pytest
 import torch
 from torch import nn
@@ -11,6 +10,8 @@ from torch import nn
 from renorm.errors import RenormError
 from renorm.norms import NormSpec, apply, deconvolution, fold
 from renorm.norms.deconv import DeconvConv2d, DeconvLinear
+
+from . import oracle
 
 FREEZE = NormSpec("deconv", overrides={"*": {"freeze": True}})
 
