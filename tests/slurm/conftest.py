@@ -25,7 +25,7 @@ STUDY = {
 }  # fmt: skip
 # Of these an epoch takes about a quarter of a second, and a checkpoint stands after each.
 LONG = {"train_images": 480, "test_images": 60}
-EPOCHS = 20
+EPOCHS = 16
 
 
 def study(**changes) -> dict:
