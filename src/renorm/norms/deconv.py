@@ -16,9 +16,9 @@ class DeconvConv2d(Deconvolution, nn.Conv2d):
     """A convolution of the whitened patches of its input (Ye et al. 2020, algorithm 1).
 
     Patches are taken with the convolution's padding and dilation, every sampling_stride × stride pixels; for a 1×1
-    kernel every (sampling_stride × stride)²-th pixel of the batch. The C·k² features of a patch (ordered by channel, row, column)
-    are dealt out in turn to C/block blocks, and all blocks are samples of one covariance of (block·k²)²; with groups
-    each group has its own covariance.
+    kernel every (sampling_stride × stride)²-th pixel of the batch. The C·k² features of a patch (ordered by channel,
+    row, column) are dealt out in turn to C/block blocks, and all blocks are samples of one covariance of (block·k²)²;
+    with groups each group has its own covariance.
 
     `channels_only`: whitens the channels of every pixel instead, by one covariance of block² (channel deconvolution).
     """
