@@ -283,6 +283,18 @@ def audit(
 
 
 @app.command()
+def archive(
+    folder: Annotated[Path, typer.Argument(help="The study's folder; it must have been judged.")],
+    out: Annotated[Path | None, typer.Option(help="A .zip or a new folder; default <folder>.crate.zip.")] = None,
+    licence: Annotated[str, typer.Option("--license", help="The results' licence, as a URL.")] = "",
+) -> None:
+    """The study as an RO-Crate: tables, report, run records, claims, configuration, environment, checksums."""
+    from renorm.archive import archive as run
+
+    print(run(folder, out, licence))
+
+
+@app.command()
 def schema(write: Annotated[Path | None, typer.Option(help="Write it there instead of printing it.")] = None) -> None:
     """The JSON schema of a study's configuration."""
     if write:
