@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from renorm import cluster, collect, config, estimate, files, grid, overview
+from renorm import collect, config, estimate, files, grid, overview
 from renorm.cell import Cell
 from renorm.errors import RenormError
 from renorm.training.run import train
@@ -248,31 +248,3 @@ def test_a_full_disk_is_one_line_and_a_finished_study_needs_none(study, monkeypa
     for one in grid.cells(study):
         write_run(study, one)
     estimate.check_space(study, grid.cells(study))
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("infinite", None), ("30:00", 30), ("2:30:00", 150), ("2-00:00:00", 2880), ("1-02:03:04", 1563), ("n/a", None)],
-)
-def test_slurms_time_limits(text, expected):
-    assert cluster.minutes(text) == expected
-
-
-def test_what_sbatch_refuses_for_good_is_not_tried_again(tmp_path):
-    refuse = tmp_path / "sbatch"
-    refuse.write_text("#!/bin/sh\necho x >> count\necho 'sbatch: error: Invalid account' >&2\nexit 1\n")
-    refuse.chmod(0o755)
-    command = [sys.executable, "-m", "renorm.cluster", str(os.getpid()), str(refuse), "-p", "gpu"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30)
-    assert (done.returncode, "Invalid account" in done.stderr) == (1, True)
-    assert (tmp_path / "count").read_text() == "x\n"
-
-
-def test_submission_is_given_up_when_snakemake_is_gone(tmp_path):
-    refuse = tmp_path / "sbatch"
-    refuse.write_text("#!/bin/sh\necho 'sbatch: error: QOSMaxSubmitJobPerUserLimit' >&2\nexit 1\n")
-    refuse.chmod(0o755)
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    command = [sys.executable, "-m", "renorm.cluster", str(gone.pid), str(refuse)]
-    assert subprocess.run(command, capture_output=True, timeout=30).returncode == 1

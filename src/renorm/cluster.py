@@ -181,52 +181,69 @@ def prepare(workflow) -> None:
               "for. `renorm resume-study` clears them first.", file=sys.stderr)  # fmt: skip
 
 
+@dataclass
+class Looks:
+    """What the last look at the queue was like: whether Slurm answered, which jobs we asked for and which of them it
+    did not list."""
+
+    answered: bool = True
+    expected: frozenset[str] = frozenset()
+    absent: frozenset[str] = frozenset()
+
+
 def be_patient(settings) -> None:
-    """Two repairs of snakemake-executor-plugin-slurm 2.8: it forgets its jobs when Slurm does not answer (and then
-    waits for ever), and it fails a job when the queue is full. `sacct` is asked where there is accounting.
+    """Repairs of snakemake-executor-plugin-slurm 2.8: it forgets its jobs when Slurm does not answer, and never misses
+    one that Slurm has forgotten (then it waits for ever), and it fails a job when the queue is full.
+
+    `sacct` is asked where there is accounting, else `squeue`.
     """
     import snakemake_executor_plugin_slurm as plugin
 
-    settings.status_command = "sacct" if has_accounting() else "squeue"
+    accounting = has_accounting()
+    settings.status_command = "sacct" if accounting else "squeue"
+    if not accounting:
+        # The plugin would change to sacct by itself, which has nothing to ask.
+        plugin.is_query_tool_available = lambda tool: tool == "squeue"
     age = plugin.get_min_job_age()
-    # Asked before each look; without an answer the plugin would change to sacct, which may not work here at all.
+    # Asked before each look, and then, too, there may be no answer.
     plugin.get_min_job_age = lambda: age
-    answered = [True]
-    plugin.query_job_status = _remembering(plugin.query_job_status, answered)
-    plugin.Executor.check_active_jobs = _keeping(plugin.Executor.check_active_jobs, answered)
+    looks = Looks()
+    plugin.query_job_status = _missing(plugin.query_job_status, looks)
+    plugin.Executor.check_active_jobs = _keeping(plugin.Executor.check_active_jobs, looks)
     command, me = plugin.get_submit_command, os.getpid()
     plugin.get_submit_command = lambda *a, **k: f"{sys.executable} -m renorm.cluster {me} {command(*a, **k)}"
 
 
-def _remembering(query: Callable, answered: list[bool]) -> Callable:
-    """Job states as the plugin asks for them; a job that squeue no longer lists has ended, and its output says how."""
-    seen: set[str] = set()
+def _missing(query: Callable, looks: Looks) -> Callable:
+    """Job states as the plugin asks for them. A job that squeue did not list twice has ended (UNKNOWN), and Snakemake
+    then finds its output or does not."""
 
     async def look(command, logger):
         states, duration = await query(command, logger)
-        answered[0] = states is not None
+        looks.answered = states is not None
         if states is None:
             logger.warning("Slurm does not answer; jobs go on, asking again.")
             return None, None
         if command.startswith("squeue"):
-            gone = seen - states.keys()
-            seen.update(states)
-            states |= dict.fromkeys(gone, "UNKNOWN")
+            absent = looks.expected - states.keys()
+            states |= dict.fromkeys(absent & looks.absent, "UNKNOWN")
+            looks.absent = absent
         return states, duration
 
     return look
 
 
-def _keeping(look: Callable, answered: list[bool]) -> Callable:
+def _keeping(check_active_jobs: Callable, looks: Looks) -> Callable:
     """All jobs stay active when Slurm did not answer; the plugin would drop them. And looks do not get too rare."""
 
-    async def check_active_jobs(self, active_jobs):
-        still = [job async for job in look(self, active_jobs)]
-        for job in still if answered[0] else active_jobs:
+    async def look(self, active_jobs):
+        looks.expected = frozenset(job.external_jobid for job in active_jobs)
+        still = [job async for job in check_active_jobs(self, active_jobs)]
+        for job in still if looks.answered else active_jobs:
             yield job
         self.next_seconds_between_status_checks = min(self.next_seconds_between_status_checks, LOOK_EVERY)
 
-    return check_active_jobs
+    return look
 
 
 def submit(snakemake: int, command: list[str]) -> int:
