@@ -21,6 +21,7 @@ from renorm.report.page import render
 def full(tmp_path_factory) -> Path:
     """367 cells, some missing, some diverged, with a published reproduction beside them."""
     folder = simulate.write_study(tmp_path_factory.mktemp("report") / "full")
+    simulate.write_records(folder)
     start = time.perf_counter()
     draw(folder)
     drawn = time.perf_counter()

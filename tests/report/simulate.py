@@ -68,6 +68,18 @@ def write_study(folder: Path, *, runs: bool = True, claims: bool = True, demo: b
     return folder
 
 
+def write_records(folder: Path) -> None:
+    """The files that the report's links lead to; what is in them is the trainer's affair."""
+    with (folder / "cells.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["status"] == "completed":
+                run = (
+                    folder.parent / "runs" / "/".join(row[key] for key in CELL[:4]) / f"e{row['epochs']}/s{row['seed']}"
+                )
+                run.mkdir(parents=True, exist_ok=True)
+                (run / "run.json").write_text("{}")
+
+
 def write_judged(folder: Path, *, demo: bool = False) -> Path:
     """The same simulated runs held against the real claims by the real judge."""
     from renorm.analysis import judge

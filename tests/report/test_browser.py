@@ -39,6 +39,17 @@ def test_a_value_shows_its_details_when_it_has_the_focus(browser, full):
     assert min(browser.value(shown)) >= 0
 
 
+def test_the_records_of_a_cell_can_be_reached_once_it_is_chosen(browser, full):
+    browser.open(full / "report.html")
+    reached = """(() => { const cells = [...document.querySelectorAll('#comparison td')];
+        const cell = cells.find(td => td.querySelector('dd a'));
+        cell.scrollIntoView({block: 'center'}); cell.querySelector('a.v').focus();
+        const link = cell.querySelector('dd a'), box = link.getBoundingClientRect();
+        const hit = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+        return [hit === link, link.getAttribute('href').startsWith('../runs/cifar10/vgg16/')]; })()"""
+    assert browser.value(reached) == [True, True]
+
+
 def test_a_link_to_a_cell_leads_to_it(browser, full):
     browser.open(full / "report.html")
     place = """(() => { const cell = document.querySelector('#comparison td.below'); location.hash = cell.id;

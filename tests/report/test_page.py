@@ -65,8 +65,10 @@ def test_every_element_is_closed_and_every_id_is_there_once(page):
     assert not twice
 
 
-def test_every_link_stays_in_the_page_and_leads_somewhere(page, text):
-    assert page.links and all(link.startswith(("#", "data:")) for link in page.links)
+def test_every_link_leads_somewhere_and_only_runs_are_outside_the_page(page, text, full):
+    outside = {link for link in page.links if not link.startswith(("#", "data:"))}
+    assert all((full / link).is_file() and link.startswith("../runs/") for link in outside)
+    assert len(outside) == (pd.read_csv(full / "cells.csv")["status"] == "completed").sum()
     assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
     assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", text))
     assert "@import" not in text and "<link" not in text and 'http-equiv="Content-Security-Policy"' in text
@@ -132,6 +134,10 @@ def test_a_label_is_text_whatever_it_says(tmp_path):
     assert text.count("<script") == 1 and "<img" not in text
     assert "&lt;script&gt;alert(1)" in text
     Page(text)
+
+
+def test_no_link_to_a_record_that_is_not_there(demo):
+    assert "../runs/" not in (demo / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_same_files_give_the_same_bytes(full):

@@ -55,13 +55,16 @@ class Inputs:
         return next((c.source.label for c in self.published if c.source.name == source), self.label)
 
 
-def load(folder: Path, claims_root: Path | None = None) -> Inputs:
-    """The study in `folder`; claims folders are relative to `claims_root`, else to the working directory."""
+def load(folder: Path, claims_root: Path | None = None, held: bool = True) -> Inputs:
+    """The study in `folder`; claims folders are relative to `claims_root`, else to the working directory.
+
+    Without `held` its claims are not looked for: some questions are about the runs alone.
+    """
     folder = Path(folder)
     study = read_json(folder / "study.json", COLLECT)
     if not isinstance(study, dict) or not isinstance(study.get("study"), str):
         raise RenormError(f"{folder / 'study.json'}: study: is missing; {COLLECT}")
-    originals, reproductions = _claims(study, folder / "study.json", claims_root or Path())
+    originals, reproductions = _claims(study, folder / "study.json", claims_root or Path()) if held else ((), ())
     cells = read_cells(folder / "cells.csv")
     inputs = Inputs(
         study["study"], "this study", from_study(study, str(folder / "study.json")), cells,

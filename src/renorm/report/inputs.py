@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
 from renorm.errors import RenormError
+from renorm.report.links import run_links
 
 CELL = ("dataset", "arch", "norm", "recipe", "epochs", "seed")
 
@@ -69,6 +71,16 @@ class Inputs:
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         return self.frames[name]
+
+    @cached_property
+    def _links(self) -> dict[tuple, list[tuple[str, str]]]:
+        return run_links(self.folder, self["cells"])
+
+    def links(self, row: dict) -> list[tuple[str, str]]:
+        """The records behind a row about this study's own runs; none behind anybody else's."""
+        if row.get("source", self.name) != self.name:
+            return []
+        return self._links.get(tuple(row[key] for key in CELL[:5]), [])
 
     def has(self, name: str) -> bool:
         return name in self.frames and not self.frames[name].empty

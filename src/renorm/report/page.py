@@ -38,13 +38,13 @@ def render(study_dir: Path, template_dir: Path | None = None) -> Path:
     """Write `study_dir`/report.html from its CSVs and, where they were drawn, its figures."""
     inputs = load(Path(study_dir))
     folder = Path(template_dir or FOLDER)
-    page = _environment(folder).get_template("page.html.j2").render(**_context(inputs, folder))
+    page = environment(folder).get_template("page.html.j2").render(**_context(inputs, folder))
     path = Path(study_dir) / "report.html"
     path.write_text(page, encoding="utf-8")
     return path
 
 
-def _environment(folder: Path) -> jinja2.Environment:
+def environment(folder: Path) -> jinja2.Environment:
     if not (folder / "page.html.j2").exists():
         raise RenormError(f"{folder / 'page.html.j2'}: not there; restore it from the repository")
     environment = jinja2.Environment(
@@ -56,7 +56,6 @@ def _environment(folder: Path) -> jinja2.Environment:
 
 
 def _context(inputs: Inputs, folder: Path) -> dict:
-    script = (folder / "script.js").read_text(encoding="utf-8").strip()
     judge = inputs.study.get("judge") or {}
     names = Names(inputs)
     return {
@@ -74,6 +73,14 @@ def _context(inputs: Inputs, folder: Path) -> dict:
         "mixed": mixed(inputs),
         "archs": list(dict.fromkeys(map(names.arch, names.order("arch", inputs["verdicts"], inputs["cells"])))),
         "marks": MARKS,
+        **frame(folder),
+    }
+
+
+def frame(folder: Path) -> dict:
+    """What every page carries in itself: colours, style, and the one script that its policy lets run."""
+    script = (folder / "script.js").read_text(encoding="utf-8").strip()
+    return {
         "light": LIGHT,
         "dark": DARK,
         "style": (folder / "style.css").read_text(encoding="utf-8"),

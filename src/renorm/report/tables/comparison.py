@@ -109,7 +109,7 @@ def value_cell(inputs: Inputs, names: Names, row: dict | None) -> Cell:
     mark += "⚑" if row.get("flags") else ""
     cell = Cell(text, mark=mark, tone=verdict, depth=_depth(inputs, row), sort=_sort(row["value"]))
     cell.id = slug(*(row[axis] for axis in ("dataset", "arch", "norm", "recipe", "epochs", "metric", "source")))
-    cell.card, cell.small = _card(names, row), spread(row)
+    cell.card, cell.small, cell.links = _card(names, row), spread(row), inputs.links(row)
     return cell
 
 

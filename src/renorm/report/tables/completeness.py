@@ -25,7 +25,7 @@ def _grid(names: Names, dataset: str, cells: pd.DataFrame) -> Table:
     for arch, recipe in names.rows(cells):
         rows = cells[(cells["arch"] == arch) & (cells["recipe"] == recipe)]
         label = names.row_label((arch, recipe), cells)
-        made = [_dots(key, rows) for key in columns]
+        made = [_dots(names, key, rows) for key in columns]
         groups.append(Group([Row([label], made)], key=label))
     return Table(
         slug("complete", dataset), names.dataset(dataset), "completeness", norm_heads(names, columns), groups,
@@ -54,11 +54,14 @@ def column_title(names: Names, key: tuple[float, str]) -> str:
     return f"{epochs_label(key[0])}, {names.norm(key[1])}"
 
 
-def _dots(key: tuple[float, str], rows: pd.DataFrame) -> Cell:
+def _dots(names: Names, key: tuple[float, str], rows: pd.DataFrame) -> Cell:
     rows = rows[(rows["epochs"] == key[0]) & (rows["norm"] == key[1])]
     dots = "".join(DOTS.get(status, "○") for status in rows["status"])
     card = [(f"seed {numbers.count(row.seed)}", row.status) for row in rows.itertuples()]
-    return Cell(dots, kind="dots", card=card, id=slug("runs", *rows.iloc[0][CELL]) if len(rows) else "")
+    if rows.empty:
+        return Cell(dots, kind="dots")
+    first = dict(zip(CELL, rows.iloc[0][CELL], strict=True))
+    return Cell(dots, kind="dots", card=card, id=slug("runs", *first.values()), links=names.inputs.links(first))
 
 
 def _unfinished(names: Names, cells: pd.DataFrame) -> Table:

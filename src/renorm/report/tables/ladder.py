@@ -28,6 +28,7 @@ def _cell(names: Names, row: dict | None) -> Cell:
     cell = Cell(text, mark=mark + ("⚑" if row["flags"] else ""), tone=tone, card=_card(names, row))
     cell.id = slug("ladder", *(row[k] for k in ("dataset", "arch", "norm", "recipe", "epochs", "metric", "source")))
     cell.sort = row["change"] if numbers.known(row["change"]) else ""
+    cell.links = names.inputs.links(row)
     cell.small = f"n {of_expected(row['n'], row['n_expected'])}"
     return cell
 

@@ -85,4 +85,5 @@ def _cell(names: Names, key: tuple, known: dict) -> Cell:
         card.append(("range", f"{numbers.percent(row['minimum'])} to {numbers.percent(row['maximum'])}"))
     cell = Cell(text + deviation, id=slug("own", *key), sort=row["value"], small=f"n {n}", card=card)
     cell.partial = n if " of " in n else ""
+    cell.links = names.inputs.links(dict(zip(KEYS, key, strict=False)))
     return cell

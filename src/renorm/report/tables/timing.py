@@ -75,4 +75,6 @@ def _cell(names: Names, row: dict | None, what: str, first: bool) -> Cell:
     card = [("cell", f"{names.dataset(row['dataset'])}: {names.arch(row['arch'])}, {names.norm(row['norm'])}")]
     card += [("training", numbers.duration(value)), ("testing", numbers.duration(row["test_seconds"])), ("n", n)]
     card = [pair for pair in card if pair[1] != numbers.ABSENT]
-    return Cell(numbers.seconds(value), sort=value, first=first, card=card, small=f"n {n}", id=slug("time", *key))
+    made = Cell(numbers.seconds(value), sort=value, first=first, card=card, small=f"n {n}", id=slug("time", *key))
+    made.links = names.inputs.links(row)
+    return made
