@@ -150,14 +150,15 @@ def test_a_full_queue_and_an_absent_controller_are_waited_for(checkout, undistur
 
     counter, real = checkout.folder / "refused", checkout.cluster.run("which", "sbatch").strip()
     stub(checkout, "sbatch", REFUSE_TWICE.format(counter=counter, sbatch=real))
-    outage(checkout, undisturbed, seconds=20)
+    # One look without an answer, and the plugin by itself would have forgotten its jobs.
+    outage(checkout, undisturbed, 12, EPOCHS, "--slurm-status-attempts", "1")
     assert len(counter.read_text().splitlines()) == 4
 
 
-def outage(checkout, undisturbed, seconds: float, epochs: int = EPOCHS) -> None:
+def outage(checkout, undisturbed, seconds: float, epochs: int = EPOCHS, *arguments: str) -> None:
     """The controller is away for `seconds` while two cells train; they are not submitted again, nothing hangs."""
     checkout.write(long_study([1, 2], epochs=epochs))
-    process = checkout.start(*TRAINING)
+    process = checkout.start(*TRAINING, *arguments)
     for seed in (1, 2):
         wait_for_checkpoint(checkout, seed, epochs)
     checkout.cluster.stop_controller()
