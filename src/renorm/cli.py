@@ -175,8 +175,15 @@ def report(
     folder: Annotated[Path | None, typer.Argument(help="The study's folder; it must have been judged.")] = None,
     partial: Annotated[Path | None, typer.Option(help="Configuration: collect, judge and render what exists.")] = None,
     only: Only = None,
+    compare: Annotated[tuple[Path, Path] | None, typer.Option(help="Two judged folders, side by side.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The page of --compare; default beside the first folder.")] = None,
 ) -> None:
     """The tables and figures → report.html, and the tables as CSV, LaTeX and Markdown."""
+    if compare:
+        from renorm.report.compare import compare as side_by_side
+
+        print(side_by_side(*compare, out))
+        return
     from renorm.report.export import write_tables
     from renorm.report.page import render
 

@@ -1,0 +1,182 @@
+"""`renorm report --compare A B`: two judged studies side by side, cell by cell, on one page of the same kind."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from renorm.analysis import against
+from renorm.analysis.tables import write_table
+from renorm.report import numbers
+from renorm.report.figures.captions import FOLDER, captions
+from renorm.report.inputs import Inputs, load
+from renorm.report.names import Names, epochs_label, slug
+from renorm.report.page import environment, frame
+from renorm.report.tables.comparison import of_expected
+from renorm.report.tables.model import Cell, Group, Head, Row, Table, flat, text
+from renorm.report.tables.provenance import SETUP
+
+ALPHA = 0.05
+LOW = ("A", "B", "B − A", "time B / A")
+
+
+def compare(a: Path, b: Path, out: Path | None = None) -> Path:
+    """Write the page and its two CSVs, by default beside study A, and return the page's path."""
+    sides = load(Path(a)), load(Path(b))
+    rows = against.cells(a, b)
+    changes = against.changed_verdicts(a, b, (sides[0].name, sides[1].name))
+    out = out or Path(a).resolve().parent / f"compare-{Path(a).resolve().name}-{Path(b).resolve().name}.html"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_table(out.with_suffix(".csv"), against.COLUMNS, rows)
+    write_table(out.with_name(f"{out.stem}-verdicts.csv"), against.CHANGES, changes)
+    page = environment(FOLDER).get_template("compare.html.j2").render(**_context(sides, rows, changes))
+    out.write_text(page, encoding="utf-8")
+    return out
+
+
+def _context(sides: tuple[Inputs, Inputs], rows: list[dict], changes: list[dict]) -> dict:
+    names = Names(sides[0])
+    sections = [
+        ("differences", _setups(sides)),
+        ("verdicts", [_changes(names, changes)]),
+        ("cells", _cells(names, rows)),
+        ("only", [_only(names, rows)]),
+    ]
+    words = captions()["compare"]
+    return {
+        "a": _called(sides[0]), "b": _called(sides[1]), "words": words,
+        "answers": _answers(words, against.counts(rows, ALPHA), changes),
+        "sections": [{"id": key, "tables": [t for t in tables if t.groups]} for key, tables in sections],
+        **frame(FOLDER),
+    }  # fmt: skip
+
+
+def _called(side: Inputs) -> dict:
+    return {"name": side.name, "title": str(side.study.get("title") or side.name), "folder": str(side.folder)}
+
+
+def _answers(words: dict, counts: dict, changes: list[dict]) -> list[dict]:
+    """Question, the sentence that answers it, and a quieter line."""
+    told = {key: numbers.count(value) for key, value in counts.items() if value is None or float(value).is_integer()}
+    told |= {"mean": numbers.points(counts["mean_difference"]), "ratio": numbers.ratio(counts["ratio"])}
+    told |= {"largest": numbers.percent(counts["largest_difference"]), "timed": numbers.count(counts["timed"])}
+    for rule in ("published", "rigorous"):
+        told[rule] = numbers.count(float(sum(row["rule"] == rule for row in changes)))
+    return [{key: part.format(**told) for key, part in answer.items()} for answer in words["answers"]]
+
+
+def _setups(sides: tuple[Inputs, Inputs]) -> list[Table]:
+    """What the two were made with and judged by, where it is not the same."""
+    pairs = [(column, *(_values(side, column) for side in sides)) for column in SETUP]
+    for group in ("compare", "judge"):
+        first, second = ((side.study.get(group) or {}) for side in sides)
+        pairs += [(f"{group}.{key}", str(first.get(key, "")), str(second.get(key, ""))) for key in {**first, **second}]
+    rows = [[text(part) for part in pair] for pair in pairs if pair[1] != pair[2]]
+    return [flat("setups", "Made and judged differently", "differences", ["What", "A", "B"], rows)]
+
+
+def _values(side: Inputs, column: str) -> str:
+    frame = side["provenance"]
+    return ", ".join(sorted(set(map(str, frame[column])))) if column in frame.columns else ""
+
+
+def _changes(names: Names, changes: list[dict]) -> Table:
+    told = ("rule", "verdict_a", "verdict_b")
+    rows = [
+        [*_named(names, row), text(names.source(row["claim_source"])), *(text(row[key]) for key in told)]
+        for row in changes
+    ]
+    titles = ["Dataset", "Architecture", "Norm", "Recipe", "Epochs", "Claimed by", "Rule", "A", "B"]
+    return flat("changes", "Claim by claim", "verdicts", titles, rows)
+
+
+def _named(names: Names, row: dict) -> list[Cell]:
+    told = [text(names.label(axis, row[axis])) for axis in ("dataset", "arch", "norm")]
+    return [*told, text(row["recipe"]), Cell(str(row["epochs"]), sort=int(row["epochs"]))]
+
+
+def _only(names: Names, rows: list[dict]) -> Table:
+    made = [[*_named(names, row), text(row["in"].upper())] for row in rows if row["in"] != "ab"]
+    titles = ["Dataset", "Architecture", "Norm", "Recipe", "Epochs", "Only in"]
+    return flat("only-one", "Cell by cell", "only", titles, made)
+
+
+def _cells(names: Names, rows: list[dict]) -> list[Table]:
+    both = pd.DataFrame([row for row in rows if row["in"] == "ab"], columns=list(against.COLUMNS))
+    return [_table(names, d, both[both["dataset"] == d]) for d in names.order("dataset", both)]
+
+
+def _table(names: Names, dataset: str, rows: pd.DataFrame) -> Table:
+    """Architecture and norm down, epochs across, as in the report."""
+    epochs = sorted(set(rows["epochs"]))
+    lookup = {tuple(row[key] for key in ("arch", "recipe", "norm", "epochs")): row for row in rows.to_dict("records")}
+    groups = []
+    for arch, recipe in names.rows(rows):
+        label = names.row_label((arch, recipe), rows)
+        made = []
+        for place, norm in enumerate(names.norms(rows[(rows["arch"] == arch) & (rows["recipe"] == recipe)])):
+            found = [lookup.get((arch, recipe, norm, setting)) for setting in epochs]
+            stub = [None if place else label, names.norm(norm)]
+            made.append(Row(stub, [cell for row in found for cell in _row(names, row)]))
+        groups.append(Group(made, key=label))
+    top = [Head("Architecture", down=2, kind="text"), Head("Norm", down=2, kind="text")]
+    top += [Head(epochs_label(setting), span=len(LOW), first=True) for setting in epochs]
+    low = [Head(word, first=place == 0, sort=True) for _ in epochs for place, word in enumerate(LOW)]
+    columns = [f"{epochs_label(setting)}: {word}" for setting in epochs for word in LOW]
+    return Table(
+        slug("compare", dataset), names.dataset(dataset), "cells", [top, low], groups, ["Architecture", "Norm"],
+        columns, dataset=dataset,
+    )  # fmt: skip
+
+
+def _row(names: Names, row: dict | None) -> list[Cell]:
+    if row is None:
+        return [Cell("", first=True), Cell(""), Cell(""), Cell("")]
+    first, second = (_mean(names, row, side) for side in "ab")
+    first.first = True
+    return [first, second, _difference(row), _ratio(row)]
+
+
+def _mean(names: Names, row: dict, side: str) -> Cell:
+    value, n = row[f"value_{side}"], of_expected(row[f"n_{side}"], row[f"n_expected_{side}"])
+    where = f"{names.dataset(row['dataset'])}: {names.arch(row['arch'])}, {names.norm(row['norm'])}"
+    card = [("study", side.upper()), ("cell", f"{where}, {epochs_label(row['epochs'])}"), ("n", n)]
+    if not numbers.known(value):
+        return Cell("missing", tone="missing", card=card, id=_id(row, side), below=f"n {n}")
+    card += [("mean", numbers.percent(value)), ("SD", numbers.percent(row[f"sd_{side}"]))]
+    seconds = row[f"seconds_{side}"]
+    card += [("training", numbers.duration(seconds))] if numbers.known(seconds) else []
+    return Cell(numbers.percent(value), sort=value, card=card, id=_id(row, side), below=f"n {n}")
+
+
+def _difference(row: dict) -> Cell:
+    """B minus A in points, its interval under it; coloured when it stands after Holm's adjustment."""
+    value = row.get("difference")
+    if not numbers.known(value):
+        return Cell("")
+    sure = numbers.known(row["p_holm"]) and row["p_holm"] < ALPHA
+    mark, tone = (("▲", "better") if value > 0 else ("▼", "below")) if sure else ("", "")
+    card = [("B − A", f"{numbers.points(value)} points"), ("test", row["test"])]
+    card += (
+        [("common seeds", numbers.count(row["n_pairs"]))] if numbers.known(row["n_pairs"]) and row["n_pairs"] else []
+    )
+    card += [("p", f"{row['p']:.2g}"), ("p (Holm)", f"{row['p_holm']:.2g}")] if numbers.known(row["p"]) else []
+    cell = Cell(numbers.points(value), mark=mark, tone=tone, sort=value, card=card, id=_id(row, "difference"))
+    if numbers.known(row.get("low")):
+        cell.below = f"{numbers.points(row['low'])} to {numbers.points(row['high'])}"
+    return cell
+
+
+def _ratio(row: dict) -> Cell:
+    value = row.get("ratio")
+    if not numbers.known(value):
+        return Cell("", kind="ratio")
+    cell = Cell(
+        numbers.ratio(value), kind="ratio", sort=value, id=_id(row, "time"), card=[("time B / A", f"{value:.3f}")]
+    )
+    if numbers.known(row["ratio_low"]):
+        cell.card.append(("interval", f"{numbers.ratio(row['ratio_low'])} to {numbers.ratio(row['ratio_high'])}"))
+    return cell
+
+
+def _id(row: dict, what: str) -> str:
+    return slug("compare", *(row[key] for key in ("dataset", "arch", "norm", "recipe", "epochs", "metric")), what)

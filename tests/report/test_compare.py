@@ -1,0 +1,121 @@
+"""Two studies side by side: what differs is found, what is equal is said, names are text."""
+
+import csv
+import json
+import math
+
+import axe
+import pandas as pd
+import pytest
+import simulate
+from test_axe import checker  # noqa: F401 - a fixture
+from test_page import Page
+
+from renorm.analysis import against
+from renorm.errors import RenormError
+from renorm.report.compare import compare
+
+
+def changed(folder, name, change):
+    """Rewrite a table, row by row."""
+    with (folder / f"{name}.csv").open(encoding="utf-8") as file:
+        rows = [change(row) for row in csv.DictReader(file)]
+    simulate.write_table(folder, name, [row for row in rows if row])
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """The same small study twice; the second has one network better by ten points, one verdict and one cell less."""
+    a, b = (simulate.write_study(tmp_path_factory.mktemp("two") / name, demo=True) for name in ("first", "second"))
+    for folder in (a, b):
+        pd.read_csv(folder / "verdicts.csv", keep_default_na=False).to_csv(folder / "ladder.csv", index=False)
+
+    def lift(row):
+        if (row["arch"], row["norm"], row["epochs"], row["metric"], row["split"]) == (
+            "vgg11",
+            "deconv",
+            "2",
+            "top1",
+            "test",
+        ):
+            row["value"] = f"{float(row['value']) - 0.1:.4f}"
+        return None if (row["arch"], row["norm"], row["epochs"]) == ("resnet18", "deconv", "1") else row
+
+    changed(b, "runs", lift)
+    for name in ("cells", "histories", "provenance", "steps"):
+        changed(
+            b,
+            name,
+            lambda row: (
+                None
+                if (row["arch"], row["norm"], row["epochs"]) == ("resnet18", "deconv", "1")
+                else row | ({"torch": "9.9"} if "torch" in row else {})
+            ),
+        )
+    return a, b
+
+
+def test_every_cell_with_its_difference(pair):
+    rows = {(r["arch"], r["norm"], r["epochs"]): r for r in against.cells(*pair)}
+    assert len(rows) == 8
+    lifted = rows["vgg11", "deconv", 2]
+    assert lifted["difference"] == pytest.approx(-0.1) and lifted["test"] == "paired t"
+    assert lifted["n_a"] == lifted["n_b"] == lifted["n_pairs"]
+    same = rows["vgg11", "batch_norm", 2]
+    assert same["difference"] == 0 and same["value_a"] == same["value_b"] and same["ratio"] == 1
+    assert rows["resnet18", "deconv", 1]["in"] == "a"
+    counted = against.counts(list(rows.values()), 0.05)
+    assert (counted["both"], counted["only_a"], counted["only_b"]) == (7, 1, 0)
+    assert counted["largest_difference"] == pytest.approx(0.1) and math.isclose(counted["ratio"], 1)
+
+
+def test_the_page_says_what_differs(pair, tmp_path):
+    path = compare(*pair, tmp_path / "page.html")
+    text = path.read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.open == [] and all(link.startswith("#") for link in page.links)
+    assert {link[1:] for link in page.links} <= set(page.ids) and len(page.ids) == len(set(page.ids))
+    assert "7 cells are in both studies." in text and "1 only in A, 0 only in B." in text
+    assert "−10.00" in text and "9.9" in text
+    assert len(pd.read_csv(path.with_suffix(".csv"))) == 8
+    assert compare(*pair, tmp_path / "page.html").read_text(encoding="utf-8") == text
+
+
+def test_verdicts_that_differ(tmp_path):
+    pair = tmp_path / "a", tmp_path / "b"
+    for folder, verdict in zip(pair, ("better", "below"), strict=True):
+        folder.mkdir()
+        row = {"claim_source": "paper", "dataset": "digits", "arch": "vgg11", "norm": "deconv", "recipe": "paper",
+               "epochs": 2, "metric": "top1", "source": "demo", "table": "1", "split": "test"}  # fmt: skip
+        same = row | {"norm": "batch_norm", "verdict": "within"}
+        for table in ("verdicts", "ladder"):
+            pd.DataFrame([row | {"verdict": verdict}, same]).to_csv(folder / f"{table}.csv", index=False)
+    found = against.changed_verdicts(*pair, ("demo", "demo"))
+    assert [(r["norm"], r["rule"], r["verdict_a"], r["verdict_b"]) for r in found] == [
+        ("deconv", "published", "better", "below"), ("deconv", "rigorous", "better", "below"),
+    ]  # fmt: skip
+
+
+def test_names_are_text(pair, tmp_path):
+    a = simulate.write_study(tmp_path / "hostile", demo=True, vgg11="<script>alert(1)</script>")
+    study = json.loads((a / "study.json").read_text())
+    (a / "study.json").write_text(json.dumps(study | {"title": "<img src=x onerror=alert(2)>"}))
+    (a / "ladder.csv").write_text((a / "verdicts.csv").read_text())
+    text = compare(a, a).read_text(encoding="utf-8")
+    assert text.count("<script") == 1 and "<img" not in text and "&lt;script&gt;alert(1)" in text
+    assert "Both were made and judged alike" in text and "None: both studies have the same cells." in text
+
+
+def test_what_was_not_judged_is_one_line(pair, tmp_path):
+    with pytest.raises(RenormError, match="run `renorm collect` first"):
+        compare(pair[0], tmp_path)
+
+
+@pytest.mark.chromium
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_no_accessibility_rule_is_violated(browser, checker, pair, tmp_path, dark):  # noqa: F811
+    a = simulate.write_study(tmp_path / "again", demo=True)
+    (a / "ladder.csv").write_text((a / "verdicts.csv").read_text())
+    browser.open(compare(a, a), dark=dark)
+    assert axe.violations(browser, checker) == []
+    assert browser.value("document.documentElement.scrollWidth") == 1280
