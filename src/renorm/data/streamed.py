@@ -8,6 +8,7 @@ import io
 import signal
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,12 @@ from renorm.errors import RenormError
 MARGIN = 256 / 224
 # Batches that a worker holds ready.
 AHEAD = 2
+# Seconds that a worker stays after SIGTERM: the trainer may be in the middle of a step that needs its batches.
+PATIENCE = 60
+WORKER_ENDED = (
+    "a process that decodes pictures was ended by the system: too little memory, or too little of it shared "
+    "(/dev/shm): take fewer --workers or ask for more; the last checkpoint stands"
+)
 
 
 def on_device(
@@ -87,7 +94,7 @@ class StreamedSplit:
     def batches(self, draws: PictureDraws | None, rows: Sequence[tuple[int, int]]) -> Iterator[tuple[Tensor, Tensor]]:
         """`augmented` (or `plain` without draws) for each (start, stop) of `rows`, decoded ahead by the workers.
 
-        Raises `RenormError` when a picture cannot be read, or a worker was killed.
+        Raises `RenormError` when a picture cannot be read. The workers end when the generator is closed.
         """
         workers = min(self.workers, len(rows))
         loader = DataLoader(
@@ -97,8 +104,15 @@ class StreamedSplit:
             generator=torch.Generator(),
         )  # fmt: skip
         ready = iter(loader)
-        for _ in rows:
-            yield self._delivered(_next(ready))
+        try:
+            for batch in ready:
+                yield self._delivered(batch)
+        except (OSError, EOFError):
+            # A worker that died while it handed a batch over; what the disk says comes as a string.
+            raise RenormError(WORKER_ENDED) from None
+        finally:
+            if workers:
+                ready._shutdown_workers()  # not when the last reference goes: a traceback may hold one to the end
 
     def _delivered(self, batch: tuple[Tensor, Tensor] | str) -> tuple[Tensor, Tensor]:
         if isinstance(batch, str):
@@ -160,19 +174,18 @@ def read_picture(path: Path, size: int) -> Image.Image:
         raise RenormError(f"{path}: is no readable picture ({reason}): fetch the file again") from None
 
 
-def _next(ready: Iterator):
+@contextmanager
+def workers_watched() -> Iterator[None]:
+    """A `RenormError` instead of torch's error when a worker is killed; that comes wherever the process just is."""
     try:
-        return next(ready)
+        yield
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
-        raise RenormError(
-            "a process that decodes pictures was ended by the system: too little memory, or too little of it shared "
-            "(/dev/shm): take fewer --workers or ask for more"
-        ) from None
+        raise RenormError(WORKER_ENDED) from None
 
 
 def _start_worker(_number: int) -> None:
-    # A signal to the whole job is for the trainer, which saves and then ends its workers.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
+    """A signal to the whole job is for the trainer, which ends its workers when it has saved."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(PATIENCE))

@@ -5,7 +5,7 @@ On several GPUs each process runs it on its share of every batch; the team makes
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -92,27 +92,32 @@ class Loop:
         """Train to the end. Raises `Diverged`, or `Stopped` after saving."""
         saved = time.monotonic()
         while self.epoch <= self.epochs:
-            draws = self.train.draw(self.seed, self.epoch, self.hyper["augment"])
             self.model.train()
             started = time.perf_counter()
             begun = self.step
-            for batch in self.train.batches(draws, [self._share(s)[0] for s in range(self.step, self.steps)]):
-                self._train_step(batch)
-                if teller.due():
-                    self._show(teller, begun, started)
-                stop, late = self.team.agree(interrupted(), time.monotonic() - saved > checkpoint_seconds)
-                if stop or late:
-                    self.train_seconds += self._elapsed(started)
-                    save()
-                    if stop:
-                        raise Stopped
-                    started, begun, saved = time.perf_counter(), self.step, time.monotonic()
+            with closing(self._batches()) as batches:
+                for batch in batches:
+                    self._train_step(batch)
+                    if teller.due():
+                        self._show(teller, begun, started)
+                    stop, late = self.team.agree(interrupted(), time.monotonic() - saved > checkpoint_seconds)
+                    if stop or late:
+                        self.train_seconds += self._elapsed(started)
+                        save()
+                        if stop:
+                            raise Stopped
+                        started, begun, saved = time.perf_counter(), self.step, time.monotonic()
             self._finish_epoch(started, teller)
             if self.epoch <= self.epochs:
                 save()
                 saved = time.monotonic()
             if self.team.agree(interrupted())[0] and self.epoch <= self.epochs:
                 raise Stopped
+
+    def _batches(self):
+        """This process's part of what is left of the epoch."""
+        draws = self.train.draw(self.seed, self.epoch, self.hyper["augment"])
+        return self.train.batches(draws, [self._share(step)[0] for step in range(self.step, self.steps)])
 
     def _share(self, step: int) -> tuple[tuple[int, int], float]:
         """The rows of the epoch that this process sees in step `step`, and which part of the step's images they are.
@@ -206,9 +211,11 @@ class Loop:
         sums, n = self._zero(), len(self.test)
         size = min(TEST_BATCH[self.device.type], self.test.largest_batch)
         start, stop = self.team.share(0, n)
-        for x, y in self.test.batches(None, [(row, min(row + size, stop)) for row in range(start, stop, size)]):
-            with self._precision():
-                logits = self.model(x).float()
-            self._count(sums, logits, y, objective.loss(self.hyper["loss"], logits, y))
+        rows = [(row, min(row + size, stop)) for row in range(start, stop, size)]
+        with closing(self.test.batches(None, rows)) as batches:
+            for x, y in batches:
+                with self._precision():
+                    logits = self.model(x).float()
+                self._count(sums, logits, y, objective.loss(self.hyper["loss"], logits, y))
         loss, top1, top5, _ = self._total(sums)
         return loss / n, top1 / n, top5 / n

@@ -6,7 +6,7 @@ import math
 import os
 import signal
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def train(job: Job) -> dict:
             return done
         teller = Teller(job.out / "log.txt", job.quiet)
         try:
-            with _signals() as caught:
+            with _signals() as caught, data.workers_watched():
                 return _train(job, teller, caught)
         except torch.cuda.OutOfMemoryError:
             raise _out_of_memory(job) from None
@@ -147,14 +147,13 @@ def _follow(job: Job, team: Alone) -> None:
         state = team.told(None)
         if state:
             loop.restore(state["loop"])
-        loop.run(loop.state, lambda: False, math.inf, Silent())
-    except Diverged:
-        pass
+        with data.workers_watched(), suppress(Diverged):
+            loop.run(loop.state, lambda: False, math.inf, Silent())
+        loop.step_losses()
     except Stopped:
         return
     except torch.cuda.OutOfMemoryError:
         raise _out_of_memory(job) from None
-    loop.step_losses()
 
 
 def _loop(job: Job, dataset, device: torch.device, team: Alone) -> Loop:

@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -181,7 +182,9 @@ def _start(rank: int, size: int, meeting: str, kind: str, follow, job) -> _Follo
     context = multiprocessing.get_context("spawn")  # a forked process cannot use a GPU that its parent uses
     news, sender = context.Pipe(duplex=False)
     process = context.Process(target=_follow, args=(rank, size, meeting, kind, follow, job, sender))
-    # A signal to the whole job is for the leader: the followers are born deaf to it.
+    # A signal to the whole job is for the leader: the followers are born deaf to it. Their tracker comes first, since
+    # its start would open our ears again.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
     try:
         process.start()
