@@ -60,10 +60,13 @@ def _runs(parts: list[Part]) -> int:
 
 
 def _sentence(totals: dict[str, list[Part]]) -> str:
-    known = {split: parts for split, parts in totals.items() if parts}
-    told = [f"{_told(_seconds(parts))} of {split}ing in {_runs(parts):,} runs" for split, parts in known.items()]
-    unstated = not all(part["stated"] for parts in known.values() for part in parts)
-    return ", ".join(told) + (" (at least: a number without its runs counts once)" if unstated else "")
+    return ", ".join(_total(f"{split}ing", parts) for split, parts in totals.items() if parts)
+
+
+def _total(what: str, parts: list[Part]) -> str:
+    if all(part["stated"] for part in parts):
+        return f"{_told(_seconds(parts))} of {what} in {_runs(parts):,} runs"
+    return f"at least {_told(_seconds(parts))} of {what} ({len(parts)} times, not all with their number of runs)"
 
 
 def _told(seconds: float) -> str:

@@ -118,9 +118,10 @@ def _told(inputs: Inputs, source: str, dataset: str, metric: str, n: int, gain: 
     label, level = inputs.source_label(source), f"{inputs.settings.level:.0%}"
     low, high = gain.probability_interval
     bottom, top = gain.mean_interval
-    chance = f"{label}: {metric}: a run of {inputs.method} beats one of {inputs.baseline} with "
+    told = metric.replace("top", "top-")
+    chance = f"{label}: {told}: a run of {inputs.method} beats one of {inputs.baseline} with "
     chance += f"probability {gain.probability:.3f} ({level} bootstrap {low:.3f} to {high:.3f}; {n} pairs)"
-    mean = f"{label}: {metric}: mean improvement {gain.mean * 100:+.2f} points "
+    mean = f"{label}: {told}: mean improvement {gain.mean * 100:+.2f} points "
     mean += f"({level} bootstrap {bottom * 100:+.2f} to {top * 100:+.2f}; {n} pairs)"
     numbers = {
         "probability_of_improvement": (gain.probability, chance), "probability_of_improvement_low": (low, chance),
