@@ -100,6 +100,8 @@ class StreamedSplit:
         loader = DataLoader(
             Decoder(self, draws), batch_size=None, sampler=rows, num_workers=workers, worker_init_fn=_start_worker,
             prefetch_factor=AHEAD if workers else None, pin_memory=self.device.type == "cuda",
+            # They share the list of pictures, and start at once; also under a spawned process, whose way is to spawn.
+            multiprocessing_context="fork" if workers else None,
             # Without one the loader would draw from the generator that the network draws from.
             generator=torch.Generator(),
         )  # fmt: skip
