@@ -186,6 +186,7 @@ def test_two_running_snakemakes_keep_apart(checkout):
 
 
 @slow
+@pytest.mark.timeout(1200)
 def test_a_job_that_runs_out_of_time_is_continued(checkout, undisturbed):
     epochs = 330
     checkout.write(long_study([1], epochs=epochs))
@@ -197,10 +198,12 @@ def test_a_job_that_runs_out_of_time_is_continued(checkout, undisturbed):
 
 
 @slow
+@pytest.mark.timeout(1200)
 def test_the_controller_is_away_for_two_minutes(checkout, undisturbed):
     outage(checkout, undisturbed, seconds=125)
 
 
 @slow
+@pytest.mark.timeout(1200)
 def test_the_controller_is_away_for_two_minutes_while_cells_go_on(checkout, undisturbed):
-    outage(checkout, undisturbed, seconds=125, epochs=400)
+    outage(checkout, undisturbed, seconds=125, epochs=300)
