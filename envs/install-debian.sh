@@ -4,7 +4,8 @@
 set -eu
 missing=""
 for package in $(sed 's/#.*//' "$1"); do
-    dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
+    # A program of that name from elsewhere serves as well.
+    dpkg -s "$package" >/dev/null 2>&1 || command -v "$package" >/dev/null || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
