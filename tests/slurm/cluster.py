@@ -103,8 +103,14 @@ class Cluster:
 
     def _start(self, name: str, *command: str) -> None:
         with open(self.folder / f"log/{name}.log", "ab") as log:
+            # When the tests are killed, so is the cluster.
             self.daemons[name] = subprocess.Popen(
-                command, env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+                ["setpriv", "--pdeathsig", "KILL", *command],
+                env=self.env,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
 
     def start_controller(self) -> None:
