@@ -55,9 +55,10 @@ def test_cells_spread_over_the_devices_and_share_them_up_to_the_number_of_places
 
 
 def test_a_place_is_waited_for_and_free_again_when_its_holder_is_killed(start):
-    holders = [start(1, "0,1") for _ in range(2)]
-    for holder in holders:
-        holder.stdout.readline()
+    holders = []
+    for device in ("0", "1"):
+        holders.append(start(1, "0,1"))
+        assert holders[-1].stdout.readline().split() == [device, device]
     waiting = start(1, "0,1")
     time.sleep(1.0)
     assert waiting.poll() is None
