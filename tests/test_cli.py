@@ -41,6 +41,9 @@ def with_option(option: str, value: str) -> list[str]:
         ("--set", "optimizer.lr=-1", "--set: optimizer.lr: Input should be greater than 0 (found -1)"),
         ("--set", "lr", "--set: 'lr' is not key=value"),
         ("--set", "batch_size=[", "--set batch_size: line 1: not readable as YAML"),
+        ("--hyper", "{", "--hyper: is no JSON object"),
+        ("--hyper", "[]", "--hyper: is no JSON object"),
+        ("--hyper", '{"protocol": 1, "batchsize": 1}', "--hyper: batchsize: unknown key"),
         ("--arch", "../../x", "arch: '../../x' is not a name"),
     ],
 )

@@ -74,7 +74,7 @@ def train(
 ) -> None:
     """Train one cell: writes run.json, history.csv and log.txt; continues where a stopped run left off."""
     cell = Cell(dataset, arch, norm, recipe, epochs, seed)
-    values = json.loads(hyper) if hyper else _hyperparameters(cell, study, settings or [])
+    values = _from_json(hyper) if hyper else _hyperparameters(cell, study, settings or [])
     from renorm import slots
     from renorm.training.run import Job
     from renorm.training.run import train as run
@@ -87,6 +87,17 @@ def train(
         record = run(job)
     if not quiet:
         print(_sentence(record, job.out))
+
+
+def _from_json(text: str) -> dict:
+    """What the workflow passes: a resolved recipe and its protocol number, held against the types once more."""
+    try:
+        values = json.loads(text)
+        recipe = {key: value for key, value in values.items() if key != "protocol"}
+    except (ValueError, AttributeError, RecursionError):
+        raise RenormError("--hyper: is no JSON object of hyper-parameters: by hand, use --set key=value") from None
+    config.checked(config.Recipe, recipe, "--hyper")
+    return values
 
 
 def _hyperparameters(cell: Cell, study: Path | None, settings: list[str]) -> dict:

@@ -29,4 +29,4 @@ rule train:
         "--recipe {wildcards.recipe} --epochs {wildcards.epochs} --seed {wildcards.seed} "
         "--hyper {params.hyper:q} --out $(dirname {output.record}) --prepared $(dirname $(dirname {input})) "
         "--device {resources.device} --threads {threads} --checkpoint-minutes {resources.checkpoint_minutes} "
-        "--gpu-slots {resources.gpu_slots} --wait {resources.wait} --quiet 2>> {log} || (tail -n 2 {log} >&2; false)"
+        "--gpus {resources.gpu} --gpu-slots {resources.gpu_slots} --wait {resources.wait} --quiet 2>> {log} || (tail -n 2 {log} >&2; false)"
