@@ -14,6 +14,9 @@ help: ## This list
 install: $(STAMP) ## .venv with the pinned requirements and renorm itself
 
 $(STAMP): envs/requirements.txt pyproject.toml
+	@# Debian packs venv apart from Python.
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || sh envs/install-debian.sh envs/debian-venv.txt
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv: sudo apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
