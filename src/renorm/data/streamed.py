@@ -4,6 +4,7 @@ Randomness is derived here too: which part of its picture row r of epoch e shows
 however many workers decode and however many GPUs share the epoch.
 """
 
+import gc
 import io
 import signal
 import warnings
@@ -188,6 +189,8 @@ def workers_watched() -> Iterator[None]:
 
 
 def _start_worker(_number: int) -> None:
-    """A signal to the whole job is for the trainer, which ends its workers when it has saved."""
+    # What the parent left to the garbage collector is the parent's: a process group must not be taken apart here.
+    gc.freeze()
+    # A signal to the whole job is for the trainer, which ends its workers when it has saved.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(PATIENCE))
