@@ -109,7 +109,7 @@ def test_snakemake_killed_and_started_again_never_trains_a_cell_twice(checkout):
     assert "1 jobs of an earlier start are still in the queue" in finish(checkout, second)
     record = checkout.record(1, epochs)
     assert (record["status"], record["resumes"], record["epochs_completed"]) == ("completed", 0, epochs)
-    assert record["started"] < killed
+    assert record["started"] <= killed  # whole seconds
     assert [job["state"] for job in checkout.jobs()] == ["COMPLETED"] * 2
 
 

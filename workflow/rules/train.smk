@@ -17,6 +17,8 @@ rule train:
         # Not in params: where and how often to save changes no number.
         device=STUDY.device,
         checkpoint_minutes=str(STUDY.checkpoint_minutes),
+        # Processes that share every batch; on a CPU one, whatever the cluster gives.
+        processes=STUDY.gpu if STUDY.device != "cpu" else 1,
         gpu_slots=STUDY.gpu_slots if STUDY.gpu == 1 else 0,
         # A killed Snakemake leaves its jobs running: the next one waits for their results instead of failing.
         wait=3600,
@@ -29,4 +31,4 @@ rule train:
         "--recipe {wildcards.recipe} --epochs {wildcards.epochs} --seed {wildcards.seed} "
         "--hyper {params.hyper:q} --out $(dirname {output.record}) --prepared $(dirname $(dirname {input})) "
         "--device {resources.device} --threads {threads} --checkpoint-minutes {resources.checkpoint_minutes} "
-        "--gpus {resources.gpu} --gpu-slots {resources.gpu_slots} --wait {resources.wait} --quiet 2>> {log} || (tail -n 2 {log} >&2; false)"
+        "--gpus {resources.processes} --gpu-slots {resources.gpu_slots} --wait {resources.wait} --quiet 2>> {log} || (tail -n 2 {log} >&2; false)"
