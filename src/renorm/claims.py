@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from renorm.cell import NAME
-from renorm.config import parse_yaml
+from renorm.config import read_yaml
 from renorm.errors import RenormError, nearest
 
 COLUMNS = (
@@ -89,7 +89,7 @@ def load_claims(folder: str | Path) -> Claims:
 
 def load_source(path: Path) -> Source:
     """The head of a claims folder."""
-    values = _yaml(path)
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise RenormError(f"{path}: expected keys and values (name, label, title, kind, ...)")
     known = tuple(Source.__dataclass_fields__)
@@ -117,7 +117,7 @@ def load_statements(path: Path, source: str) -> tuple[Statement, ...]:
     """The sentences of a source; none when it has no statements.yaml. The ledger knows which checks exist."""
     if not path.exists():
         return ()
-    values = _yaml(path)
+    values = read_yaml(path)
     if not isinstance(values, list):
         raise RenormError(f"{path}: expected a list of statements (- id: ..., text: ..., check: ...)")
     found = [_statement(path, position, item, source) for position, item in enumerate(values, 1)]
@@ -144,16 +144,6 @@ def _statement(path: Path, position: int, item: Any, source: str) -> Statement:
         if not item.get(key):
             raise RenormError(f"{where}: {key}: is missing: add it")
     return Statement(source=source, **item)
-
-
-def _yaml(path: Path) -> Any:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RenormError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise RenormError(f"{path}: is not UTF-8 text") from None
-    return parse_yaml(text, str(path))
 
 
 def read_rows(path: Path, source: str | None = None) -> list[dict[str, Any]]:

@@ -72,13 +72,18 @@ def _foreign(study: Study, cell: Cell, record: dict) -> str:
         return "is the record of another cell"
     if record["hyperparameters"] != grid.hyperparameters(study, cell):
         return "was trained with other hyper-parameters"
-    manifest = Path(study.results_dir) / "data" / cell.dataset / "manifest.json"
-    if manifest.exists():
-        sums = files.read_sealed(manifest, "prepare the data set again")["sha256"]
-        expected = "+".join(sums[f"{split}.npz"][:16] for split in ("train", "test"))
-        if record["provenance"]["data_sha256"] != expected:
-            return "was trained on other data than the study's"
+    if data_checksum(study, cell.dataset) not in (None, record["provenance"]["data_sha256"]):
+        return "was trained on other data than the study's"
     return ""
+
+
+def data_checksum(study: Study, dataset: str) -> str | None:
+    """The checksum of the study's prepared data set as run records hold it; None when it is not prepared here."""
+    manifest = Path(study.results_dir) / "data" / dataset / "manifest.json"
+    if not manifest.exists():
+        return None
+    sums = files.read_sealed(manifest, "prepare the data set again")["sha256"]
+    return "+".join(sums[f"{split}.npz"][:16] for split in ("train", "test"))
 
 
 def last_error(log: Path) -> str:

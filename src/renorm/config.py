@@ -359,16 +359,20 @@ def parse_yaml(text: str, where: str) -> Any:
         raise RenormError(f"{where}: {line}not readable as YAML: {getattr(error, 'problem', None) or error}") from None
 
 
-def load(path: str | Path, overrides: dict | None = None) -> Study:
-    """The study in the YAML or JSON file `path`, with `overrides` put over it."""
-    path = Path(path)
+def read_yaml(path: str | Path) -> Any:
+    """The document in the YAML or JSON file `path`."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise RenormError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise RenormError(f"{path}: is not UTF-8 text") from None
-    values = parse_yaml(text, str(path))
+    return parse_yaml(text, str(path))
+
+
+def load(path: str | Path, overrides: dict | None = None) -> Study:
+    """The study in the YAML or JSON file `path`, with `overrides` put over it."""
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise RenormError(f"{path}: expected keys and values, found {type(values).__name__}")
     return validate(merged(values, overrides or {}), str(path))

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from renorm import cluster, files, grid, records
+from renorm import cluster, grid, records
 from renorm.cell import Cell
-from renorm.collect import Found, find, last_error, run_folder
+from renorm.collect import Found, data_checksum, find, last_error, run_folder
 from renorm.config import Study
 from renorm.errors import RenormError, nearest
 from renorm.estimate import disk_mb, estimate
@@ -260,12 +260,8 @@ def _why_again(study: Study, cell: Cell, record: dict) -> str:
     ]
     if changes:
         return f"would be trained again: {'; '.join(changes)}."
-    manifest = Path(study.results_dir) / "data" / cell.dataset / "manifest.json"
-    if manifest.exists():
-        sums = files.read_sealed(manifest, "prepare the data set again")["sha256"]
-        now = "+".join(sums[f"{split}.npz"][:16] for split in ("train", "test"))
-        if record["provenance"]["data_sha256"] != now:
-            return "would not be trained, and does not count: its data are not the study's; remove its run.json."
+    if data_checksum(study, cell.dataset) not in (None, record["provenance"]["data_sha256"]):
+        return "would not be trained, and does not count: its data are not the study's; remove its run.json."
     return f"would not be trained: it is {record['status']}, since {record['finished']}."
 
 
