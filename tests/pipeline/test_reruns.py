@@ -1,6 +1,8 @@
 """What runs again, and what does not: proven with dry runs on a study that ran."""
 
+import base64
 import copy as copying
+import shutil
 
 import pytest
 
@@ -54,6 +56,23 @@ def test_a_deleted_run_is_trained_again_and_what_depends_on_it(copy):
     (copy.folder / "results/runs/digits/tiny_vgg/batch_norm/base/e1/s2/run.json").unlink()
     after = {key: 1 for key in AFTER if key != "study"}
     assert copy.planned() == {"train": 1, **after}
+
+
+def test_a_data_set_prepared_again_trains_nothing(copy):
+    for name in ("train.npz", "test.npz", "manifest.json"):
+        (copy.folder / "results/data/digits" / name).touch()
+    assert copy.planned() == {}
+
+
+def test_killed_while_the_data_were_prepared_everything_still_follows(copy):
+    """The marks that a killed Snakemake leaves of the job it was in: that job runs again, and what is missing too."""
+    shutil.rmtree(copy.folder / "results/runs")
+    marks = copy.folder / ".snakemake/incomplete"
+    marks.mkdir(exist_ok=True)
+    for name in ("train.npz", "test.npz", "manifest.json"):
+        (marks / base64.b64encode(f"results/data/digits/{name}".encode()).decode()).touch()
+    planned = copy.planned()
+    assert (planned["dataset"], planned["train"], planned["report"]) == (1, 3, 1)
 
 
 def test_a_corrected_claim_is_judged_again_and_nothing_is_trained(copy):

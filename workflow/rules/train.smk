@@ -1,7 +1,8 @@
 rule train:
     input:
-        # Prepared again, the same data are the same data: the checksum in every run record says whether they are.
-        ancient(f"{RESULTS}/data/{{dataset}}/manifest.json"),
+        # Prepared again, the same data are the same bytes, and Snakemake compares those of small files. Not ancient():
+        # after a kill during `dataset`, Snakemake 9.27 would then rerun that job and forget all that depends on it.
+        f"{RESULTS}/data/{{dataset}}/manifest.json",
     output:
         record=f"{RUNS}/{{dataset}}/{{arch}}/{{norm}}/{{recipe}}/e{{epochs}}/s{{seed}}/run.json",
         history=f"{RUNS}/{{dataset}}/{{arch}}/{{norm}}/{{recipe}}/e{{epochs}}/s{{seed}}/history.csv",
