@@ -36,7 +36,6 @@ STUDY_DIR = f"{RESULTS}/{STUDY.study}"
 CELLS = sorted(grid.cells(STUDY))
 RUNS = f"{RESULTS}/runs"
 RUN_RECORDS = [f"{RUNS}/{cell.path}/run.json" for cell in CELLS]
-DATASETS = sorted({cell.dataset for cell in CELLS})
 PARTIAL_CONFIG = f"{STUDY_DIR}/config.json"
 
 # The interpreter that runs Snakemake has renorm beside it; inside a conda or container environment that one's own
