@@ -176,10 +176,10 @@ def test_data_root_order(monkeypatch):
     assert str(config.data_root()) == "data"
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "config/demo.yaml"])
+@pytest.mark.parametrize("name", ["config.yaml", "config/demo.yaml", "config/cpu.yaml"])
 def test_shipped_studies_are_valid(root, name):
     study = config.load(root / name)
-    assert len(grid.cells(study)) == {"config.yaml": 360, "config/demo.yaml": 24}[name]
+    assert len(grid.cells(study)) == {"config.yaml": 360, "config/demo.yaml": 24, "config/cpu.yaml": 12}[name]
 
 
 def test_every_experiment_of_the_documents_stands_in_the_study_with_its_cells(root):
