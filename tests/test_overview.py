@@ -212,24 +212,6 @@ def test_why_names_the_reason(study, hold):
         overview.why(study, "results")
 
 
-def test_the_plan_counts_a_shared_cell_once(study, capsys):
-    write_run(study, cell(1))
-    overview.plan(study)
-    rows = [line.replace("│", " ").split() for line in capsys.readouterr().out.splitlines() if "│" in line]
-    assert [row[:5] for row in rows] == [
-        ["one", "6", "0", "1", "5"], ["two", "2", "1", "0", "1"], ["all", "8", "1", "1", "6"],
-    ]  # fmt: skip
-    each = estimate.estimate(study, cell(1)).seconds / 3600
-    assert float(rows[-1][5]) == pytest.approx(6 * each, abs=0.06)
-
-
-def test_short_cells_that_are_missing_are_named_as_targets(study):
-    axes = STUDY["experiments"]["one"] | {"epochs": [1, 10_000], "seeds": [1, 2]}
-    mixed = config.validate(STUDY | {"experiments": {"one": axes}})
-    write_run(mixed, cell(2))
-    assert overview.short(mixed, 10) == [Path("results/runs") / cell(1).path / "run.json"]
-
-
 def test_more_tries_ask_for_more(study):
     asked = [estimate.estimate(study, cell(1), attempt) for attempt in (1, 2, 3)]
     assert asked[0].mem_mb < asked[1].mem_mb < asked[2].mem_mb

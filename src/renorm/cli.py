@@ -221,10 +221,10 @@ def _everything_but_training(study: config.Study) -> Path:
 
 @app.command()
 def plan(study: ConfigFile = Path("config.yaml"), only: Only = None) -> None:
-    """What the study consists of, before anything is submitted."""
-    from renorm.overview import plan as run
+    """Every experiment with its cells and claims, what is done, and what the rest will cost; with --only, a part."""
+    from renorm.plan import plan as run
 
-    run(_study(study, only))
+    run(_study(study, only), part=bool(only))
 
 
 @app.command()
@@ -260,7 +260,7 @@ def targets(
     minutes: Annotated[float, typer.Option(help="Cells that are expected to take no longer.")] = 10.0,
 ) -> None:  # fmt: skip
     """The run records of short cells that are missing, as targets for a Snakemake that packs them into one job."""
-    from renorm.overview import short
+    from renorm.plan import short
 
     for path in short(_study(study, only), minutes):
         print(path)

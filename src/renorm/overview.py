@@ -1,14 +1,12 @@
-"""Before, during and after: what the study consists of, how far it is, and why a cell would run."""
+"""During and after: how far the study is, and why a cell would run."""
 
 import fcntl
 import json
 import time
 from collections import Counter
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
@@ -17,68 +15,11 @@ from renorm.cell import Cell
 from renorm.collect import Found, data_checksum, find, last_error, run_folder
 from renorm.config import Study
 from renorm.errors import RenormError, nearest
-from renorm.estimate import disk_mb, estimate
+from renorm.estimate import estimate
+from renorm.terminal import screen, span
 
 STATES = ("completed", "diverged", "running", "queued", "failed", "missing")
 STYLES = {"completed": "green", "diverged": "magenta", "running": "cyan", "failed": "red"}
-
-
-def plan(study: Study) -> None:
-    """Print, per experiment: cells, those shared with an earlier experiment, done, to run, and what they will cost."""
-    hours = "GPU-hours" if study.gpu else "CPU-hours"
-    table = Table("experiment", "cells", "shared", "done", "to run", hours, "longest job", "disk")
-    seen: set[Cell] = set()
-    found = {f.cell: f for f in find(study)}
-    totals, longest = Counter(), 0.0
-    for name in _names(study):
-        cells = grid.experiment_cells(study.experiments[name])
-        new = [cell for cell in cells if cell not in seen]
-        left = [cell for cell in new if found[cell].record is None]
-        needs = [estimate(study, cell) for cell in left]
-        row = Counter(cells=len(cells), shared=len(cells) - len(new), done=len(new) - len(left), left=len(left),
-                      seconds=sum(need.seconds for need in needs) * max(study.gpu, 1),
-                      disk=disk_mb(study, left))  # fmt: skip
-        seen.update(new)
-        totals += row
-        most = max((need.seconds for need in needs), default=0.0)
-        longest = max(longest, most)
-        table.add_row(name, *_plan_row(row, most))
-    table.add_section()
-    totals["disk"] = disk_mb(study, [cell for cell in seen if found[cell].record is None])
-    table.add_row("all", *_plan_row(totals, longest), style="bold")
-    console = _console()
-    console.print(table)
-    console.print("Hours are estimated upwards, for the slowest device planned for; a job asks for half as much again "
-                  "and 10 minutes. Disk is what the study grows to while every cell keeps its checkpoints.",
-                  style="dim", soft_wrap=True)  # fmt: skip
-
-
-def _console() -> Console:
-    # Piped into a file or another program, names stay whole.
-    console = Console()
-    return console if console.is_terminal else Console(width=140)
-
-
-def short(study: Study, minutes: float) -> list[Path]:
-    """run.json of every cell that has none yet and is expected to take no longer than `minutes`."""
-    paths = [run_folder(study, c) / "run.json" for c in sorted(grid.cells(study)) if
-             estimate(study, c).seconds <= 60 * minutes]  # fmt: skip
-    return [path for path in paths if not path.exists()]
-
-
-def _plan_row(row: Counter, longest: float) -> list[str]:
-    return [
-        *(f"{row[key]:,}" for key in ("cells", "shared", "done", "left")),
-        f"{row['seconds'] / 3600:,.1f}", _span(longest), f"{row['disk'] / 1000:,.1f} GB",
-    ]  # fmt: skip
-
-
-def _names(study: Study) -> list[str]:
-    return [name for name in study.experiments if not study.only or name in study.only]
-
-
-def _span(seconds: float) -> str:
-    return str(timedelta(seconds=round(seconds)))
 
 
 def holder(lock: Path) -> str:
@@ -173,7 +114,7 @@ def status(study: Study, as_json: bool = False, watch: float | None = None) -> N
             seen = survey(study)
             print(json.dumps(_document(study, seen)), flush=True)
         return
-    console = _console()
+    console = screen()
     if watch is None:
         console.print(_table(study, seen))
     else:
@@ -192,7 +133,7 @@ def _open(seen: Survey) -> bool:
 
 def _document(study: Study, seen: Survey) -> dict:
     return {
-        "study": study.study, "experiments": {name: seen.counts(name) for name in _names(study)},
+        "study": study.study, "experiments": {name: seen.counts(name) for name in study.taken},
         "all": seen.counts(), "eta_seconds": None if seen.eta_seconds is None else round(seen.eta_seconds),
         "running": [cell.path for cell, state in seen.states.items() if state == "running"],
         "failed": _failed(study, seen),
@@ -200,9 +141,9 @@ def _document(study: Study, seen: Survey) -> dict:
 
 
 def _table(study: Study, seen: Survey) -> Table:
-    eta = "" if not seen.eta_seconds else f"about {_span(seen.eta_seconds)} left at this pace"
+    eta = "" if not seen.eta_seconds else f"about {span(seen.eta_seconds)} left at this pace"
     table = Table("experiment", *STATES, "cells", caption=eta or None)
-    rows = {name: seen.counts(name) for name in _names(study)}
+    rows = {name: seen.counts(name) for name in study.taken}
     for name, count in rows.items():
         table.add_row(name, *(_number(count, state) for state in STATES), str(count.total()))
     table.add_section()
