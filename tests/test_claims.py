@@ -3,6 +3,8 @@
 The sums were typed from the documents' rows, column by column, and not computed from the files under test.
 """
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -248,3 +250,38 @@ def test_bad_statements(tmp_path, statements, said):
 def test_a_missing_folder(tmp_path):
     with pytest.raises(RenormError, match="no such claims folder"):
         load_claims(tmp_path / "nowhere")
+
+
+@pytest.fixture
+def summed(tmp_path):
+    return Path(shutil.copytree(CLAIMS / "ye2020", tmp_path / "ye2020"))
+
+
+def test_a_changed_digit_is_found_by_the_checksums(summed):
+    table = summed / "table1.csv"
+    text = table.read_text()
+    digit = text.index("93.")
+    table.write_text(text[:digit] + "94." + text[digit + 3 :])
+    with pytest.raises(RenormError, match=r"table1.csv: was changed since SHA256SUMS was written; if that was meant: "):
+        load_claims(summed)
+    subprocess.run("sha256sum *.csv *.yaml > SHA256SUMS", shell=True, check=True, cwd=summed)
+    assert len(load_claims(summed).frame) == 134
+
+
+def test_a_table_more_or_less_is_found_by_the_checksums(summed):
+    (summed / "more.csv").write_text((summed / "table2.csv").read_text())
+    with pytest.raises(RenormError, match="more.csv: is not listed since"):
+        load_claims(summed)
+    (summed / "more.csv").unlink()
+    (summed / "table2.csv").unlink()
+    with pytest.raises(RenormError, match="table2.csv: is gone since"):
+        load_claims(summed)
+    (summed / "SHA256SUMS").write_text("hello\n")
+    with pytest.raises(RenormError, match="SHA256SUMS: is no list of checksums: bring it back"):
+        load_claims(summed)
+
+
+def test_claims_without_checksums_are_taken_as_they_are(summed):
+    (summed / "SHA256SUMS").unlink()
+    (summed / "table2.csv").unlink()
+    assert len(load_claims(summed).frame) == 120

@@ -16,6 +16,7 @@ import pandas as pd
 from renorm.cell import NAME
 from renorm.config import read_yaml
 from renorm.errors import RenormError, nearest
+from renorm.files import sha256
 
 COLUMNS = (
     "source", "table", "page", "dataset", "arch", "norm", "recipe", "epochs", "attempt", "metric", "split",
@@ -34,6 +35,8 @@ WORDS = {
     "status": ("", "completed", "diverged"),
 }
 KINDS = ("original", "reproduction")
+# The format and the name of coreutils' sha256sum.
+SUMS = "SHA256SUMS"
 # Diverged runs have no loss to write down; every other value must be a plain decimal number.
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
@@ -79,12 +82,38 @@ def load_claims(folder: str | Path) -> Claims:
     folder = Path(folder)
     if not folder.is_dir():
         raise RenormError(f"{folder}: no such claims folder: create it with a source.yaml and one CSV a table")
+    check_sums(folder)
     source = load_source(folder / "source.yaml")
     if source.name != folder.resolve().name:
         raise RenormError(f"{folder}/source.yaml: name: '{source.name}' is not the folder's name: make them equal")
     rows = [row for path in sorted(folder.glob("*.csv")) for row in read_rows(path, source.name)]
     refuse_twice(rows)
     return Claims(source, to_frame(rows), load_statements(folder / "statements.yaml", source.name))
+
+
+def check_sums(folder: Path) -> None:
+    """Where the folder has a SHA256SUMS, raise `RenormError` unless its tables and sentences are the ones listed there.
+
+    A damaged digit is still a number: nothing else would tell 93.1 from 93.5.
+    """
+    if not (folder / SUMS).exists():
+        return
+    again = f"if that was meant: cd {folder} && sha256sum *.csv *.yaml > {SUMS}"
+    try:
+        lines = (folder / SUMS).read_text(encoding="ascii").splitlines()
+    except ValueError:
+        lines = [""]
+    listed = {}
+    for line in lines:
+        found = re.fullmatch(r"([0-9a-f]{64}) [ *]([^/]+)", line)
+        if not found:
+            raise RenormError(f"{folder / SUMS}: is no list of checksums: bring it back; {again}")
+        listed[found[2]] = found[1]
+    here = {path.name: path for pattern in ("*.csv", "*.yaml") for path in folder.glob(pattern)}
+    for name in sorted(here.keys() | listed.keys()):
+        if name not in here or listed.get(name) != sha256(here[name]):
+            change = "is not listed" if name not in listed else "was changed" if name in here else "is gone"
+            raise RenormError(f"{folder / name}: {change} since {SUMS} was written; {again}")
 
 
 def load_source(path: Path) -> Source:
