@@ -38,6 +38,15 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
         raise RenormError(f"{path}: cannot be written: {error.strerror} ({len(data):,} bytes)") from None
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Make one line of what the system has against writing `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise RenormError(f"{path}: cannot be written: {error.strerror}") from None
+
+
 def remove_parts(folder: Path) -> None:
     """Remove what a killed `write_atomic` left beside its target; only for the holder of the folder's lock."""
     for part in folder.glob(".*.part"):
@@ -108,18 +117,20 @@ def locked(path: str | Path, what: str, wait_seconds: float = 0.0) -> Iterator[N
     `RenormError` naming the holder when somebody else has it still after `wait_seconds`.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+", encoding="utf-8") as file:
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "a+b", buffering=0)  # noqa: SIM115 - closed below
+    with file:
         deadline = time.monotonic() + wait_seconds
         while not _try_lock(file):
             if time.monotonic() >= deadline:
                 file.seek(0)
-                holder = file.read().strip() or "another process"
+                holder = file.read().decode().strip() or "another process"
                 raise RenormError(f"{what} is being written by {holder}: wait for it or end it ({path})")
             time.sleep(0.2)
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
+        with writing(path):
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         try:
             yield
         finally:
@@ -131,4 +142,9 @@ def _try_lock(file) -> bool:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        raise RenormError(
+            f"{file.name}: this file system has no locks ({error.strerror}), and without them two jobs could write one "
+            "result: set results_dir to another, or have it mounted with flock"
+        ) from None
     return True

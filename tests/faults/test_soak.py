@@ -48,13 +48,17 @@ def test_every_cell_is_there_and_was_trained_once(make_checkout, tmp_path, tally
     }  # fmt: skip
     checkout, rng, started = make_checkout(tmp_path / "soak"), random.Random(0), time.monotonic()
     checkout.write(study)
-    kills, peak, code = {"snakemake": 0, "job": 0, "both": 0}, 0.0, None
+    kills, peak, grown, code = {"snakemake": 0, "job": 0, "both": 0}, 0.0, 0.0, None
     while code != 0:
         process = checkout.start("--quiet", "all")
         until = time.monotonic() + (rng.uniform(4, 12) if sum(kills.values()) < 3 else rng.uniform(30, 300))
+        memory = []
         while process.poll() is None and time.monotonic() < until:
-            peak = max(peak, memory_mb(process.pid))
+            memory.append(memory_mb(process.pid))
             time.sleep(0.2)
+        peak = max(peak, *memory, 0.0)
+        # Built after 20 seconds, the graph of jobs stays as large as it is.
+        grown = max(grown, *(now - memory[100] for now in memory[100:]), 0.0)
         code = process.poll()
         if code is None:
             kind = rng.choice(list(kills))
@@ -64,7 +68,8 @@ def test_every_cell_is_there_and_was_trained_once(make_checkout, tmp_path, tally
         process.stdout.close()
     check(checkout, seeds)
     minutes = (time.monotonic() - started) / 60
-    note = f"{kills} killed, {minutes:.1f} min, Snakemake's peak memory {peak:.0f} MB"
+    told = ", ".join(f"{count} × {kind}" for kind, count in kills.items())
+    note = f"killed: {told}; {minutes:.0f} min; Snakemake's memory: {peak:.0f} MB at most, {grown:.0f} MB grown by jobs"
     tally("cells of a study whose Snakemake and jobs were killed at random", 2 * seeds, 2 * seeds, note)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from renorm.files import writing
 from renorm.records import now
 
 
@@ -17,15 +18,19 @@ class Teller:
     """
 
     def __init__(self, log: Path, quiet: bool):
-        log.parent.mkdir(parents=True, exist_ok=True)
-        self.log = open(log, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - lives as long as the run
+        self.path = log
+        with writing(log):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            # Unbuffered: a line that a full disk refused must not come up again when the file is closed.
+            self.log = open(log, "ab", buffering=0)  # noqa: SIM115 - lives as long as the run
         self.console = None if quiet else Console(stderr=True, highlight=False)
         self.live = self.console is not None and sys.stderr.isatty()
         self.bar: Progress | None = None
         self.last = 0.0
 
     def say(self, line: str) -> None:
-        self.log.write(f"{now()} {line}\n")
+        with writing(self.path):
+            self.log.write(f"{now()} {line}\n".encode())
         if self.console:
             self.console.print(line, markup=False, soft_wrap=True)
 
