@@ -43,5 +43,5 @@ test: $(STAMP) debian ## The whole test suite
 torture: $(STAMP) ## The long form of the fault tests; writes docs/reliability.md (hours)
 	mkdir -p results && rm -f results/tally.jsonl
 	RENORM_TORTURE=1 RENORM_KILLS=50 RENORM_TALLY=$(CURDIR)/results/tally.jsonl \
-		$(BIN)/python -m pytest -p no:xdist --timeout 20000 -s tests/training/test_resume.py tests/faults $(PYTEST_ARGS)
+		$(BIN)/python -m pytest --timeout 20000 -s tests/training/test_resume.py tests/faults $(PYTEST_ARGS)
 	$(BIN)/python -m tests.faults.reliability results/tally.jsonl docs/reliability.md
