@@ -30,14 +30,17 @@ localrules:
 rule all:
     default_target: True
     input:
-        RUN_RECORDS,
-        f"{STUDY_DIR}/report.html",
+        [f"{RUNS}/{cell.path}/run.json" for cell in sorted(grid.cells(STUDY))],
+        f"{RESULTS}/{STUDY.study}/report.html",
 
 
 onsuccess:
-    print(f"\nReport: {Path(STUDY_DIR, 'report.html').resolve()}")
+    for page in get_reports():
+        print(f"\nReport: {Path(page).resolve()}")
 
 
 onerror:
     # What exists is worth reading, also when some cells failed.
-    shell("renorm report --partial {PARTIAL_CONFIG:q} >&2 || true")
+    for page in get_reports():
+        study_json = Path(page).with_name("config.json")
+        shell("renorm report --partial {study_json:q} >&2 || true")

@@ -53,6 +53,26 @@ def test_only_narrows_the_experiments():
     assert len(grid.cells(config.validate(changed("only", "one, two")))) == 15
 
 
+def test_an_experiment_alone_is_a_study_of_its_own(tmp_path):
+    study = config.validate(GOOD | {"only": "one", "claims": {"original": "claims/x"}})
+    alone = study.alone("two")
+    assert (alone.study, alone.claims.own_cells) == ("two", True)
+    assert set(grid.cells(alone)) == set(grid.experiment_cells(study.experiments["two"]))
+    assert all(grid.hyperparameters(alone, cell) == grid.hyperparameters(study, cell) for cell in grid.cells(alone))
+    (tmp_path / "c.json").write_text(json.dumps(alone.model_dump()))
+    assert config.load(tmp_path / "c.json") == alone
+
+
+@pytest.mark.parametrize("name", ["demo", "runs", "data", "demo.partial", "paper2020"])
+def test_reports_have_folders_and_names_of_their_own(name):
+    claims = {"original": ["claims/paper2020"]}
+    experiments = GOOD["experiments"] | {name: GOOD["experiments"]["one"]}
+    told = complaint(GOOD | {"claims": claims, "experiments": experiments})
+    assert "\n" not in told and f"experiments: '{name}' is the" in told and "choose another" in told
+    if name != "demo":
+        assert f"study: '{name}' is the" in complaint(GOOD | {"claims": claims, "study": name})
+
+
 def test_extends_takes_over_nested_keys():
     fast = config.validate(GOOD).recipes["fast"]
     assert (fast.optimizer.lr, fast.optimizer.momentum, fast.optimizer.weight_decay) == (0.2, 0.9, 1e-3)

@@ -18,6 +18,9 @@ PROTOCOL = 1
 # Normalisers that have no settings of their own: their cells do not depend on `norm:` of the recipe.
 PLAIN_NORMS = frozenset({"none", "batch_norm", "layer_norm", "instance_norm"})
 
+# What stands in results_dir beside the folders of the reports.
+FOLDERS = ("data", "runs")
+
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$", max_length=80)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -149,6 +152,7 @@ class Claims(Strict):
 
     original: list[str]
     reproductions: list[str] = []
+    own_cells: bool = False
 
     @field_validator("original", mode="before")
     @classmethod
@@ -219,6 +223,7 @@ class Study(Strict):
                 if recipe not in self.recipes:
                     hint = nearest(recipe, self.recipes)
                     raise ValueError(f"experiments.{name}.recipe: unknown recipe '{recipe}': {hint}")
+        self._refuse_names()
         for name in self.only or ():
             if name not in self.experiments and self.only != ["all"]:
                 raise ValueError(f"only: unknown experiment '{name}': {nearest(name, self.experiments)}")
@@ -227,6 +232,29 @@ class Study(Strict):
             if norm not in catalogue.names("norm"):
                 raise ValueError(f"compare.{axis}: unknown norm '{norm}': {nearest(norm, catalogue.names('norm'))}")
         return self
+
+    def _refuse_names(self) -> None:
+        """Every report has a folder of its own in `results_dir`, and a source's name that no claims folder has."""
+        folders = [*self.claims.original, *self.claims.reproductions] if self.claims else []
+        claims = {Path(folder).name for folder in folders}
+        alone = list(self.experiments) == [self.study]
+        for key, name in (("study", self.study), *(("experiments", name) for name in self.experiments)):
+            if name in FOLDERS or name.endswith(".partial"):
+                raise ValueError(f"{key}: '{name}' is the name of a folder in results_dir: choose another")
+            if name in claims:
+                raise ValueError(f"{key}: '{name}' is the name of a claims folder: choose another")
+            if key == "experiments" and name == self.study and not alone:
+                raise ValueError(f"{key}: '{name}' is the study's own name: choose another, each has a report")
+
+    def alone(self, name: str) -> "Study":
+        """The study that consists of the experiment `name` and of the published values of its cells."""
+        experiment = self.experiments[name]
+        claims = self.claims and self.claims.model_copy(update={"own_cells": True})
+        return self.model_copy(update={
+            "study": name, "title": experiment.title or name, "only": None, "claims": claims,
+            "description": f"One experiment of: {self.title or self.study}", "experiments": {name: experiment},
+            "recipes": {recipe: self.recipes[recipe] for recipe in experiment.recipe},
+        })  # fmt: skip
 
     @property
     def taken(self) -> dict[str, Experiment]:

@@ -269,3 +269,23 @@ def test_sentences_use_the_studys_labels(study):
     texts = [r["text"] for r in tables["summary"]] + [r["sentence"] for r in tables["audit"]]
     assert not [text for text in texts if "deconv" in text or "batch_norm" in text]
     assert any(text.startswith("CIFAR-10 vgg16 ND after 20 epochs:") for text in texts)
+
+
+def test_own_cells_leave_out_what_was_published_of_others(study):
+    study.against("ye2020", "obadage2024").json["claims"]["own_cells"] = True
+    for norm in ("batch_norm", "deconv"):
+        study.cell("cifar10", "vgg16", norm, 20, 1, 0.9)
+    tables = judge(study.write())
+    assert {(row["arch"], row["epochs"]) for row in tables["verdicts"]} == {("vgg16", 20)}
+    assert len(tables["verdicts"]) == 4  # two claims, by the reproduction and by this study
+    assert {row["source"] for row in tables["comparison"]} == {"ye2020", "obadage2024", "mine"}
+    assert all((row["dataset"], row["arch"]) == ("cifar10", "vgg16") for row in tables["timing"])
+    # Sentences speak of whole tables: the papers' own answers stay what they are.
+    whole = judge(study.against("ye2020", "obadage2024").write())
+    assert tables["ledger"] == whole["ledger"] and len(whole["verdicts"]) > 100
+    study.cells = [cell | {"arch": "tiny_vgg"} for cell in study.cells]
+    study.runs = [row | {"arch": "tiny_vgg"} for row in study.runs]
+    study.json["claims"]["own_cells"] = True
+    nothing = judge(study.write())
+    assert (nothing["verdicts"], nothing["ledger"]) == ([], [])
+    assert {row["source"] for row in nothing["comparison"]} == {"mine"}

@@ -1,8 +1,8 @@
 rule study:
     output:
-        PARTIAL_CONFIG,
+        f"{REPORT_DIR}/config.json",
     log:
-        f"{STUDY_DIR}/logs/study.txt",
+        f"{REPORT_DIR}/logs/study.txt",
     conda:
         "../../envs/renorm.yaml"
     threads: 1
@@ -10,26 +10,26 @@ rule study:
         mem_mb=500,
         runtime=5,
     params:
-        study=get_study_json(),
+        study=get_study_json,
     message:
-        "Configuration of {STUDY.study}"
+        "Configuration of {wildcards.report}"
     shell:
         "printf '%s\\n' {params.study:q} > {output} 2> {log}"
 
 
 rule collect:
     input:
-        RUN_RECORDS,
+        get_run_records,
         study=rules.study.output,
     output:
-        f"{STUDY_DIR}/cells.csv",
-        f"{STUDY_DIR}/runs.csv",
-        f"{STUDY_DIR}/histories.csv",
-        f"{STUDY_DIR}/steps.csv",
-        f"{STUDY_DIR}/provenance.csv",
-        f"{STUDY_DIR}/study.json",
+        f"{REPORT_DIR}/cells.csv",
+        f"{REPORT_DIR}/runs.csv",
+        f"{REPORT_DIR}/histories.csv",
+        f"{REPORT_DIR}/steps.csv",
+        f"{REPORT_DIR}/provenance.csv",
+        f"{REPORT_DIR}/study.json",
     log:
-        f"{STUDY_DIR}/logs/collect.txt",
+        f"{REPORT_DIR}/logs/collect.txt",
     conda:
         "../../envs/renorm.yaml"
     threads: 1
@@ -37,7 +37,7 @@ rule collect:
         mem_mb=2000,
         runtime=30,
     message:
-        "All runs of {STUDY.study} into tidy tables"
+        "The runs of {wildcards.report} into tidy tables"
     shell:
         "renorm collect --config {input.study} > {log} 2>&1 || (cat {log} >&2; false)"
 
@@ -47,19 +47,19 @@ rule judge:
         rules.collect.output,
         get_claim_files(),
     output:
-        results=f"{STUDY_DIR}/results.csv",
-        verdicts=f"{STUDY_DIR}/verdicts.csv",
-        comparison=f"{STUDY_DIR}/comparison.csv",
-        consistency=f"{STUDY_DIR}/consistency.csv",
-        timing=f"{STUDY_DIR}/timing.csv",
-        ladder=f"{STUDY_DIR}/ladder.csv",
-        superiority=f"{STUDY_DIR}/superiority.csv",
-        convergence=f"{STUDY_DIR}/convergence.csv",
-        ledger=f"{STUDY_DIR}/ledger.csv",
-        audit=f"{STUDY_DIR}/audit.csv",
-        summary=f"{STUDY_DIR}/summary.csv",
+        results=f"{REPORT_DIR}/results.csv",
+        verdicts=f"{REPORT_DIR}/verdicts.csv",
+        comparison=f"{REPORT_DIR}/comparison.csv",
+        consistency=f"{REPORT_DIR}/consistency.csv",
+        timing=f"{REPORT_DIR}/timing.csv",
+        ladder=f"{REPORT_DIR}/ladder.csv",
+        superiority=f"{REPORT_DIR}/superiority.csv",
+        convergence=f"{REPORT_DIR}/convergence.csv",
+        ledger=f"{REPORT_DIR}/ledger.csv",
+        audit=f"{REPORT_DIR}/audit.csv",
+        summary=f"{REPORT_DIR}/summary.csv",
     log:
-        f"{STUDY_DIR}/logs/judge.txt",
+        f"{REPORT_DIR}/logs/judge.txt",
     conda:
         "../../envs/renorm.yaml"
     threads: 1
@@ -67,6 +67,6 @@ rule judge:
         mem_mb=2000,
         runtime=30,
     message:
-        "Claims held against the runs of {STUDY.study}"
+        "Claims held against the runs of {wildcards.report}"
     shell:
         "renorm judge $(dirname {output.verdicts}) > {log} 2>&1 || (cat {log} >&2; false)"

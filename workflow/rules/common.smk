@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -32,11 +33,10 @@ def get_study():
 
 STUDY = or_end(get_study)
 RESULTS = STUDY.results_dir
-STUDY_DIR = f"{RESULTS}/{STUDY.study}"
-CELLS = sorted(grid.cells(STUDY))
 RUNS = f"{RESULTS}/runs"
-RUN_RECORDS = [f"{RUNS}/{cell.path}/run.json" for cell in CELLS]
-PARTIAL_CONFIG = f"{STUDY_DIR}/config.json"
+# A report of the study, and one of each of its experiments alone, whether `only` takes it or not.
+REPORTS = {name: STUDY.alone(name) for name in STUDY.experiments} | {STUDY.study: STUDY}
+REPORT_DIR = f"{RESULTS}/{{report}}"
 
 # The interpreter that runs Snakemake has renorm beside it; inside a conda or container environment that one's own
 # counts. Not in params: another path to the same program is no reason to train again.
@@ -49,13 +49,14 @@ container: "envs/renorm.sif"
 
 
 onstart:
-    or_end(check_space, STUDY, CELLS)
+    or_end(check_space, STUDY, get_cells_to_train())
     # Before anything is submitted: would this cluster run what we ask for?
     if workflow.executor_plugin.name == "slurm":
         or_end(cluster.prepare, workflow)
 
 
 wildcard_constraints:
+    report="|".join(map(re.escape, REPORTS)),
     dataset="[a-z0-9_.-]+",
     arch="[a-z0-9_.-]+",
     norm="[a-z0-9_.-]+",
@@ -88,10 +89,35 @@ def get_runtime(wildcards, attempt):
     return estimate(STUDY, get_cell(wildcards), attempt).minutes
 
 
-def get_study_json():
-    """The whole configuration, as the steps after the training read it."""
+def get_run_records(wildcards):
+    """The records of all cells that a report is about."""
+    return [
+        f"{RUNS}/{cell.path}/run.json"
+        for cell in sorted(grid.cells(REPORTS[wildcards.report]))
+    ]
+
+
+def get_study_json(wildcards):
+    """The configuration that a report is made from, as the steps after the training read it."""
     # In the order of the configuration: tables and figures keep it.
-    return json.dumps(STUDY.model_dump())
+    return json.dumps(REPORTS[wildcards.report].model_dump())
+
+
+def get_jobs(rule):
+    """The jobs of a rule that lead to what was asked for."""
+    jobs = workflow.dag.jobs if workflow.dag else ()
+    return [job for job in jobs if job.rule.name == rule]
+
+
+def get_cells_to_train():
+    """The cells that are about to be trained."""
+    wanted = set(workflow.dag.needrun_jobs())
+    return [get_cell(job.wildcards) for job in get_jobs("train") if job in wanted]
+
+
+def get_reports():
+    """The pages that were asked for."""
+    return [job.output[0] for job in get_jobs("report")]
 
 
 def get_claim_files():

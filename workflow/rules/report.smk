@@ -2,9 +2,9 @@ rule figures:
     input:
         rules.judge.output,
     output:
-        f"{STUDY_DIR}/figures/figures.json",
+        f"{REPORT_DIR}/figures/figures.json",
     log:
-        f"{STUDY_DIR}/logs/figures.txt",
+        f"{REPORT_DIR}/logs/figures.txt",
     conda:
         "../../envs/renorm.yaml"
     threads: 1
@@ -12,7 +12,7 @@ rule figures:
         mem_mb=2000,
         runtime=30,
     message:
-        "Figures of {STUDY.study}"
+        "Figures of {wildcards.report}"
     shell:
         "renorm figures $(dirname $(dirname {output})) > {log} 2>&1 || (cat {log} >&2; false)"
 
@@ -22,9 +22,9 @@ rule report:
         rules.judge.output,
         rules.figures.output,
     output:
-        f"{STUDY_DIR}/report.html",
+        f"{REPORT_DIR}/report.html",
     log:
-        f"{STUDY_DIR}/logs/report.txt",
+        f"{REPORT_DIR}/logs/report.txt",
     conda:
         "../../envs/renorm.yaml"
     threads: 1
@@ -32,7 +32,7 @@ rule report:
         mem_mb=2000,
         runtime=30,
     message:
-        "Report of {STUDY.study}"
+        "Report of {wildcards.report}"
     shell:
         "renorm report $(dirname {output}) > {log} 2>&1 || (cat {log} >&2; false)"
 
@@ -40,9 +40,9 @@ rule report:
 # No output: it renders what exists whenever it is asked for, beside the finished report's folder.
 rule report_partial:
     input:
-        rules.study.output,
+        f"{RESULTS}/{STUDY.study}/config.json",
     log:
-        f"{STUDY_DIR}/logs/report_partial.txt",
+        f"{RESULTS}/{STUDY.study}/logs/report_partial.txt",
     conda:
         "../../envs/renorm.yaml"
     threads: 1
@@ -50,6 +50,6 @@ rule report_partial:
         mem_mb=2000,
         runtime=30,
     message:
-        "Report of the runs that exist: {STUDY_DIR}.partial/report.html"
+        "Report of the runs that exist: {RESULTS}/{STUDY.study}.partial/report.html"
     shell:
         "renorm report --partial {input} > {log} 2>&1 || (cat {log} >&2; false)"

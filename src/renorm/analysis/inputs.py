@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,23 @@ class Inputs:
     reproductions: tuple[Claims, ...] = ()
     grid: dict[tuple, Counter] = field(default_factory=dict)
     labels: Labels = field(default_factory=Labels)
+    own_cells: bool = False  # published values of other cells than the study's are left out
+
+    def narrowed(self) -> "Inputs":
+        """Where `own_cells` asks for it, without other cells' values and without sources that have no more left."""
+        if not self.own_cells:
+            return self
+        originals, reproductions = (self._of_own_cells(part) for part in (self.originals, self.reproductions))
+        return replace(self, originals=originals, reproductions=reproductions)
+
+    def _of_own_cells(self, sources: tuple[Claims, ...]) -> tuple[Claims, ...]:
+        kept = []
+        for claims in sources:
+            groups = claims.frame[[*GROUP]].itertuples(index=False, name=None)
+            own = [group in self.grid for group in groups]
+            if any(own):
+                kept.append(replace(claims, frame=claims.frame[own].reset_index(drop=True)))
+        return tuple(kept)
 
     @property
     def published(self) -> tuple[Claims, ...]:
@@ -69,7 +86,7 @@ def load(folder: Path, claims_root: Path | None = None, held: bool = True) -> In
     inputs = Inputs(
         study["study"], "this study", from_study(study, str(folder / "study.json")), cells,
         _runs(folder / "runs.csv", study["study"]), _histories(folder / "histories.csv"), originals, reproductions,
-        _grid(cells), Labels(study.get("labels")),
+        _grid(cells), Labels(study.get("labels")), bool((study.get("claims") or {}).get("own_cells")),
     )  # fmt: skip
     _refuse_strangers(inputs, folder)
     return inputs

@@ -56,6 +56,8 @@ def write(folder: Path, tables: dict[str, list[dict]]) -> list[Path]:
 
 def judgement(inputs: Inputs) -> dict[str, list[dict]]:
     """The rows of every table, nothing written."""
+    sentences = _ledger(inputs)
+    inputs = inputs.narrowed()
     values = gather(inputs)
     pairs = verdicts.pairs(inputs, values)
     rungs = ladder.rows(inputs, values, pairs)
@@ -68,7 +70,7 @@ def judgement(inputs: Inputs) -> dict[str, list[dict]]:
         "ladder": rungs,
         "superiority": superiority.rows(inputs, values),
         "convergence": convergence.rows(inputs),
-        "ledger": ledger.rows(inputs, values, pairs),
+        "ledger": sentences,
         "audit": audited(inputs),
     }
     tables["summary"] = [
@@ -85,6 +87,14 @@ def judgement(inputs: Inputs) -> dict[str, list[dict]]:
         *summary.audit(inputs, tables["audit"]),
     ]
     return tables
+
+
+def _ledger(inputs: Inputs) -> list[dict]:
+    """The sentences of every source that has something to say here; they speak of whole tables, so all values count."""
+    values = gather(inputs)
+    names = {claims.source.name for claims in inputs.narrowed().published}
+    rows = ledger.rows(inputs, values, verdicts.pairs(inputs, values))
+    return [row for row in rows if row["statement_source"] in names]
 
 
 def audited(inputs: Inputs) -> list[dict]:
