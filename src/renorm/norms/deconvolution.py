@@ -10,7 +10,7 @@ from renorm.norms import few_samples
 from renorm.norms.few_samples import CentredSamples
 from renorm.norms.freeze import StepCounter
 from renorm.norms.patches import Features, Patches, Pixels
-from renorm.norms.precision import exact_products
+from renorm.norms.products import exact_products
 from renorm.norms.running import update_running
 from renorm.norms.spec import LayerSettings
 from renorm.norms.whitening import PatchStats, WhitenRows

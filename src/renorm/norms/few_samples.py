@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from renorm.norms.patches import Features, Patches, Pixels
-from renorm.norms.precision import exact_products
+from renorm.norms.products import exact_products
 from renorm.norms.whitening import centred, refuse_double_backward
 
 

@@ -11,7 +11,7 @@ is written in the one variable W = Z Y, since all its matrices are polynomials o
 with three products a step, none for the first Z and none for the last W: 12 products instead of 15 at five steps.
 The result is the same truncated polynomial of A, whether or not it has converged.
 
-All functions take one matrix (F, F) or a batch (groups, F, F).
+All functions take one matrix (F, F) or a batch (groups, F, F). spectral.py has the same result another way.
 """
 
 import torch
@@ -23,8 +23,8 @@ def frobenius(a: Tensor) -> Tensor:
     return torch.linalg.vector_norm(a, dim=(-2, -1), keepdim=True, dtype=torch.float64).to(a.dtype)
 
 
-def forward(a: Tensor, iterations: int) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    """For symmetric positive definite `a`: D ≈ a^(−1/2), [W₀ … W_{n−1}] and [Z₁ … Z_{n−1}] of the n steps."""
+def forward(a: Tensor, iterations: int) -> tuple[Tensor, list[Tensor]]:
+    """For symmetric positive definite `a`: D ≈ a^(−1/2), and W₀ … W_{n−1}, Z₁ … Z_{n−1} of the n steps."""
     norm = frobenius(a)
     w = a / norm
     z = w * -0.5
@@ -38,19 +38,21 @@ def forward(a: Tensor, iterations: int) -> tuple[Tensor, list[Tensor], list[Tens
         ws.append(w)
         zs.append(z)
         z = fma(1.5, z, -0.5, w, z)
-    return z / norm.sqrt(), ws, zs
+    return z / norm.sqrt(), ws + zs
 
 
-def backward(
-    a: Tensor, ws: list[Tensor], zs: list[Tensor], left: Tensor, right: Tensor | None, inner: Tensor
-) -> Tensor:
-    """dL/dA, symmetric, for G = dL/dD, given as the matrix `left` or as `left`·`right`, and ⟨G, D⟩ = `inner`.
+def backward(a: Tensor, saved: list[Tensor], rows: Tensor, grad: Tensor, inner: Tensor) -> Tensor:
+    """dL/dA, symmetric, for G = dL/dD = rowsᵀ·grad and ⟨G, D⟩ = `inner`.
 
     D is a polynomial of the symmetric A, so its derivative is self-adjoint and every gradient on the way may be
     symmetrised. With E = dL/dW after a step, the adjoint of the cubic W ← W T² is K + Kᵀ with H = T E and
     K = T (H + ½Hᵀ − 1.5 E): two products. The Z chain costs two more a step: 16 products instead of 26 at five steps,
-    and fewer when the gradient's rank (columns of `left`) is small.
+    and fewer when the gradient's rank is small and G is kept as left·right.
     """
+    ws, zs = saved[: (len(saved) + 1) // 2], saved[(len(saved) + 1) // 2 :]
+    left, right = rows.mT, grad
+    if rows.shape[-2] * 3 >= rows.shape[-1] * 2:  # from two thirds of full rank on, factors cost more
+        left, right = torch.matmul(left, right), None
     norm = frobenius(a)
     g, e = left / norm.sqrt(), None
     for step in reversed(range(len(ws))):

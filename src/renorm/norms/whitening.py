@@ -5,9 +5,9 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from renorm.errors import RenormError
-from renorm.norms import newton_schulz
+from renorm.norms import newton_schulz, spectral
 from renorm.norms.patches import Features, Patches, Pixels
-from renorm.norms.precision import exact_products
+from renorm.norms.products import exact_products, symmetric_product
 
 
 class PatchStats(torch.autograd.Function):
@@ -22,7 +22,7 @@ class PatchStats(torch.autograd.Function):
     def forward(ctx: FunctionCtx, x: Tensor, sampler: Patches | Pixels | Features, groups: int, features: int, eps):
         with exact_products(x.device):
             samples, mean = centred(x, sampler, groups, features)
-            covariance = torch.matmul(samples, samples.mT).div_(samples.shape[-1])
+            covariance = symmetric_product(samples, samples.mT).div_(samples.shape[-1])
             covariance.diagonal(dim1=-2, dim2=-1).add_(eps)
         ctx.sampler = sampler
         ctx.save_for_backward(x, samples)
@@ -53,27 +53,23 @@ class WhitenRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, covariance: Tensor, rows: Tensor, iterations: int):
         with exact_products(rows.device):
-            d, ws, zs = newton_schulz.forward(covariance, iterations)
+            ctx.form = spectral if spectral.pays(covariance, iterations) else newton_schulz
+            d, saved = ctx.form.forward(covariance, iterations)
             whitened = torch.matmul(rows, d)
-        ctx.iterations = iterations
-        ctx.save_for_backward(covariance, rows, d, *ws, *zs)
+        ctx.save_for_backward(covariance, rows, d, *saved)
         ctx.mark_non_differentiable(d)
         return whitened, d
 
     @staticmethod
     def backward(ctx: FunctionCtx, grad: Tensor, _: Tensor):
         refuse_double_backward()
-        covariance, rows, d, *steps = ctx.saved_tensors
+        covariance, rows, d, *saved = ctx.saved_tensors
         with exact_products(rows.device):
             grad_rows = torch.matmul(grad, d)
             if not ctx.needs_input_grad[0]:
                 return None, grad_rows, None
             inner = (grad_rows * rows).sum((-2, -1), keepdim=True)
-            left, right = rows.mT, grad
-            if rows.shape[-2] * 3 >= rows.shape[-1] * 2:  # from two thirds of full rank on, factors cost more
-                left, right = torch.matmul(left, right), None
-            ws, zs = steps[: ctx.iterations], steps[ctx.iterations :]
-            return newton_schulz.backward(covariance, ws, zs, left, right, inner), grad_rows, None
+            return ctx.form.backward(covariance, saved, rows, grad, inner), grad_rows, None
 
 
 def centred(x: Tensor, sampler: Patches | Pixels | Features, groups: int, features: int) -> tuple[Tensor, Tensor]:
