@@ -113,14 +113,14 @@ def cluster(running_cluster):
 
 @pytest.fixture(scope="session")
 def make_checkout(prepared_digits):
-    def make(folder: Path, cluster: Cluster) -> SlurmCheckout:
+    def make(folder: Path, cluster: Cluster, data: bool = False) -> SlurmCheckout:
         for part in (*PARTS, "slurm"):
             source, target = ROOT / part, folder / part
             target.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(source, target)
+            # With its compiled modules: every job starts Python three times.
+            shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+        if data:
+            shutil.copytree(prepared_digits, folder / "results/data")
         # Nobody here waits for a minute between two looks at the queue.
         code = folder / "src/renorm/cluster.py"
         text, changes = re.subn(r"^(PAUSE|LOOK_EVERY) = \d+", r"\1 = 3", code.read_text(), flags=re.M)
@@ -137,26 +137,21 @@ def checkout(make_checkout, cluster, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def undisturbed(make_checkout, running_cluster, tmp_path_factory):
+def undisturbed(prepared_digits, tmp_path_factory):
     """epochs → seed → the record of a cell that nothing happened to, trained without Slurm."""
     folder, records = tmp_path_factory.mktemp("undisturbed"), {}
 
     def train(seed: int, epochs: int = EPOCHS) -> dict:
         if (seed, epochs) not in records:
-            hyper = None
             from renorm import config, grid
             from renorm.cell import Cell
+            from renorm.training import run
 
             cell = Cell("digits", "tiny_vgg", "batch_norm", "base", epochs, seed)
             hyper = grid.hyperparameters(config.validate(study(recipe=LONG)), cell)
-            out = folder / f"e{epochs}s{seed}"
-            subprocess.run(
-                [sys.executable, "-m", "renorm", "train", "--dataset", "digits", "--arch", "tiny_vgg", "--norm",
-                 "batch_norm", "--recipe", "base", "--epochs", str(epochs), "--seed", str(seed), "--hyper",
-                 json.dumps(hyper), "--out", str(out), "--prepared", str(folder / "data"), "--device", "cpu"],
-                env=running_cluster.env | {"OMP_NUM_THREADS": "1"}, cwd=ROOT, check=True, capture_output=True,
-            )  # fmt: skip
-            records[seed, epochs] = json.loads((out / "run.json").read_text())
+            job = run.Job(cell, hyper, folder / f"e{epochs}s{seed}", Path("none"), prepared_digits, device="cpu",
+                          download=False, quiet=True)  # fmt: skip
+            records[seed, epochs] = run.train(job)
         return records[seed, epochs]
 
     return train

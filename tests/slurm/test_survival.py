@@ -23,6 +23,12 @@ slow = pytest.mark.skipif(
 TRAINING = ("--until", "train")
 
 
+@pytest.fixture
+def checkout(make_checkout, cluster, tmp_path):
+    """A checkout whose data set is there already."""
+    return make_checkout(tmp_path / "checkout", cluster, data=True)
+
+
 def long_study(seeds: list[int], epochs: int = EPOCHS, **changes) -> dict:
     return study(seeds=seeds, epochs=[epochs], recipe=LONG, **changes)
 
