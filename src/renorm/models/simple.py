@@ -3,6 +3,7 @@
 from torch import nn
 
 from renorm.models.registry import register_arch
+from renorm.norms.variants import VARIANTS
 
 WIDTH = 32
 
@@ -20,7 +21,7 @@ def simple_cnn(num_classes: int, image_size: int, in_channels: int) -> nn.Module
 
 # Whitening all pixels of an image together is what makes one step of size 1 the solution of a linear regression
 # (Ye et al., preprint, section 3.3); the default blocks of the greatest common divisor would be 16 of 784 pixels.
-WHOLE_IMAGE = {"block_fc": 1024, "only": ("deconv",)}
+WHOLE_IMAGE = {"block_fc": 1024, "only": ("deconv", *VARIANTS)}
 
 
 @register_arch(

@@ -9,11 +9,11 @@ from renorm.errors import RenormError
 from renorm.norms import few_samples
 from renorm.norms.few_samples import CentredSamples
 from renorm.norms.freeze import StepCounter
-from renorm.norms.patches import Features, Patches, Pixels
+from renorm.norms.patches import Sampler
 from renorm.norms.products import exact_products
 from renorm.norms.running import update_running
 from renorm.norms.spec import LayerSettings
-from renorm.norms.whitening import PatchStats, WhitenRows
+from renorm.norms.whitening import PatchMean, PatchStats, WhitenRows
 
 log = logging.getLogger(__name__)
 _said = False  # whether this process has warned of constant input
@@ -27,19 +27,23 @@ class Deconvolution:
     gradients flow through them; in evaluation they are the running values.
 
     Buffers: `running_mean` (features, 1), from 0, and `running_deconv` (features, features), the running D and not the
-    covariance, from I; with a leading axis of groups if there are several. `steps`: see `StepCounter`.
+    covariance, from I; with a leading axis of groups if there are several. `steps`: see `StepCounter`. `kept_deconv`:
+    the last D, where a D is used for several steps.
     """
 
-    def _set_up(
-        self, settings: LayerSettings, groups: int, features: int, sampler: Patches | Pixels | Features
-    ) -> None:
+    def _set_up(self, settings: LayerSettings, groups: int, features: int, sampler: Sampler) -> None:
         self.iterations, self.eps, self.momentum = settings.iterations, settings.eps, settings.momentum
         self.path, self.features, self.sampler, self.deconv_groups = settings.path, features, sampler, groups
         batch = (groups,) if groups > 1 else ()
         options = {"device": self.weight.device, "dtype": self.weight.dtype}
         self.register_buffer("running_mean", torch.zeros(*batch, features, 1, **options))
         self.register_buffer("running_deconv", torch.eye(features, **options).repeat(*batch, 1, 1))
-        self.counter = StepCounter(self) if settings.freeze else None
+        self.freeze, self.every, self.detached, self.bfloat16 = (
+            settings.freeze, settings.every, settings.detached, settings.bfloat16
+        )  # fmt: skip
+        if self.every > 1:
+            self.register_buffer("kept_deconv", self.running_deconv.clone())
+        self.counter = StepCounter(self) if self.freeze or self.every > 1 else None
         self._cache = None
         self._warned = False
         self._constant = None
@@ -47,16 +51,16 @@ class Deconvolution:
     @property
     def frozen(self) -> bool:
         """Whether the next training step uses the running statistics."""
-        return self.counter is not None and self.counter.frozen
+        return self.freeze and self.counter.frozen
 
     def folded(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The weight and bias with which the ordinary layer gives the deconvolution of `x`."""
         if not self.training:
             return self.folded_running()
-        frozen = self.frozen
+        frozen, renewed = self.frozen, self.counter is None or self.counter.value % self.every == 0
         if self.counter is not None:
             self.counter.advance()
-        return self.folded_running() if frozen else self._folded_batch(x)
+        return self.folded_running() if frozen else self._folded_batch(x, renewed)
 
     def folded_running(self) -> tuple[Tensor, Tensor]:
         """Weight and bias folded with the running statistics; kept until a parameter or buffer changes."""
@@ -73,22 +77,42 @@ class Deconvolution:
             rows = torch.matmul(self._to_rows(self.weight), self.running_deconv)
         return self._fold_rows(rows, self.running_mean)
 
-    def _folded_batch(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _folded_batch(self, x: Tensor, renewed: bool) -> tuple[Tensor, Tensor]:
+        """Weight and bias folded with the mean of `x`, and with its D or, if that is not renewed, the last one."""
         if x.numel() == 0:
             raise RenormError(f"deconvolution '{self.path}': no statistics of an empty batch {tuple(x.shape)}")
+        if self.detached:
+            x = x.detach()
         rows = self._to_rows(self.weight)
         rows = rows.to(torch.promote_types(x.dtype, torch.float32))
+        if renewed:
+            rows, mean, d = self._whitened_by_batch(x, rows)
+        else:
+            rows, mean, d = self._whitened_by_last(x, rows)
+        update_running(self.momentum, (self.running_mean, mean), (self.running_deconv, d))
+        return self._fold_rows(rows, mean)
+
+    def _whitened_by_batch(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if self.deconv_groups == 1 and 3 * self.sampler.count(x) * self.blocks <= self.features:
-            samples, mean = CentredSamples.apply(x, self.sampler, self.features)
+            samples, mean = CentredSamples.apply(x, self.sampler, self.features, self.bfloat16)
             rows, d = few_samples.whiten_rows(samples, rows, self.eps, self.iterations)
             variance = samples.detach().square().mean(-1)
         else:
-            mean, covariance = PatchStats.apply(x, self.sampler, self.deconv_groups, self.features, self.eps)
+            mean, covariance = PatchStats.apply(
+                x, self.sampler, self.deconv_groups, self.features, self.eps, self.bfloat16
+            )
             rows, d = WhitenRows.apply(covariance, rows, self.iterations)
             variance = covariance.detach().diagonal(dim1=-2, dim2=-1) - self.eps
-        update_running(self.momentum, (self.running_mean, mean), (self.running_deconv, d))
+        if self.every > 1:
+            update_running(1.0, (self.kept_deconv, d))
         self._watch(variance)
-        return self._fold_rows(rows, mean)
+        return rows, mean, d
+
+    def _whitened_by_last(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        mean = PatchMean.apply(x, self.sampler, self.deconv_groups, self.features)
+        d = self.kept_deconv.to(rows.dtype, copy=True)  # a layer that stands twice renews it before the backward pass
+        with exact_products(rows.device):
+            return torch.matmul(rows, d), mean, d
 
     def _fold_rows(self, rows: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
         with exact_products(rows.device):
@@ -127,5 +151,5 @@ class Deconvolution:
         return super().train(mode)
 
     def extra_repr(self) -> str:
-        freeze = ", freeze" if self.counter is not None else ""
+        freeze = ", freeze" if self.freeze else ""
         return f"{super().extra_repr()}, features={self.features}, iterations={self.iterations}, eps={self.eps}{freeze}"

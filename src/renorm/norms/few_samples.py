@@ -14,17 +14,17 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from renorm.norms.patches import Features, Patches, Pixels
+from renorm.norms.patches import Sampler
 from renorm.norms.products import exact_products
 from renorm.norms.whitening import centred, refuse_double_backward
 
 
 class CentredSamples(torch.autograd.Function):
-    """x, sampler, features -> centred samples (features, s), mean (features, 1)."""
+    """x, sampler, features, bfloat16 -> centred samples (features, s), mean (features, 1)."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, sampler: Patches | Pixels | Features, features: int):
-        samples, mean = centred(x, sampler, 1, features)
+    def forward(ctx: FunctionCtx, x: Tensor, sampler: Sampler, features: int, bfloat16: bool):
+        samples, mean = centred(x, sampler, 1, features, bfloat16)
         ctx.sampler = sampler
         ctx.save_for_backward(x)
         return samples, mean
@@ -33,10 +33,10 @@ class CentredSamples(torch.autograd.Function):
     def backward(ctx: FunctionCtx, grad: Tensor, grad_mean: Tensor):
         refuse_double_backward()
         if not ctx.needs_input_grad[0]:
-            return None, None, None
+            return None, None, None, None
         (x,) = ctx.saved_tensors
         grad = grad + (grad_mean / grad.shape[-1] - grad.mean(-1, keepdim=True))
-        return ctx.sampler.scatter(grad, x).to(x.dtype), None, None
+        return ctx.sampler.scatter(grad, x).to(x.dtype), None, None, None
 
 
 def whiten_rows(samples: Tensor, rows: Tensor, eps: float, iterations: int) -> tuple[Tensor, Tensor]:

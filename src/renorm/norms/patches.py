@@ -124,5 +124,8 @@ class Features:
         return grad.t().reshape(like.shape)
 
 
+Sampler = Patches | Pixels | Features
+
+
 def _pad(x: Tensor, padding: tuple[int, int]) -> Tensor:
     return F.pad(x, (padding[1], padding[1], padding[0], padding[0])) if any(padding) else x

@@ -40,6 +40,19 @@ def symmetric_product(a: Tensor, b: Tensor) -> Tensor:
     return out
 
 
+def gram(samples: Tensor) -> Tensor:
+    """samples·samplesᵀ."""
+    return symmetric_product(samples, samples.mT)
+
+
+def gram_bfloat16(samples: Tensor) -> Tensor:
+    """The same for values that bfloat16 holds: summed in float32 wherever it runs, on a GPU at bfloat16's speed."""
+    if samples.device.type != "cuda":
+        return gram(samples)
+    low = samples.bfloat16()
+    return (torch.mm if low.dim() == 2 else torch.bmm)(low, low.mT, out_dtype=torch.float32).to(samples.dtype)
+
+
 def _lower_blocks(out: Tensor, a: Tensor, b: Tensor) -> None:
     half = len(a) // 2
     if len(a) <= LEAF:

@@ -48,7 +48,12 @@ LAYER_KEYS = (*SETTINGS, "freeze", "only")
 
 @dataclass(frozen=True)
 class LayerSettings:
-    """What `NormSpec` says about one layer; see there. `stem`, `head`: it is part of the stem, is the classifier."""
+    """What `NormSpec` says about one layer; see there.
+
+    `stem`, `head`: it is part of the stem, is the classifier. Not for configurations but for the norms of variants.py:
+    `every`: steps (a divisor of 1000) for which a D is used, `detached`: no gradient through the statistics,
+    `bfloat16`: precision of the samples.
+    """
 
     path: str
     block: int
@@ -60,6 +65,9 @@ class LayerSettings:
     freeze: bool = False
     stem: bool = False
     head: bool = False
+    every: int = 1
+    detached: bool = False
+    bfloat16: bool = False
 
 
 def layer_settings(spec: NormSpec, path: str, **place: bool) -> LayerSettings:
