@@ -255,6 +255,17 @@ def why(
 
 
 @app.command()
+def calibrate(
+    study: ConfigFile = Path("config.yaml"), only: Only = None,
+    minutes: Annotated[float, typer.Option(min=0.001, max=1440, help="Time to take; small studies take less.")] = 1.0,
+) -> None:  # fmt: skip
+    """Measure this device for the study's missing cells: `plan` and the jobs' run times come from it."""
+    from renorm.training.calibrate import calibrate as run
+
+    print(run(_study(study, only), minutes, print))
+
+
+@app.command()
 def targets(
     study: ConfigFile = Path("config.yaml"), only: Only = None,
     minutes: Annotated[float, typer.Option(help="Cells that are expected to take no longer.")] = 10.0,

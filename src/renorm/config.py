@@ -19,7 +19,7 @@ PROTOCOL = 1
 PLAIN_NORMS = frozenset({"none", "batch_norm", "layer_norm", "instance_norm"})
 
 # What stands in results_dir beside the folders of the reports.
-FOLDERS = ("data", "runs")
+FOLDERS = ("data", "runs", "calibration")
 
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$", max_length=80)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -11,7 +11,7 @@ from renorm.cell import Cell
 from renorm.claims import load_claims
 from renorm.collect import find, run_folder
 from renorm.config import Study
-from renorm.estimate import disk_mb, estimate
+from renorm.estimate import basis, disk_mb, estimate
 from renorm.terminal import screen, span
 
 
@@ -33,12 +33,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a start would run, with its total, then what `only` leaves out, and the total of everything."""
+    """What a start would run, with its total, then what `only` leaves out, and the total of everything.
+
+    `basis`: in words, where the hours come from.
+    """
 
     taken: list[Row]
     total: Row
     left_out: list[Row]
     everything: Row
+    basis: str
 
 
 def plan(study: Study, part: bool = False) -> None:
@@ -65,8 +69,8 @@ def plan(study: Study, part: bool = False) -> None:
         console.print("Experiments in brackets are left out by `only`; --config only=all takes them too.",
                       style="dim", soft_wrap=True)  # fmt: skip
     console.print("Claims are the published values that an experiment's cells are held against. "
-                  "Hours are estimated upwards, for the slowest device planned for; a job asks for half as much again "
-                  "and 10 minutes. Disk is what the study grows to while every cell keeps its checkpoints.",
+                  f"{made.basis} A job asks for at least half as much again and 10 minutes. "
+                  "Disk is what the study grows to while every cell keeps its checkpoints.",
                   style="dim", soft_wrap=True)  # fmt: skip
 
 
@@ -77,7 +81,8 @@ def outline(study: Study) -> Plan:
     taken = [counter.row(name) for name in study.taken]
     total = counter.total(taken)
     left_out = [counter.row(name) for name in study.experiments if name not in study.taken]
-    return Plan(taken, total, left_out, counter.total([*taken, *left_out]))
+    missing = [cell for cell in grid.cells(study) if cell in counter.open]
+    return Plan(taken, total, left_out, counter.total([*taken, *left_out]), basis(study, missing))
 
 
 class _Counter:

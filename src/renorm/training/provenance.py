@@ -4,12 +4,13 @@ import hashlib
 import os
 import platform
 import subprocess
-import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
+
+from renorm import machine
 
 PACKAGES = ("torchvision", "numpy", "scipy", "scikit-learn")
 
@@ -49,7 +50,7 @@ def place(device: torch.device, gpus: int) -> str:
 
 
 def _devices(device: torch.device, gpus: int) -> str:
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else machine.cpu_name()
     return f"{gpus} × {name}" if gpus > 1 else name
 
 
@@ -75,11 +76,3 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def _cpu() -> str:
-    if sys.platform == "linux":
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()

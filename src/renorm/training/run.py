@@ -95,8 +95,8 @@ def _train(job: Job, teller: Teller, caught: list[int]) -> dict:
 
 def _set_up(job: Job, rank: int) -> tuple[torch.device, data.Dataset]:
     """Device and data of the process `rank` of the job."""
-    device = device_of(rank, _device(job.device).type) if job.gpus > 1 else _device(job.device)
-    _configure(job, device)
+    device = device_of(rank, device_named(job.device).type) if job.gpus > 1 else device_named(job.device)
+    configure(job.hyper, _threads(job), device)
     return device, data.obtain(job.cell.dataset, job.data_root, job.prepared, job.download)
 
 
@@ -157,12 +157,16 @@ def _follow(job: Job, team: Alone) -> None:
 
 
 def _loop(job: Job, dataset, device: torch.device, team: Alone) -> Loop:
-    # The seed fixes the initial weights on the CPU, whatever device trains them.
-    torch.manual_seed(job.cell.seed)
-    spec = NormSpec(name=job.cell.norm, **job.hyper.get("norm", {}))
-    model = models.create(job.cell.arch, spec, dataset.classes, dataset.image_size, dataset.channels)
     workers = _threads(job) if job.workers is None else job.workers
+    model = network(job.cell, job.hyper, dataset)
     return Loop(model, dataset, job.hyper, job.cell.epochs, job.cell.seed, device, team, workers)
+
+
+def network(cell: Cell, hyper: dict, dataset: data.Dataset) -> torch.nn.Module:
+    """The cell's network with its initial weights; the seed fixes them on the CPU, whatever device trains them."""
+    torch.manual_seed(cell.seed)
+    spec = NormSpec(name=cell.norm, **hyper.get("norm", {}))
+    return models.create(cell.arch, spec, dataset.classes, dataset.image_size, dataset.channels)
 
 
 def _threads(job: Job) -> int:
@@ -205,7 +209,8 @@ def _fingerprint(job: Job, data_checksum: str) -> str:
     return hashlib.sha256(identity.encode()).hexdigest()
 
 
-def _device(name: str) -> torch.device:
+def device_named(name: str) -> torch.device:
+    """The device `auto`, `cpu` or `cuda`; `RenormError` when it is not here."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
@@ -217,19 +222,20 @@ def _check_gpus(job: Job) -> None:
     batch = job.hyper["batch_size"]
     if job.gpus > 1 and batch % job.gpus:
         raise RenormError(f"gpus: batch_size {batch} cannot be shared evenly by {job.gpus} processes: change one")
-    if job.gpus > 1 and _device(job.device).type == "cuda" and job.gpus > torch.cuda.device_count():
+    if job.gpus > 1 and device_named(job.device).type == "cuda" and job.gpus > torch.cuda.device_count():
         raise RenormError(f"gpus: {job.gpus} were asked for and {torch.cuda.device_count()} are here: take fewer")
 
 
-def _configure(job: Job, device: torch.device) -> None:
-    torch.set_num_threads(_threads(job))
-    if job.hyper["deterministic"]:
+def configure(hyper: dict, threads: int, device: torch.device) -> None:
+    """Threads, determinism and precision of this process, as the hyper-parameters say."""
+    torch.set_num_threads(threads)
+    if hyper["deterministic"]:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(hyper["deterministic"])
     # float32: no TF32 anywhere; the others leave convolutions in TF32, as PyTorch does by default, and products not.
-    torch.backends.cudnn.conv.fp32_precision = "ieee" if job.hyper["precision"] == "float32" else "tf32"
+    torch.backends.cudnn.conv.fp32_precision = "ieee" if hyper["precision"] == "float32" else "tf32"
     torch.backends.cuda.matmul.fp32_precision = "ieee"
-    torch.backends.cudnn.benchmark = device.type == "cuda" and not job.hyper["deterministic"]
+    torch.backends.cudnn.benchmark = device.type == "cuda" and not hyper["deterministic"]
 
 
 def _out_of_memory(job: Job) -> RenormError:

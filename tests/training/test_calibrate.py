@@ -1,0 +1,100 @@
+"""A calibration measured for real, and what is foretold from it."""
+
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from renorm import calibration, cli, config, estimate, grid, records
+from renorm.errors import RenormError
+from renorm.training import calibrate
+from renorm.training.run import train
+
+from .cells import small_job
+
+STUDY = {
+    "study": "s",
+    "recipes": {"small": {"optimizer": {"lr": 0.01}, "batch_size": 32, "train_images": 320, "test_images": 100}},
+    "experiments": {
+        "one": {"dataset": ["digits"], "arch": ["tiny_vgg"], "norm": ["batch_norm", "deconv"], "recipe": ["small"],
+                "epochs": [4], "seeds": [1, 2]},
+    },
+}  # fmt: skip
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch, prepared_digits):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/data").symlink_to(prepared_digits)
+    return config.validate(STUDY)
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The start of a process costs seconds, and one test has measured it."""
+    monkeypatch.setattr(calibrate, "_start_seconds", lambda device: 2.0)
+
+
+def test_what_was_measured_foretells_a_real_cell(study, prepared_digits):
+    """Within a factor of 3, on a machine that may be busy; benchmarks.prediction says how well on an idle one."""
+    said = []
+    path = calibrate.calibrate(study, 0.2, said.append)
+    found = calibration.read(path)
+    assert len(found.steps) == 2 and set(found.data) == {"digits"} and found.start_seconds > 0.3
+    assert said[0] == found.name and sum("ms a step" in line for line in said) == 2
+    cells = sorted(grid.cells(study))
+    expected = estimate.estimate(study, cells[0])
+    assert expected.basis == "measured"
+    record = train(small_job(Path("run"), prepared_digits, epochs=4, recipe=STUDY["recipes"]["small"]))
+    training = expected.seconds - found.start_seconds
+    assert training / 3 < sum(record["seconds"].values()) < training * 3 + 1
+    # What a cell depends on is what it was.
+    assert grid.hyperparameters(study, cells[0]) == record["hyperparameters"]
+
+
+def test_without_time_the_cheapest_is_measured_and_the_rest_scaled(study, started):
+    said = []
+    path = calibrate.calibrate(study, 0.001, said.append)
+    assert [step.norm for step in calibration.read(path).steps.values()] == ["batch_norm"]
+    assert any("1 of 2 kinds did not fit into the time" in line for line in said)
+    assert {estimate.estimate(study, cell).basis for cell in grid.cells(study)} == {"measured", "scaled"}
+    # A second run goes on with what the first left out, and keeps what it found.
+    calibrate.calibrate(study, 0.001, said.append)
+    assert {step.norm for step in calibration.read(path).steps.values()} == {"batch_norm", "deconv"}
+
+
+def test_only_what_missing_cells_need_is_measured(study, started):
+    for cell in grid.cells(study):
+        if cell.norm == "deconv":
+            folder = Path("results/runs") / cell.path
+            folder.mkdir(parents=True)
+            (folder / "run.json").touch()
+    path = calibrate.calibrate(study, 0.001, lambda line: None)
+    assert [step.norm for step in calibration.read(path).steps.values()] == ["batch_norm"]
+
+
+def test_a_study_for_gpus_is_not_calibrated_on_a_processor(study, monkeypatch):
+    monkeypatch.setattr(calibrate.torch.cuda, "is_available", lambda: False)
+    with pytest.raises(RenormError, match="calibrate: the study trains on GPUs and there is none here: .* srun"):
+        calibrate.calibrate(study.model_copy(update={"gpu": 1}), 0.001, print)
+
+
+def test_the_command_prints_the_record(study, started):
+    Path("study.json").write_text(study.model_dump_json())
+    done = CliRunner().invoke(cli.app, ["calibrate", "--config", "study.json", "--minutes", "0.001"])
+    assert done.exit_code == 0, done.output
+    path = Path(done.output.splitlines()[-1])
+    assert path.parent == Path("results/calibration").absolute()
+    age = time.time() - path.stat().st_mtime
+    assert age < 60 and calibration.read(path).made <= records.now()
+
+
+@pytest.mark.cuda
+def test_a_gpu_is_measured_by_its_own_name(study):
+    import torch
+
+    path = calibrate.calibrate(study.model_copy(update={"gpu": 1}), 0.2, print)
+    found = calibration.read(path)
+    assert found.kind == "cuda" and found.device == torch.cuda.get_device_name() and len(found.steps) == 2
