@@ -40,7 +40,7 @@ test: $(STAMP) debian ## The whole test suite
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
-torture: $(STAMP) ## The long form of the fault tests; writes docs/reliability.md (hours)
+torture: $(STAMP) ## The long form of the fault tests; writes docs/reliability.md (hours; RENORM_SOAK=500: a shorter soak)
 	mkdir -p results && rm -f results/tally.jsonl
 	RENORM_TORTURE=1 RENORM_KILLS=50 RENORM_TALLY=$(CURDIR)/results/tally.jsonl \
 		$(BIN)/python -m pytest --timeout 20000 -s tests/training/test_resume.py tests/faults $(PYTEST_ARGS)

@@ -40,7 +40,7 @@ def memory_mb(pid: int) -> float:
 
 
 def test_every_cell_is_there_and_was_trained_once(make_checkout, tmp_path, tally):
-    seeds = cases(5, 1000)
+    seeds = cases(10, int(os.environ.get("RENORM_SOAK", "2000"))) // 2
     study = {
         "study": "soak", "recipes": {"tiny": TINY},
         "experiments": {"e": {"dataset": ["digits"], "arch": ["tiny_vgg"], "norm": ["batch_norm", "deconv"],
