@@ -34,7 +34,7 @@ REQUIRED = {
     "summary": ("section", "source", "dataset", "name", "value", "of", "text"),
 }
 # Written by steps that a study may leave out; a page without them is complete.
-OPTIONAL = ("steps", "results", "ladder", "superiority", "convergence", "ledger", "audit")
+OPTIONAL = ("steps", "results", "ladder", "superiority", "norms", "convergence", "ledger", "audit")
 MAKER = {name: "renorm collect" for name in ("cells", "runs", "histories", "steps", "provenance", "study")}
 
 NUMBERS = frozenset(
@@ -44,7 +44,7 @@ NUMBERS = frozenset(
     train_seconds test_seconds baseline_train_seconds ratio ratio_low ratio_high lr train_loss train_top1 train_top5
     test_loss test_top1 test_top5 epochs_completed parameters mean_low mean_high prediction_low prediction_high margin
     equivalence_low equivalence_high equivalence_p seeds_needed difference low high statistic df p p_holm level target
-    n_reached epochs_needed seconds_needed baseline_seconds_needed counted
+    over_baseline over_method epoch_seconds n_reached epochs_needed seconds_needed baseline_seconds_needed counted
     """.split()  # noqa: SIM905 - a list of seventy strings is nothing to read
 )
 

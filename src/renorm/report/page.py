@@ -28,6 +28,7 @@ SECTIONS = (
     ("own", "This study’s own results", ("own",), ("own",)),
     ("accuracy", "Accuracy in pictures", (), ("accuracy",)),
     ("timing", "Training time", ("timing",), ("timing",)),
+    ("norms", "The normalisers side by side", ("norms",), ()),
     ("consistency", "Consistency of the repeats", ("consistency",), ()),
     ("curves", "Training curves", ("convergence",), ("curves",)),
     ("provenance", "How the runs were made", ("provenance",), ()),

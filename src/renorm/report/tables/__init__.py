@@ -9,6 +9,7 @@ from renorm.report.tables import (
     convergence,
     ladder,
     ledger,
+    norms,
     own,
     provenance,
     superiority,
@@ -17,7 +18,7 @@ from renorm.report.tables import (
 from renorm.report.tables.model import Table
 
 SUBJECTS = (
-    *(audit, ledger, completeness, comparison, ladder, superiority, own, timing, consistency, convergence),
+    *(audit, ledger, completeness, comparison, ladder, superiority, own, timing, norms, consistency, convergence),
     provenance,
 )
 
