@@ -1,10 +1,13 @@
-"""What the benchmarks share: where they ran, a table on the terminal, a CSV beside it."""
+"""What the benchmarks share: clocks, where they ran, a table on the terminal, a CSV and a plot beside it."""
 
 import csv
 import os
 import platform
+import statistics
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +26,65 @@ def machine() -> str:
     return f"{cpu}, {os.cpu_count()} cores, {load}, Python {platform.python_version()}, commit {commit or 'unknown'}"
 
 
+def clock(device) -> float:
+    """Now, in seconds: wall clock on a GPU after all its work, and of several threads; processor time of one thread.
+
+    Processor time, since another program on the machine distorts it little.
+    """
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif torch.get_num_threads() == 1:
+        return time.process_time()
+    return time.perf_counter()
+
+
+def what_clock(device) -> str:
+    import torch
+
+    if device.type == "cuda":
+        return f"wall clock, {torch.cuda.get_device_name(device)}"
+    threads = torch.get_num_threads()
+    return "processor time of one thread" if threads == 1 else f"wall clock of {threads} threads"
+
+
+def interleaved(device, works: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Median seconds of each of `works`, which take turns; the first turn warms up."""
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    for turn in range(repeats + 1):
+        for name, work in works.items():
+            begun = clock(device)
+            work()
+            if turn:
+                seconds[name].append(clock(device) - begun)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def bars(table: Path, rows: list[dict], label: str, columns: dict[str, str], unit: str) -> Path:
+    """A plot beside `table`: a bar a row, of the `columns` (column → name in the legend) one after another."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(8, 1.2 + 0.28 * len(rows)), layout="constrained")
+    names, left = [str(row[label]) for row in rows], [0.0] * len(rows)
+    for column, name in columns.items():
+        widths = [float(row[column] or 0) for row in rows]
+        axes.barh(range(len(rows)), widths, left=left, label=name)
+        left = [a + b for a, b in zip(left, widths, strict=True)]
+    axes.set_yticks(range(len(rows)), names, fontsize=7)
+    axes.invert_yaxis()
+    axes.set_xlabel(unit)
+    axes.legend(fontsize=7, frameon=False)
+    path = table.with_suffix(".svg")
+    figure.savefig(path)
+    pyplot.close(figure)
+    print(path)
+    return path
+
+
 def show(name: str, rows: list[dict], note: str = "") -> Path:
     """Print `rows` as a table and write them to results/benchmarks/NAME-DATE.csv with the command and the machine."""
     table = Table(title=f"{name}: {machine()}", caption=note)
@@ -30,7 +92,9 @@ def show(name: str, rows: list[dict], note: str = "") -> Path:
         table.add_column(column, justify="left" if isinstance(rows[0][column], str) else "right")
     for row in rows:
         table.add_row(*(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()))
-    Console().print(table)
+    console = Console()
+    # Piped into a file, columns stay whole.
+    (console if console.is_terminal else Console(width=220)).print(table)
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}.csv"
     with open(path, "w", newline="") as file:

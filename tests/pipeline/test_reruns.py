@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+from renorm import calibration, machine
+
 from .conftest import STUDY
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
@@ -83,3 +85,13 @@ def test_a_corrected_claim_is_judged_again_and_nothing_is_trained(copy):
 
 def test_one_experiment_can_be_taken_by_name(finished):
     assert "train" not in finished.planned("--config", "only=method")
+
+
+def test_a_calibration_trains_nothing_again(copy):
+    """It changes what jobs ask for, and is no input of any rule."""
+    calibration.write(copy.folder / "results", calibration.Calibration(
+        kind="cpu", device=machine.cpu_name(), torch=machine.torch_version(), threads=1, made="", start_seconds=1.0,
+        steps={"x": {"arch": "tiny_vgg", "norm": "batch_norm", "shape": (3, 32, 32), "batch": 32, "seconds": 100.0,
+                     "image_seconds": 1.0, "save_seconds": 1.0, "warm_seconds": 1.0, "turns": 1}},
+    ))  # fmt: skip
+    assert copy.planned() == {}
