@@ -211,9 +211,9 @@ def test_every_experiment_of_the_documents_stands_in_the_study_with_its_cells(ro
         "as_run_efficientnet": 18, "as_run_resnet18": 36, "preprint_cifar10": 27, "preprint_cifar100": 27,
         "preprint_imagenet": 8, "preprint_regression": 24, "preprint_logistic": 24, "preprint_mlp": 9,
         "preprint_weight_decay": 24, "student_table1": 18, "student_table2": 96, "student_table3": 12,
-        "student_table4": 45, "normalisers": 120,
+        "student_table4": 45, "normalisers": 120, "variants": 48,
     }  # fmt: skip
-    assert len(grid.cells(study)) == 744
+    assert len(grid.cells(study)) == 780
     tables = ("table1_cifar10", "table1_cifar100", "table2_vgg11", "table2_residual")
     assert sum(counts[name] for name in tables) == 367
 
