@@ -152,6 +152,23 @@ def test_constant_input_stays_finite_and_is_told_once(value, caplog, monkeypatch
     assert len([record for record in caplog.records if "constant" in record.message]) <= 1
 
 
+@pytest.mark.parametrize("features", [4, 200])  # by iteration and by eigenvalues
+def test_constant_input_is_amplified_by_one_over_the_root_of_eps_and_said_exactly_once(features, caplog, monkeypatch):
+    monkeypatch.setattr(deconvolution, "_said", False)
+    layers = [apply(nn.Linear(features, 3), NormSpec("deconv", momentum=1.0, iterations=12)) for _ in range(2)]
+    with caplog.at_level(logging.DEBUG, logger="renorm.norms.deconvolution"):
+        for layer in layers:
+            for _ in range(2):
+                x = torch.full((3 * features, features), 2.0, requires_grad=True)
+                layer(x).square().mean().backward()
+                assert x.grad.isfinite().all()
+    for layer in layers:
+        torch.testing.assert_close(layer.running_deconv.diagonal(), torch.full((features,), 316.23), rtol=1e-3, atol=0)
+    assert [(r.levelno, "1/sqrt(eps) = 316" in r.message) for r in caplog.records] == [
+        (logging.WARNING, True), (logging.DEBUG, True),
+    ]  # fmt: skip
+
+
 def test_one_sample_and_an_empty_batch():
     layer = apply(nn.Linear(4, 3), "deconv")
     assert layer(torch.randn(1, 4)).isfinite().all()
