@@ -11,6 +11,7 @@ if "study" not in config:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/draw.smk"
 include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
 
@@ -19,6 +20,7 @@ localrules:
     all,
     study,
     dataset,
+    draw,
     collect,
     judge,
     figures,

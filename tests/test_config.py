@@ -63,7 +63,7 @@ def test_an_experiment_alone_is_a_study_of_its_own(tmp_path):
     assert config.load(tmp_path / "c.json") == alone
 
 
-@pytest.mark.parametrize("name", ["demo", "runs", "data", "demo.partial", "paper2020"])
+@pytest.mark.parametrize("name", ["demo", "runs", "data", "drawings", "demo.partial", "paper2020"])
 def test_reports_have_folders_and_names_of_their_own(name):
     claims = {"original": ["claims/paper2020"]}
     experiments = GOOD["experiments"] | {name: GOOD["experiments"]["one"]}
@@ -108,6 +108,13 @@ def test_extends_takes_over_nested_keys():
         ("recipes.paper.extends", "fast", ["recipes", "extends itself"]),
         ("compare.method", "decon", ["compare.method", "did you mean 'deconv'"]),
         ("only", "thre", ["only", "unknown experiment 'thre'"]),
+        ("drawings.d", {"kind": "bars", "cell": "digits/tiny_vgg/deconv/paper/e1/s1"},
+         ["drawings.d.kind", "'covariance', 'image' or 'sparsity'"]),
+        ("drawings.d", {"kind": "image", "cell": "digits/tiny_vgg"}, ["drawings.d", "is no cell's path"]),
+        ("drawings.d", {"kind": "image", "cell": "digits/tiny_vgg/deconv/paper/e7/s1"},
+         ["drawings.d.cell", "'digits/tiny_vgg/deconv/paper/e7/s1' is in no experiment"]),
+        ("drawings.d", {"kind": "image", "cell": "digits/tiny_vgg/deconv/paper/e1/s1", "image": 200},
+         ["drawings.d", "image: 200 is none of the first 128 images"]),
         ("judge.threshold_kind", "percent", ["judge.threshold_kind", "'relative' or 'absolute'"]),
     ],
 )  # fmt: skip
@@ -237,7 +244,7 @@ def test_the_schema_in_the_repository_is_the_types(root):
 def test_every_key_is_explained(root):
     text = (root / "config/README.md").read_text()
     models = [config.Study, config.Recipe, config.Optimizer, config.NormOptions, config.Experiment, config.Judge,
-              config.Compare, config.Claims, config.Labels]  # fmt: skip
+              config.Compare, config.Claims, config.Labels, config.Drawing]  # fmt: skip
     missing = [f"{m.__name__}.{key}" for m in models for key in m.model_fields if f"`{key}`" not in text]
     assert missing == []
 

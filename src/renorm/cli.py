@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from renorm import config, files
+from renorm import config, files, grid
 from renorm.cell import Cell
 from renorm.errors import RenormError, nearest
 
@@ -70,6 +70,7 @@ def train(
     workers: Annotated[
         int | None, typer.Option(min=0, max=1024, help="Processes that decode pictures, per GPU.")
     ] = None,
+    keep_weights: Annotated[bool, typer.Option(help="Leave the final weights in weights.pt.")] = False,
     quiet: Annotated[bool, typer.Option(help="Say nothing on the terminal; log.txt has it all.")] = False,
 ) -> None:
     """Train one cell: writes run.json, history.csv and log.txt; continues where a stopped run left off."""
@@ -81,7 +82,7 @@ def train(
 
     job = Job(
         cell, values, out or Path("results/runs") / cell.path, config.data_root(data_dir), prepared, device.value,
-        threads, checkpoint_minutes, download, quiet, wait, gpus, workers,
+        threads, checkpoint_minutes, download, quiet, wait, gpus, workers, keep_weights,
     )  # fmt: skip
     with slots.held(0 if device == Device.cpu else gpu_slots):
         record = run(job)
@@ -152,6 +153,39 @@ def prepare(
     root = config.data_root(folder or data_dir)
     options = data.PictureOptions(sample, move, image_size)
     print(data.prepare(dataset, root, out or Path("results/data") / dataset, download, options))
+
+
+@app.command()
+def draw(
+    drawing: Annotated[str, typer.Argument(help="A drawing of --config by name, or as JSON (the workflow).")],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    study: Annotated[Path | None, typer.Option("--config", help="The study whose drawing is meant.")] = None,
+    hyper: Annotated[str | None, typer.Option(help="All hyper-parameters as JSON (what the workflow passes).")] = None,
+    runs: Annotated[Path, typer.Option(help="Where the runs stand.")] = Path("results/runs"),
+    prepared: Annotated[Path, typer.Option(help="Prepared data sets.")] = Path("results/data"),
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="CPU threads.")] = 1,
+) -> None:
+    """Look into a layer of a cell's network: the numbers behind a drawing of the report."""
+    wanted, values = _drawing(drawing, study, hyper)
+    import torch
+
+    from renorm import data
+    from renorm.drawings import draw as run
+
+    torch.set_num_threads(threads)
+    dataset = data.open_prepared(prepared / wanted.of.dataset, wanted.of.dataset)
+    print(run(wanted, values, dataset, runs / wanted.of.path, out))
+
+
+def _drawing(text: str, path: Path | None, hyper: str | None) -> tuple[config.Drawing, dict]:
+    """A drawing with its cell's hyper-parameters."""
+    if hyper:
+        return config.checked(config.Drawing, config.parse_yaml(text, "drawing"), "drawing"), _from_json(hyper)
+    study = _study(path or Path("config.yaml"))
+    if text not in study.drawings:
+        raise RenormError(f"draw: no drawing '{text}' in the configuration: {nearest(text, study.drawings)}")
+    wanted = study.drawings[text]
+    return wanted, grid.hyperparameters(study, wanted.of)
 
 
 @app.command()

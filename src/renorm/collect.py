@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from renorm import files, grid, records
+from renorm import drawn, files, grid, records
 from renorm.cell import Cell
 from renorm.config import Study
 from renorm.errors import RenormError
@@ -104,7 +104,8 @@ def last_error(log: Path) -> str:
 
 
 def collect(study: Study, folder: Path | None = None) -> list[Path]:
-    """Write cells.csv, runs.csv, histories.csv, steps.csv, provenance.csv and study.json; returns their paths.
+    """Write cells.csv, runs.csv, histories.csv, steps.csv, provenance.csv, the drawings' tables and study.json; returns
+    their paths.
 
     They stand in `folder`, by default the study's own. Raises `RenormError` for runs that `mixed_records` refuses.
     """
@@ -118,11 +119,18 @@ def collect(study: Study, folder: Path | None = None) -> list[Path]:
         "histories.csv": (HISTORIES, [f.cell.as_dict() | row for f in found for row in f.history]),
         "steps.csv": (STEPS, [row for f in found if f.record for row in _step_rows(f)]),
         "provenance.csv": (PROVENANCE, [_provenance_row(f) for f in found if f.record]),
-    }
+    } | _drawn(study, found)
     for name, (columns, rows) in tables.items():
         files.write_atomic(folder / name, _csv(columns, rows))
     files.write_json(folder / "study.json", _study_json(study))
     return [folder / name for name in (*tables, "study.json")]
+
+
+def _drawn(study: Study, found: list[Found]) -> dict[str, tuple]:
+    weights = {f.cell: f.record["weights_sha256"] for f in found if f.record}
+    rows = drawn.rows(study, weights, {name: data_checksum(study, name) for name in {f.cell.dataset for f in found}})
+    return {"drawings.csv": (drawn.DRAWINGS, rows["drawings"]), "pictures.csv": (drawn.PICTURES, rows["pictures"]),
+            "histograms.csv": (drawn.HISTOGRAMS, rows["histograms"])}  # fmt: skip
 
 
 def refuse_mixed(found: list[Found]) -> None:

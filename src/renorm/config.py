@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from renorm import catalogue
-from renorm.cell import NAME
+from renorm.cell import NAME, Cell
 from renorm.errors import RenormError, nearest
 
 # Raised when the meaning of a run changes, so that old records are not mixed with new ones.
@@ -19,7 +19,7 @@ PROTOCOL = 1
 PLAIN_NORMS = frozenset({"none", "batch_norm", "layer_norm", "instance_norm"})
 
 # What stands in results_dir beside the folders of the reports.
-FOLDERS = ("data", "runs", "calibration")
+FOLDERS = ("data", "runs", "drawings", "calibration")
 
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$", max_length=80)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -109,6 +109,10 @@ class Experiment(Strict):
     epochs: list[Annotated[int, Field(ge=1, le=100_000, strict=True)]]
     seeds: list[Annotated[int, Field(ge=0, lt=2**31, strict=True)]]
 
+    def __contains__(self, cell: Cell) -> bool:
+        names = all(getattr(cell, axis) in getattr(self, axis) for axis in ("dataset", "arch", "norm", "recipe"))
+        return names and cell.epochs in self.epochs and cell.seed in self.seeds
+
     @field_validator("dataset", "arch", "norm", "recipe", "epochs", "seeds")
     @classmethod
     def _not_empty_not_twice(cls, values: list) -> list:
@@ -127,6 +131,32 @@ class Experiment(Strict):
             if value not in known:
                 raise ValueError(f"unknown {info.field_name} '{value}': {nearest(value, known)}")
         return values
+
+
+class Drawing(Strict):
+    """A look into a deconvolved layer of one cell: what comes in, and what deconvolution makes of it."""
+
+    title: str = ""
+    kind: Literal["covariance", "image", "sparsity"]
+    cell: str
+    trained: bool = True
+    layer: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 1
+    images: Annotated[int, Field(ge=2, le=10_000, strict=True)] = 128
+    image: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 1
+
+    @model_validator(mode="after")
+    def _places(self) -> "Drawing":
+        try:
+            Cell.from_path(self.cell)
+        except RenormError as error:
+            raise ValueError(f"cell: {error}") from None
+        if self.image > self.images:
+            raise ValueError(f"image: {self.image} is none of the first {self.images} images: raise `images`")
+        return self
+
+    @property
+    def of(self) -> Cell:
+        return Cell.from_path(self.cell)
 
 
 class Compare(Strict):
@@ -189,6 +219,7 @@ class Study(Strict):
     labels: Labels = Labels()
     recipes: dict[Name, Recipe]
     experiments: dict[Name, Experiment]
+    drawings: dict[Name, Drawing] = {}
     only: list[str] | None = None
 
     @field_validator("recipes", mode="before")
@@ -227,6 +258,9 @@ class Study(Strict):
         for name in self.only or ():
             if name not in self.experiments and self.only != ["all"]:
                 raise ValueError(f"only: unknown experiment '{name}': {nearest(name, self.experiments)}")
+        for name, drawing in self.drawings.items():
+            if not any(drawing.of in experiment for experiment in self.experiments.values()):
+                raise ValueError(f"drawings.{name}.cell: '{drawing.of}' is in no experiment: name a cell of the grid")
         for axis in ("baseline", "method"):
             norm = getattr(self.compare, axis)
             if norm not in catalogue.names("norm"):
@@ -254,6 +288,7 @@ class Study(Strict):
             "study": name, "title": experiment.title or name, "only": None, "claims": claims,
             "description": f"One experiment of: {self.title or self.study}", "experiments": {name: experiment},
             "recipes": {recipe: self.recipes[recipe] for recipe in experiment.recipe},
+            "drawings": {key: drawing for key, drawing in self.drawings.items() if drawing.of in experiment},
         })  # fmt: skip
 
     @property

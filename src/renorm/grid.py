@@ -3,7 +3,7 @@
 from itertools import product
 
 from renorm.cell import Cell
-from renorm.config import Experiment, Study
+from renorm.config import Drawing, Experiment, Study
 
 
 def experiment_cells(experiment: Experiment) -> list[Cell]:
@@ -24,3 +24,14 @@ def cells(study: Study) -> dict[Cell, list[str]]:
 def hyperparameters(study: Study, cell: Cell) -> dict:
     """The resolved hyper-parameters of `cell`: what its run record must hold to count for this study."""
     return study.recipes[cell.recipe].resolved(cell.norm, cell.arch)
+
+
+def drawings(study: Study) -> dict[str, Drawing]:
+    """The drawings of cells that the study's taken experiments want."""
+    wanted = cells(study) if study.drawings else {}
+    return {name: drawing for name, drawing in study.drawings.items() if drawing.of in wanted}
+
+
+def drawn(study: Study) -> set[Cell]:
+    """The cells whose trained weights are kept, since a drawing is made from them, whatever `only` takes."""
+    return {drawing.of for drawing in study.drawings.values() if drawing.trained}

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ def _queue(cells) -> dict[Cell, str]:
     named = {"_".join(str(value) for value in cell.as_dict().values()): cell for cell in cells}
     out: dict[Cell, str] = {}
     for job in cluster.leftovers(Path.cwd(), "") if named else ():
-        cell = named.get(job.comment.removeprefix("rule_train_wildcards_"))
+        cell = named.get(re.sub(r"^rule_train(_keep)?_wildcards_", "", job.comment))
         if cell and out.get(cell) != "running":
             out[cell] = "queued" if job.pending else "running"
     return out

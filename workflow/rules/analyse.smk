@@ -20,6 +20,7 @@ rule study:
 rule collect:
     input:
         get_run_records,
+        get_report_drawings,
         study=rules.study.output,
     output:
         f"{REPORT_DIR}/cells.csv",
@@ -27,6 +28,9 @@ rule collect:
         f"{REPORT_DIR}/histories.csv",
         f"{REPORT_DIR}/steps.csv",
         f"{REPORT_DIR}/provenance.csv",
+        f"{REPORT_DIR}/drawings.csv",
+        f"{REPORT_DIR}/pictures.csv",
+        f"{REPORT_DIR}/histograms.csv",
         f"{REPORT_DIR}/study.json",
     log:
         f"{REPORT_DIR}/logs/collect.txt",

@@ -37,6 +37,8 @@ RUNS = f"{RESULTS}/runs"
 # A report of the study, and one of each of its experiments alone, whether `only` takes it or not.
 REPORTS = {name: STUDY.alone(name) for name in STUDY.experiments} | {STUDY.study: STUDY}
 REPORT_DIR = f"{RESULTS}/{{report}}"
+# Cells that keep their weights, as the beginning of a path below RUNS: a drawing is made from them.
+KEPT = "|".join(re.escape(cell.path) for cell in sorted(grid.drawn(STUDY)))
 
 # The interpreter that runs Snakemake has renorm beside it; inside a conda or container environment that one's own
 # counts. Not in params: another path to the same program is no reason to train again.
@@ -57,6 +59,7 @@ onstart:
 
 wildcard_constraints:
     report="|".join(map(re.escape, REPORTS)),
+    drawing="|".join(map(re.escape, STUDY.drawings)) or "-",
     dataset="[a-z0-9_.-]+",
     arch="[a-z0-9_.-]+",
     norm="[a-z0-9_.-]+",
@@ -81,6 +84,12 @@ def get_hyperparameters(wildcards):
     return json.dumps(grid.hyperparameters(STUDY, get_cell(wildcards)), sort_keys=True)
 
 
+def get_keep(wildcards):
+    """Whether the cell's weights are kept."""
+    kept = get_cell(wildcards) in grid.drawn(STUDY)
+    return "--keep-weights" if kept else "--no-keep-weights"
+
+
 def get_mem_mb(wildcards, attempt):
     return estimate(STUDY, get_cell(wildcards), attempt).mem_mb
 
@@ -95,6 +104,32 @@ def get_run_records(wildcards):
         f"{RUNS}/{cell.path}/run.json"
         for cell in sorted(grid.cells(REPORTS[wildcards.report]))
     ]
+
+
+def get_report_drawings(wildcards):
+    """What is drawn for a report."""
+    names = grid.drawings(REPORTS[wildcards.report])
+    return [f"{RESULTS}/drawings/{name}.json" for name in names]
+
+
+def get_drawn_from(wildcards):
+    """The prepared data, and what is left of the training when that is drawn."""
+    drawing = STUDY.drawings[wildcards.drawing]
+    manifest = f"{RESULTS}/data/{drawing.of.dataset}/manifest.json"
+    run = f"{RUNS}/{drawing.of.path}"
+    trained = [f"{run}/run.json", f"{run}/weights.pt"]
+    return [manifest, *(trained if drawing.trained else ())]
+
+
+def get_drawing_json(wildcards):
+    """What the drawing's numbers depend on; its title is none of it."""
+    return STUDY.drawings[wildcards.drawing].model_dump_json(exclude={"title"})
+
+
+def get_drawn_hyperparameters(wildcards):
+    """The hyper-parameters of the drawing's cell, as JSON."""
+    cell = STUDY.drawings[wildcards.drawing].of
+    return json.dumps(grid.hyperparameters(STUDY, cell), sort_keys=True)
 
 
 def get_study_json(wildcards):

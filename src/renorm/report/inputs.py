@@ -34,8 +34,10 @@ REQUIRED = {
     "summary": ("section", "source", "dataset", "name", "value", "of", "text"),
 }
 # Written by steps that a study may leave out; a page without them is complete.
-OPTIONAL = ("steps", "results", "ladder", "superiority", "norms", "convergence", "ledger", "audit")
-MAKER = {name: "renorm collect" for name in ("cells", "runs", "histories", "steps", "provenance", "study")}
+DRAWN = ("drawings", "pictures", "histograms")
+OPTIONAL = ("steps", *DRAWN, "results", "ladder", "superiority", "norms", "convergence", "ledger", "audit")
+COLLECTED = ("cells", "runs", "histories", "steps", "provenance", "study", *DRAWN)
+MAKER = {name: "renorm collect" for name in COLLECTED}
 
 NUMBERS = frozenset(
     """
@@ -45,7 +47,8 @@ NUMBERS = frozenset(
     test_loss test_top1 test_top5 epochs_completed parameters mean_low mean_high prediction_low prediction_high margin
     equivalence_low equivalence_high equivalence_p seeds_needed difference low high statistic df p p_holm level target
     over_baseline over_method epoch_seconds n_reached epochs_needed seconds_needed baseline_seconds_needed counted
-    """.split()  # noqa: SIM905 - a list of seventy strings is nothing to read
+    before after layer images features channel row column share
+    """.split()  # noqa: SIM905 - a list of eighty strings is nothing to read
 )
 
 

@@ -31,6 +31,7 @@ SECTIONS = (
     ("norms", "The normalisers side by side", ("norms",), ()),
     ("consistency", "Consistency of the repeats", ("consistency",), ()),
     ("curves", "Training curves", ("convergence",), ("curves",)),
+    ("drawings", "A look into the networks", ("drawings",), ("drawings",)),
     ("provenance", "How the runs were made", ("provenance",), ()),
 )
 

@@ -1,6 +1,7 @@
 """One cell in, one run out."""
 
 import hashlib
+import io
 import json
 import math
 import os
@@ -21,6 +22,9 @@ from renorm.training.loop import Diverged, Loop, Stopped
 from renorm.training.progress import Silent, Teller
 from renorm.training.team import Alone, assemble, device_of
 
+# Parameters and buffers at the end of a run that keeps them; run.json holds their checksum.
+WEIGHTS = "weights.pt"
+
 
 @dataclass(frozen=True)
 class Job:
@@ -28,7 +32,7 @@ class Job:
 
     `gpus`: processes that share every batch, a GPU each (0 and 1 are the same); their number changes the numbers of a
     network that takes statistics of its batch. `workers`: processes that decode picture files for each of them; as
-    many as its threads when not given.
+    many as its threads when not given. `keep_weights`: leave the final parameters and buffers in weights.pt.
     """
 
     cell: Cell
@@ -44,6 +48,7 @@ class Job:
     wait_seconds: float = 0.0
     gpus: int = 1
     workers: int | None = None
+    keep_weights: bool = False
 
 
 def train(job: Job) -> dict:
@@ -76,6 +81,8 @@ def _finished(job: Job) -> dict | None:
     found = records.read(path)
     if found["cell"] != job.cell.as_dict() or found["hyperparameters"] != job.hyper:
         raise RenormError(f"{path}: is a run of other hyper-parameters: remove it or choose another --out")
+    if job.keep_weights and not (job.out / WEIGHTS).exists():
+        raise RenormError(f"{path}: is finished and kept no weights: remove it and train the cell again")
     # Left over when the process was killed between writing the record and this line.
     checkpoint.remove(job.out)
     return found
@@ -88,9 +95,17 @@ def _train(job: Job, teller: Teller, caught: list[int]) -> dict:
     with assemble(job.gpus, device, _follow, job) as team:
         loop = _loop(job, dataset, device, team)
         record = _lead(job, loop, dataset, device, teller, caught, begun)
+    if job.keep_weights:
+        _keep(loop.model, job.out / WEIGHTS)
     path = records.write(job.out, record, loop.rows)
     checkpoint.remove(job.out)
     return records.read(path)
+
+
+def _keep(model: torch.nn.Module, path: Path) -> None:
+    body = io.BytesIO()
+    torch.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, body)
+    files.write_atomic(path, body.getvalue())
 
 
 def _set_up(job: Job, rank: int) -> tuple[torch.device, data.Dataset]:

@@ -7,6 +7,7 @@ from renorm.report.tables import (
     completeness,
     consistency,
     convergence,
+    drawings,
     ladder,
     ledger,
     norms,
@@ -19,7 +20,7 @@ from renorm.report.tables.model import Table
 
 SUBJECTS = (
     *(audit, ledger, completeness, comparison, ladder, superiority, own, timing, norms, consistency, convergence),
-    provenance,
+    *(drawings, provenance),
 )
 
 
