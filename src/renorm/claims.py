@@ -34,6 +34,10 @@ WORDS = {
     "selection": ("final", "best", "unstated"),
     "status": ("", "completed", "diverged"),
 }
+# Whole numbers: the least one, and whether it must be there.
+WHOLE = {
+    "epochs": (1, True), "attempt": (0, False), "n": (1, False), "n_images": (1, False), "epochs_completed": (0, False),
+}  # fmt: skip
 KINDS = ("original", "reproduction")
 # The format and the name of coreutils' sha256sum.
 SUMS = "SHA256SUMS"
@@ -227,10 +231,7 @@ def _row(path: Path, line: int, header: list[str], cells: list[str], source: str
             raise RenormError(
                 f"{where}: {column}: unknown '{row[column]}': {nearest(row[column], filter(None, known))}"
             )
-    for column, least, needed in (
-        ("epochs", 1, True), ("attempt", 0, False), ("n", 1, False), ("n_images", 1, False),
-        ("epochs_completed", 0, False),
-    ):  # fmt: skip
+    for column, (least, needed) in WHOLE.items():
         row[column] = _whole(where, column, row[column], least, needed)
     row["value"], row["unit"] = _value(where, row)
     row["file"], row["line"] = str(path), line

@@ -358,9 +358,17 @@ def archive(
 
 
 @app.command()
-def schema(write: Annotated[Path | None, typer.Option(help="Write it there instead of printing it.")] = None) -> None:
-    """The JSON schema of a study's configuration."""
-    if write:
-        files.write_json(write, config.schema())
-    else:
-        print(json.dumps(config.schema(), indent=1))
+def schema(
+    name: Annotated[str, typer.Argument(help="config, source, claims (a row of a table), or statements.")] = "config",
+    write: Annotated[Path | None, typer.Option(help="A folder that all of them are written to.")] = None,
+) -> None:
+    """The JSON schema of a study's configuration, or of a file of a claims folder."""
+    from renorm.schemas import schemas
+
+    known = {file.split(".")[0]: (file, document) for file, document in schemas().items()}
+    if name not in known:
+        raise RenormError(f"schema: unknown '{name}': {nearest(name, known)}")
+    for file, document in known.values() if write else ():
+        files.write_json(write / file, document)
+    if not write:
+        print(json.dumps(known[name][1], indent=1))

@@ -442,5 +442,5 @@ def load(path: str | Path, overrides: dict | None = None) -> Study:
 
 
 def schema() -> dict:
-    """The JSON schema of a study's configuration, for editors; generated from the types above."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Study.model_json_schema()}
+    """The JSON schema of a study's configuration, generated from the types above."""
+    return Study.model_json_schema()
