@@ -1,22 +1,26 @@
-"""Training-step time: batch norm, our deconvolution, the textbook's, interleaved in one run.
+"""Training-step time and peak memory: batch norm, our deconvolution, the textbook's, interleaved in one run.
 
     python -m benchmarks.step --archs vgg16 resnet18 --batch 64 --repeats 5
 
-A step is forward, loss, backward and the optimiser's update on the same batch. On a CPU the time is processor time of
-one thread, so that another program on the machine distorts it little; on a GPU it is wall clock between
-synchronisations. The textbook form is the oracle of the tests (coupled iteration, gradients by autograd).
+A step is forward, loss, backward and the optimiser's update on the same batch; a test is a forward pass in evaluation.
+On a CPU the time is processor time of one thread, so that another program on the machine distorts it little; on a GPU
+it is wall clock between synchronisations. The textbook form is the oracle of the tests (coupled iteration, gradients by
+autograd). Peak memory is that of two steps on `--memory-batch` images in a process of its own: on a CPU its largest
+resident set less what it had before the network was built, on a GPU the most that was allocated.
 """
 
 import argparse
 import os
 import statistics
-import time
+import subprocess
+import sys
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-from benchmarks.common import show
+from benchmarks.common import bars, interleaved, show, what_clock
 from renorm.models import create
 from renorm.norms.deconv import DeconvConv2d, DeconvLinear
 from tests.norms import oracle
@@ -57,34 +61,71 @@ def build(arch: str, kind: str, device: torch.device) -> nn.Module:
     return (textbook(model) if kind == "textbook" else model).to(device)
 
 
-def clock(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-        return time.perf_counter()
-    return time.process_time()
+class Trainer:
+    """A network with its optimiser and one batch."""
+
+    def __init__(self, arch: str, kind: str, batch: int, device: torch.device):
+        self.model = build(arch, kind, device)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=1e-4, momentum=0.9, fused=True)
+        self.x = torch.randn(batch, 3, 32, 32, device=device)
+        self.y = torch.randint(0, 10, (batch,), device=device)
+
+    def step(self) -> None:
+        self.model.train()
+        F.cross_entropy(self.model(self.x), self.y).backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    @torch.no_grad()
+    def test(self) -> Tensor:
+        self.model.eval()
+        return self.model(self.x)
 
 
 def measure(arch: str, kinds: list[str], batch: int, repeats: int, device: torch.device) -> dict:
-    """Median seconds of a step per kind, the kinds taking turns."""
-    x, y = torch.randn(batch, 3, 32, 32, device=device), torch.randint(0, 10, (batch,), device=device)
-    runs = {kind: build(arch, kind, device) for kind in kinds}
-    optimizers = {k: torch.optim.SGD(m.parameters(), lr=1e-4, momentum=0.9, fused=True) for k, m in runs.items()}
-    seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
-    for turn in range(repeats + 1):
-        for kind, model in runs.items():
-            start = clock(device)
-            F.cross_entropy(model(x), y).backward()
-            optimizers[kind].step()
-            optimizers[kind].zero_grad(set_to_none=True)
-            if turn:  # the first turn warms up
-                seconds[kind].append(clock(device) - start)
-    medians = {kind: statistics.median(values) for kind, values in seconds.items()}
-    row = {"arch": arch, **{f"{k} ms": 1000 * v for k, v in medians.items()}}
-    row["deconv / batch_norm"] = medians["deconv"] / medians["batch_norm"]
-    if "textbook" in medians:
-        row["textbook / deconv"] = medians["textbook"] / medians["deconv"]
-    row["deconv images/s"] = batch / medians["deconv"]
+    """Median milliseconds of a step and, but for the textbook, of a test per kind, the kinds taking turns."""
+    trainers = {kind: Trainer(arch, kind, batch, device) for kind in kinds}
+    works = {f"{kind} ms": trainer.step for kind, trainer in trainers.items()}
+    works |= {f"{kind} test ms": trainer.test for kind, trainer in trainers.items() if kind != "textbook"}
+    row = {"arch": arch, "batch": batch}
+    row |= {name: 1000 * seconds for name, seconds in interleaved(device, works, repeats).items()}
+    row["deconv / batch_norm"] = row["deconv ms"] / row["batch_norm ms"]
+    if "textbook" in kinds:
+        row["textbook / deconv"] = row["textbook ms"] / row["deconv ms"]
+    row["deconv images/s"] = 1000 * batch / row["deconv ms"]
     return row
+
+
+def peaks(arch: str, kinds: list[str], batch: int, device: str) -> dict:
+    """Peak memory of training each kind in MB, and the ratio that our deconvolution has to its twin."""
+    found = {}
+    for kind in kinds:
+        command = [sys.executable, "-m", "benchmarks.step", "--peak", kind, "--archs", arch, "--device", device,
+                   "--memory-batch", str(batch)]  # fmt: skip
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        found[f"{kind} peak MB"] = float(done.stdout.split()[-1])
+    return found | {"peak deconv / batch_norm": found["deconv peak MB"] / found["batch_norm peak MB"]}
+
+
+def peak(arch: str, kind: str, batch: int, device: torch.device) -> float:
+    """MB that two steps need in this process at most."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    before = _resident(reset=True)
+    trainer = Trainer(arch, kind, batch, device)
+    for _ in range(2):  # the second has the momentum beside the gradients
+        trainer.step()
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return (_resident() - before) / 1024
+
+
+def _resident(reset: bool = False) -> int:
+    """The largest resident set of this process so far in KiB; with `reset` what it is now, from where on to count."""
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5")
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
 
 
 def main() -> None:
@@ -94,18 +135,29 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--no-textbook", action="store_true")
-    options = parser.parse_args()
+    parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--memory-batch", type=int, default=128)
+    parser.add_argument("--peak", metavar="KIND", help="print the peak memory of this kind of the first arch, in MB")
+    o = parser.parse_args()
     torch.set_num_threads(1)
-    kinds = ["batch_norm", "deconv"] + ([] if options.no_textbook else ["textbook"])
-    device = torch.device(options.device)
-    rows = [measure(arch, kinds, options.batch, options.repeats, device) for arch in options.archs]
+    device = torch.device(o.device)
+    if o.peak:
+        print(peak(o.archs[0], o.peak, o.memory_batch, device))
+        return
+    kinds = ["batch_norm", "deconv"] + ([] if o.no_textbook else ["textbook"])
+    rows = []
+    for arch in o.archs:
+        row = measure(arch, kinds, o.batch, o.repeats, device)
+        rows.append(row if o.no_memory else row | peaks(arch, kinds[:2], o.memory_batch, o.device))
     mean = {"arch": "geometric mean"} | {key: "" for key in rows[0] if key != "arch"}
-    for key in ("deconv / batch_norm", "textbook / deconv"):
-        if key in rows[0]:
+    for key in rows[0]:
+        if " / " in key:
             mean[key] = statistics.geometric_mean(row[key] for row in rows)
-    what = "wall clock" if device.type == "cuda" else "processor time of one thread"
-    note = f"float32, batch {options.batch}, median of {options.repeats}, interleaved, {what}"
-    show("step", [*rows, mean], note + f", MALLOC_MMAP_MAX_={os.environ.get('MALLOC_MMAP_MAX_', 'default')}")
+    note = f"float32, batch {o.batch}, median of {o.repeats}, interleaved, {what_clock(device)}"
+    if not o.no_memory:
+        note += f"; peak memory at batch {o.memory_batch}"
+    path = show("step", [*rows, mean], note + f", MALLOC_MMAP_MAX_={os.environ.get('MALLOC_MMAP_MAX_', 'default')}")
+    bars(path, rows, "arch", {f"{kind} ms": kind for kind in kinds}, "ms a step, added up")
 
 
 if __name__ == "__main__":

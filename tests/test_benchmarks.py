@@ -1,6 +1,7 @@
 """The benchmarks measure what they say: parts add up to the whole, counts are those of torch, sums those of claims."""
 
 import csv
+import json
 import sys
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import common, layer
+from benchmarks import common, layer, loop, step, study
+from renorm import config, grid
 
 CPU = torch.device("cpu")
 
@@ -36,7 +38,9 @@ def rows_of(table: Path) -> list[dict]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize(("arch", "path"), [("resnet18", "layer1.0.conv1"), ("mobilenet_v2", "head"), ("vgg16", "")])
+@pytest.mark.parametrize(
+    ("arch", "path"), [("resnet18", "stage1.0.branch.0.conv"), ("mobilenet_v2", "head"), ("vgg16", "")]
+)
 def test_the_parts_of_a_layer_make_the_layer(arch, path):
     places = layer.places(arch)
     place = next(p for p in places if path in p.path)
@@ -73,3 +77,71 @@ def test_layer_prints_each_part_of_each_layer(run):
     assert {row["part"] for row in rows} == set(layer.PARTS)
     assert all(float(row["forward ms"]) >= 0 for row in rows)
     assert all(float(row["GFLOP/s"]) > 0 for row in rows if row["part"] == "convolution")
+
+
+def test_step_measures_time_and_memory(run):
+    rows = run(step, "--archs", "tiny_vgg", "--batch", "4", "--repeats", "1", "--memory-batch", "512", "--no-textbook")
+    one, mean = rows
+    assert mean["arch"] == "geometric mean"
+    assert float(mean["deconv / batch_norm"]) == pytest.approx(float(one["deconv / batch_norm"]))
+    assert float(one["deconv test ms"]) < float(one["deconv ms"])
+    # Not less than what the backward pass keeps of the forward pass.
+    least = kept_mb("tiny_vgg", 512)
+    assert least < float(one["batch_norm peak MB"]) < 4 * least + 100
+    ratio = float(one["deconv peak MB"]) / float(one["batch_norm peak MB"])
+    assert float(one["peak deconv / batch_norm"]) == pytest.approx(ratio)
+
+
+def kept_mb(arch: str, batch: int) -> float:
+    trainer, kept = step.Trainer(arch, "batch_norm", batch, CPU), {}
+
+    def keep(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        _graph = torch.nn.functional.cross_entropy(trainer.model(trainer.x), trainer.y)
+    return sum(kept.values()) / 2**20
+
+
+def test_the_published_hours_are_the_claims_own(root):
+    """312 GPU-hours of 360 cells."""
+    study_ = config.load(root / "config.yaml", {"device": "cuda"})
+    archs = {cell.arch for cell in grid.cells(study_)}
+    row = {f"{norm} {what}ms": "1.28" for norm in ("batch_norm", "deconv") for what in ("", "test ")}
+    rows = study.rows_of(study_, {arch: row | {"batch": "128"} for arch in archs}, 0.0, 1)
+    total = rows[-1]
+    assert (total["cells"], total["published cells"]) == (360, 360)
+    assert total["published GPU-hours"] == pytest.approx(312, abs=0.5)
+    # A hundredth of a millisecond an image: 60,000 an epoch, 121 epochs, 120 cells of three lengths.
+    assert total["GPU-hours"] == pytest.approx(120 * 121 * 60_000 * 1e-5 / 3600)
+
+
+def test_study_takes_the_steps_of_a_table_and_measures_the_rest(run, tmp_path, root):
+    steps = tmp_path / "before" / "step.csv"
+    steps.parent.mkdir()
+    row = {f"{norm} {what}ms": 10.0 for norm in ("batch_norm", "deconv") for what in ("", "test ")}
+    table = [{"arch": "vgg16", "batch": 8} | row, {"arch": "geometric mean", "batch": ""} | dict.fromkeys(row, "")]
+    with open(steps, "w", newline="") as file:
+        file.write("# here\n")
+        writer = csv.DictWriter(file, table[0])
+        writer.writeheader()
+        writer.writerows(table)
+    small = tmp_path / "small.json"
+    experiment = {"dataset": ["cifar10"], "arch": ["vgg16", "tiny_vgg"], "norm": ["batch_norm"], "recipe": ["r"],
+                  "epochs": [1], "seeds": [1]}  # fmt: skip
+    small.write_text(json.dumps({"study": "s", "recipes": {"r": {}}, "experiments": {"e": experiment},
+                                 "claims": {"original": str(root / "claims/ye2020")}}))  # fmt: skip
+    rows = run(study, "--steps", str(steps), "--config", str(small), "--only", "e", "--batch", "4", "--repeats", "1",
+               "--device", "cpu")  # fmt: skip
+    assert [(row["arch"], row["batch measured"]) for row in rows] == [("tiny_vgg", "4"), ("vgg16", "8"), ("all", "")]
+    assert float(rows[1]["CPU-hours"]) == pytest.approx(60_000 * 10e-3 / 8 / 3600, abs=0.02)
+    with pytest.raises(SystemExit, match="is no table of benchmarks.step"):
+        study.measured_steps(small)
+
+
+def test_both_loops_learn_the_same(run):
+    """Same network, batches and augmentation: after two epochs of four steps the losses are one."""
+    (row,) = run(loop, "--archs", "tiny_vgg", "--images", "120", "--batch", "32", "--repeats", "1")
+    assert float(row["ours loss"]) == pytest.approx(float(row["plain loss"]), rel=1e-4)
+    assert float(row["ours images/s"]) > 0 and float(row["ours / plain"]) > 0

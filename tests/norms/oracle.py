@@ -13,7 +13,7 @@ import torch.nn.functional as F
 def inverse_square_root(a, steps):
     """Z/√‖a‖ after `steps` coupled Newton-Schulz steps, for matrices (…, F, F)."""
     norm = a.pow(2).sum((-2, -1), keepdim=True).sqrt()
-    identity = torch.eye(a.shape[-1], dtype=a.dtype).expand_as(a)
+    identity = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device).expand_as(a)
     y, z = a / norm, identity
     for _ in range(steps):
         t = 0.5 * (3 * identity - z @ y)
@@ -44,7 +44,7 @@ def statistics(samples, eps, steps):
     mean = samples.mean(1)
     centred = samples - mean[:, None]
     covariance = centred.transpose(1, 2) @ centred / samples.shape[1]
-    covariance = covariance + eps * torch.eye(samples.shape[2], dtype=samples.dtype)
+    covariance = covariance + eps * torch.eye(samples.shape[2], dtype=samples.dtype, device=samples.device)
     return mean, inverse_square_root(covariance, steps)
 
 

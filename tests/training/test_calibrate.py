@@ -34,7 +34,7 @@ def study(tmp_path, monkeypatch, prepared_digits):
 @pytest.fixture
 def started(monkeypatch):
     """The start of a process costs seconds, and one test has measured it."""
-    monkeypatch.setattr(calibrate, "_start_seconds", lambda device: 2.0)
+    monkeypatch.setattr(calibrate, "start_seconds", lambda device: 2.0)
 
 
 def test_what_was_measured_foretells_a_real_cell(study, prepared_digits):

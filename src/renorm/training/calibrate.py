@@ -134,7 +134,7 @@ def calibrate(study: Study, minutes: float, say: Say) -> Path:
     device = _device(study)
     place = _place(study, device)
     kinds = sorted(_kinds(study), key=lambda kind: (kind.step.key in place.steps, _expected(kind, study)))
-    start = _start_seconds(device)
+    start = start_seconds(device)
     times = _data_times(study, {kind.cell.dataset for kind in _kinds(study)})
     begun, used = time.perf_counter(), time.process_time()
     benches = _benches(kinds, study, device, 60 * minutes, say)
@@ -218,7 +218,7 @@ def _turns(benches: list[Bench], study: Study, deadline: float) -> None:
             bench.measure()
 
 
-def _start_seconds(device: torch.device) -> float:
+def start_seconds(device: torch.device) -> float:
     """Seconds of a process that imports the trainer, touches the device, asks for its provenance, and ends."""
     code = (
         "import torch; from renorm import cli; from renorm.training import provenance, run; "

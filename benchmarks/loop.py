@@ -1,0 +1,158 @@
+"""Images per second of the trainer's loop beside a plain DataLoader loop, the two taking turns.
+
+    python -m benchmarks.loop [--archs resnet18 vgg16] [--images 50000] [--workers 8] [--device cuda]
+
+The plain loop is what one writes first: pictures through torchvision's padding, crop, flip, ToTensor and Normalize in a
+DataLoader (pinned memory on a GPU), SGD, loss and hits read back in every step. Both train the same
+network with batch norm on the same pictures in the same order, with the same crops and flips; `loss` is that of the
+last epoch in each. The time of the DataLoader's workers counts by wall clock only: with --workers above 0 on a CPU
+give --threads 2 or more, which takes the wall clock.
+"""
+
+import argparse
+import os
+import statistics
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import functional as transforms
+
+from benchmarks.common import bars, clock, show, what_clock
+from renorm import data, models
+from renorm.config import Recipe
+from renorm.data.batches import PADDING, Augmentation
+from renorm.data.prepared import Split
+from renorm.training.loop import Loop
+from renorm.training.progress import Silent
+from renorm.training.run import configure
+
+SIZE, CLASSES, TESTED, SEED = 32, 10, 8, 1
+
+
+def pictures(count: int) -> data.Dataset:
+    """Random pictures in the shape of CIFAR-10's."""
+    random = np.random.default_rng(0)
+    splits = (Split(random.integers(0, 256, (n, 3, SIZE, SIZE), np.uint8), random.integers(0, CLASSES, n))
+              for n in (count, TESTED))  # fmt: skip
+    return data.Dataset("random", CLASSES, (0.5,) * 3, (0.25,) * 3, *splits, checksum="")
+
+
+class Pictures(Dataset):
+    """One epoch's pictures in its order, cropped and flipped as it drew."""
+
+    def __init__(self, dataset: data.Dataset, draws: Augmentation):
+        self.images = dataset.train.images.transpose(0, 2, 3, 1)
+        self.labels, self.draws = dataset.train.labels, draws
+        self.mean, self.std = dataset.mean, dataset.std
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, row: int):
+        number = int(self.draws.order[row])
+        image = transforms.pad(Image.fromarray(self.images[number]), PADDING)
+        image = transforms.crop(image, int(self.draws.top[row]), int(self.draws.left[row]), SIZE, SIZE)
+        if self.draws.flip[row]:
+            image = transforms.hflip(image)
+        return transforms.normalize(transforms.to_tensor(image), self.mean, self.std), int(self.labels[number])
+
+
+class Ours:
+    """The trainer's loop, an epoch at a time."""
+
+    def __init__(self, arch: str, dataset: data.Dataset, hyper: dict, device: torch.device):
+        self.loop = Loop(network(arch), dataset, hyper, 1, SEED, device)
+
+    def epoch(self) -> float:
+        """Train one more epoch; its mean loss."""
+        self.loop.epochs = self.loop.epoch
+        self.loop.run(lambda: None, lambda: False, float("inf"), Silent())
+        return self.loop.rows[-1]["train_loss"]
+
+
+class Plain:
+    """A DataLoader loop, an epoch at a time."""
+
+    def __init__(self, arch: str, dataset: data.Dataset, hyper: dict, device: torch.device, workers: int):
+        self.dataset, self.hyper, self.device, self.workers = dataset, hyper, device, workers
+        self.model = network(arch).to(device)
+        options = {key: value for key, value in hyper["optimizer"].items() if key != "name"}
+        self.optimizer = torch.optim.SGD(self.model.parameters(), **options)
+        self.done = 0
+
+    def epoch(self) -> float:
+        """Train one more epoch; its mean loss."""
+        self.done += 1
+        self.model.train()
+        draws = Augmentation.draw(len(self.dataset.train.labels), SEED, self.done, self.hyper["augment"])
+        total, hits = 0.0, 0
+        for x, y in self._batches(draws):
+            x, y = x.to(self.device, non_blocking=True), y.to(self.device, non_blocking=True)
+            self.optimizer.zero_grad()
+            logits = self.model(x)
+            loss = F.cross_entropy(logits, y)
+            loss.backward()
+            self.optimizer.step()
+            total += loss.item() * len(y)
+            hits += (logits.argmax(1) == y).sum().item()
+        return total / len(self.dataset.train.labels)
+
+    def _batches(self, draws: Augmentation) -> DataLoader:
+        return DataLoader(Pictures(self.dataset, draws), self.hyper["batch_size"], num_workers=self.workers,
+                          pin_memory=self.device.type == "cuda")  # fmt: skip
+
+
+def network(arch: str) -> torch.nn.Module:
+    torch.manual_seed(SEED)
+    return models.create(arch, "batch_norm", CLASSES, SIZE, 3)
+
+
+def measure(arch: str, dataset: data.Dataset, hyper: dict, o: argparse.Namespace, device: torch.device) -> dict:
+    """Images a second of both, the median of their ratio, and the last losses, which must be one."""
+    loops = {"ours": Ours(arch, dataset, hyper, device), "plain": Plain(arch, dataset, hyper, device, o.workers)}
+    seconds: dict[str, list[float]] = {name: [] for name in loops}
+    losses = {}
+    for turn in range(o.repeats + 1):
+        for name, loop in loops.items():
+            begun = clock(device)
+            losses[name] = loop.epoch()
+            if turn:  # the first epoch warms up
+                seconds[name].append(clock(device) - begun)
+    count = len(dataset.train.labels)
+    return {
+        "arch": arch, "batch": hyper["batch_size"], "workers": o.workers,
+        **{f"{name} images/s": count / statistics.median(values) for name, values in seconds.items()},
+        "ours / plain": statistics.median(b / a for a, b in zip(seconds["ours"], seconds["plain"], strict=True)),
+        **{f"{name} loss": loss for name, loss in losses.items()},
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--archs", nargs="+", help="default: three networks of the size of the device")
+    parser.add_argument("--images", type=int, help="default: 50,000 on a GPU, 1,280 on a CPU")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--workers", type=int, help="default: the processors, 8 at most, on a GPU; 0 on a CPU")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    o = parser.parse_args()
+    device = torch.device(o.device)
+    gpu = device.type == "cuda"
+    o.archs = o.archs or (["resnet18", "vgg16", "mobilenet_v2"] if gpu else ["tiny_vgg", "tiny_resnet", "vgg16"])
+    o.workers = (min(8, os.cpu_count() or 1) if gpu else 0) if o.workers is None else o.workers
+    recipe = Recipe(batch_size=o.batch, schedule="constant", optimizer={"lr": 1e-3})
+    hyper = recipe.resolved("batch_norm", o.archs[0])
+    configure(hyper, o.threads, device)
+    dataset = pictures(o.images or (50_000 if gpu else 1_280))
+    rows = [measure(arch, dataset, hyper, o, device) for arch in o.archs]
+    note = f"{len(dataset.train.labels):,} images an epoch, median of {o.repeats} epochs, {what_clock(device)}"
+    path = show("loop", rows, note)
+    bars(path, rows, "arch", {"ours / plain": "ours / plain"}, "images a second of the trainer over a plain loop's")
+
+
+if __name__ == "__main__":
+    main()
