@@ -10,6 +10,7 @@ from renorm import data, models
 from renorm.config import Recipe
 from renorm.data.batches import PADDING, Augmentation
 from renorm.norms import NormSpec
+from renorm.norms.deconv import DeconvConv2d
 from renorm.training.loop import Loop
 
 from .cells import SMALL
@@ -113,3 +114,21 @@ def test_metrics_are_those_of_a_second_look(prepared_digits):
     assert row["test_top1"] == accuracy_score(y, probabilities.argmax(1))
     assert row["test_top5"] == top_k_accuracy_score(y, probabilities, k=5, labels=labels)
     assert abs(row["test_loss"] - log_loss(y, probabilities, labels=labels)) < 1e-4
+
+
+def test_bfloat16_leaves_weights_and_statistics_in_float32(prepared_digits):
+    """After one step the first layer has seen the same pictures: its statistics are the same to the last bit."""
+    digits = data.open_prepared(prepared_digits / "digits", "digits")
+    seen, buffers = {}, {}
+    for precision in ("tf32", "bfloat16"):
+        recipe = SMALL | {"train_images": 32, "precision": precision}
+        loop = Loop(model("deconv"), digits, Recipe(**recipe).resolved("deconv", "tiny_vgg"), 1, 1, CPU)
+        layers = [m for m in loop.model.modules() if isinstance(m, DeconvConv2d)]
+        out = seen.setdefault(precision, [])
+        layers[1].register_forward_hook(lambda _, args, result, out=out: out.append((args[0].dtype, result.dtype)))
+        loop.run(save=lambda: None, interrupted=lambda: False, checkpoint_seconds=1e9, teller=Silent())
+        assert {t.dtype for t in loop.model.state_dict().values() if t.is_floating_point()} == {torch.float32}
+        buffers[precision] = [layers[0].running_mean, layers[0].running_deconv]
+    assert set(seen["tf32"]) == {(torch.float32, torch.float32)}
+    assert set(seen["bfloat16"]) == {(torch.bfloat16, torch.bfloat16)}
+    assert all(map(torch.equal, buffers["tf32"], buffers["bfloat16"]))

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from renorm import files, records
+from renorm.config import Recipe
 from renorm.errors import RenormError
-from renorm.training.run import train
+from renorm.training.run import configure, train
 
 from .cells import history_without_times, small_job, without_times
 
@@ -167,3 +168,22 @@ def test_cuda_trains_the_same_cell(tmp_path, prepared_digits, norm):
     first, second = map(train, jobs)
     assert first["weights_sha256"] == second["weights_sha256"]
     assert abs(first["metrics"]["final"]["train"]["loss"] - cpu["metrics"]["final"]["train"]["loss"]) < 0.05
+
+
+@pytest.mark.parametrize(("precision", "convolutions"), [("float32", "ieee"), ("tf32", "tf32"), ("bfloat16", "tf32")])
+def test_precision_sets_the_convolutions_and_never_the_products(precision, convolutions):
+    conv, products = torch.backends.cudnn.conv, torch.backends.cuda.matmul
+    before = conv.fp32_precision, products.fp32_precision, torch.get_num_threads()
+    try:
+        products.fp32_precision = "tf32"
+        configure(Recipe(precision=precision).resolved("deconv", "tiny_vgg"), 1, torch.device("cpu"))
+        assert (conv.fp32_precision, products.fp32_precision) == (convolutions, "ieee")
+    finally:
+        conv.fp32_precision, products.fp32_precision = before[:2]
+        torch.set_num_threads(before[2])
+
+
+def test_the_record_says_in_which_precision_it_was_trained(tmp_path, prepared_digits):
+    recipe = {"precision": "bfloat16", "train_images": 32}
+    record = train(small_job(tmp_path, prepared_digits, epochs=1, recipe=recipe))
+    assert record["provenance"]["precision"] == record["hyperparameters"]["precision"] == "bfloat16"
