@@ -11,10 +11,12 @@ import torch.nn.functional as F
 from renorm import data, drawings, files
 from renorm.cell import Cell
 from renorm.config import Drawing, Recipe
+from renorm.data import PictureOptions
 from renorm.data.prepared import Dataset, Split
 from renorm.errors import RenormError
 from renorm.training.run import network, train
 
+from .data.trees import kaggle
 from .norms import oracle
 from .training.cells import small_job
 
@@ -141,6 +143,15 @@ def test_drawn_from_the_weights_that_a_run_kept(prepared_digits, tmp_path):
     with pytest.raises(RenormError, match="kept no weights: remove it and train the cell again"):
         train(job)
     assert train(replace(job, keep_weights=False)) == record
+
+
+def test_pictures_in_files_are_drawn_too(tmp_path):
+    options = PictureOptions(True, image_size=32)
+    data.prepare("imagenet", kaggle(tmp_path / "raw"), tmp_path / "imagenet", options=options)
+    dataset = data.open_prepared(tmp_path / "imagenet", "imagenet")
+    cell = CELL.replace("cifar10", "imagenet")
+    found = drawn(Drawing(kind="image", cell=cell, trained=False, images=6, image=6), dataset, tmp_path)
+    assert found["images"] == 6 and maps(found, "deconvolved").shape == (3, 32, 32)
 
 
 @pytest.mark.parametrize(

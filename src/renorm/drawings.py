@@ -62,11 +62,13 @@ def draw(drawing: Drawing, hyper: dict, dataset: data.Dataset, run: Path, out: P
 
 
 def _images(drawing: Drawing, hyper: dict, dataset: data.Dataset) -> Tensor:
-    """The first training images, as the network sees them without augmentation."""
-    split = data.on_device(dataset, "train", torch.device("cpu"), hyper["train_images"], 1)
+    """The first training images as the network sees them without augmentation; of picture files, so many from all
+    classes."""
+    limit = min(drawing.images, hyper["train_images"] or drawing.images)
+    split = data.on_device(dataset, "train", torch.device("cpu"), limit, 0)
     if drawing.image > len(split):
         raise RenormError(f"image: {drawing.image} was asked for and the cell trains on {len(split)} images")
-    return split.plain(0, min(drawing.images, len(split)))[0]
+    return split.plain(0, len(split))[0]
 
 
 def _load(model: nn.Module, run: Path) -> str:
