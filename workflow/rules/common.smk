@@ -117,8 +117,8 @@ def get_drawn_from(wildcards):
     drawing = STUDY.drawings[wildcards.drawing]
     manifest = f"{RESULTS}/data/{drawing.of.dataset}/manifest.json"
     run = f"{RUNS}/{drawing.of.path}"
-    trained = [f"{run}/run.json", f"{run}/weights.pt"]
-    return [manifest, *(trained if drawing.trained else ())]
+    trained = {"record": f"{run}/run.json", "weights": f"{run}/weights.pt"}
+    return {"manifest": manifest} | (trained if drawing.trained else {})
 
 
 def get_drawing_json(wildcards):

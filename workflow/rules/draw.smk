@@ -1,6 +1,6 @@
 rule draw:
     input:
-        get_drawn_from,
+        unpack(get_drawn_from),
     output:
         f"{RESULTS}/drawings/{{drawing}}.json",
     log:
@@ -11,11 +11,12 @@ rule draw:
     resources:
         mem_mb=4000,
         runtime=60,
+        runs=RUNS,
     params:
         drawing=get_drawing_json,
         hyper=get_drawn_hyperparameters,
     message:
         "Drawing {wildcards.drawing}"
     shell:
-        "renorm draw {params.drawing:q} --hyper {params.hyper:q} --runs {RUNS:q} --prepared {RESULTS:q}/data "
-        "--threads {threads} --out {output} > {log} 2>&1 || (cat {log} >&2; false)"
+        "renorm draw {params.drawing:q} --hyper {params.hyper:q} --runs {resources.runs:q} "
+        "--prepared $(dirname $(dirname {input.manifest})) --threads {threads} --out {output} > {log} 2>&1 || (cat {log} >&2; false)"
