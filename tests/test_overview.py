@@ -112,6 +112,7 @@ def test_every_state_is_told_apart(study, tmp_path, monkeypatch, hold, capsys):
     comment = "rule_train_wildcards_digits_tiny_vgg_batch_norm_base_1_"
     queue = {"PENDING": (tmp_path, 5), "RUNNING": (tmp_path, 6), "COMPLETING": (Path("/elsewhere"), 7)}
     lines = [f"1|{state}|{folder}|renorm_x|{comment}{seed}" for state, (folder, seed) in queue.items()]
+    lines[1] = lines[1].replace("rule_train_", "rule_train_keep_")
     squeue(tmp_path, monkeypatch, *lines, "4|RUNNING|x|other|(null)")
     overview.status(study, as_json=True)
     told = json.loads(capsys.readouterr().out)

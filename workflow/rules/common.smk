@@ -138,16 +138,17 @@ def get_study_json(wildcards):
     return json.dumps(REPORTS[wildcards.report].model_dump())
 
 
-def get_jobs(rule):
-    """The jobs of a rule that lead to what was asked for."""
+def get_jobs(*rules):
+    """The jobs of some rules that lead to what was asked for."""
     jobs = workflow.dag.jobs if workflow.dag else ()
-    return [job for job in jobs if job.rule.name == rule]
+    return [job for job in jobs if job.rule.name in rules]
 
 
 def get_cells_to_train():
     """The cells that are about to be trained."""
     wanted = set(workflow.dag.needrun_jobs())
-    return [get_cell(job.wildcards) for job in get_jobs("train") if job in wanted]
+    jobs = get_jobs("train", "train_keep")
+    return [get_cell(job.wildcards) for job in jobs if job in wanted]
 
 
 def get_reports():
