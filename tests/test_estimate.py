@@ -168,6 +168,16 @@ def test_imagenet_is_streamed_and_not_held_in_memory(study):
     assert fewer.seconds == pytest.approx(10 * 1_331_167 * estimate.DECODE_SECONDS / 2, rel=0.01), "decoding bounds it"
 
 
+def test_a_processor_needs_memory_for_every_image_by_its_size(study):
+    small, large = (estimate.estimate(study, cell(dataset=name)).mem_mb for name in ("cifar10", "stl10"))
+    assert small == pytest.approx(2_000 + 128 * 25 + 184, abs=5)
+    assert large == pytest.approx(2_000 + 128 * 25 * 9 + 359, abs=5)
+    picture = estimate.estimate(study, cell("densenet121_imagenet", dataset="imagenet")).mem_mb
+    # Measured, for eight images and less: 194 MB an image with all that is there once; two processes decode.
+    assert 128 * 194 < picture < 128 * 250
+    assert estimate.estimate(study, cell("densenet121")).mem_mb > 128 * 76
+
+
 def test_decoding_is_taken_from_the_calibration(study):
     streamed = gpu(study, threads=16)
     picture = cell("resnet18_imagenet", dataset="imagenet")

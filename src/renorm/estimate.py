@@ -59,8 +59,12 @@ PARAMETERS = {
 UNKNOWN_PARAMETERS = 60
 CHECKPOINT_BYTES = 2 * 2 * 4
 RECORD_MB = 0.05  # run.json, history.csv and log.txt of 100 epochs
-# Of main memory, in MB: a process with CUDA, one without, an image of 32×32 in training, a process that decodes.
-GPU_PROCESS_MB, CPU_PROCESS_MB, CPU_IMAGE_MB, DECODER_MB = 4_000, 2_000, 20, 500
+# Of main memory, in MB: a process with CUDA, one without, a process that decodes.
+GPU_PROCESS_MB, CPU_PROCESS_MB, DECODER_MB = 4_000, 2_000, 500
+# An image in training on a CPU: of 32×32 in a light network (measured, libraries aside: 8 to 25), in one of the others,
+# which keep many maps (DenseNet-121: 76), of 224×224 in one made for these (DenseNet-121: 194).
+CPU_IMAGE_MB, CPU_HEAVY_IMAGE_MB, CPU_PICTURE_MB = 25, 75, 200
+LIGHT_SECONDS = 40  # by the table above
 # Batches that a decoding process holds: those ready (renorm.data.streamed.AHEAD), one in work, one on its way.
 DECODED_BATCHES = 4
 
@@ -202,7 +206,11 @@ def _mem_mb(work: Workload, kind: str) -> float:
     if kind == "cuda":
         mem_mb = GPU_PROCESS_MB * work.processes
     else:
-        mem_mb = CPU_PROCESS_MB + CPU_IMAGE_MB * work.step.batch * max(1.0, height * width / 32**2)
+        heavy = GPU_EPOCH_SECONDS.get(work.step.arch, UNKNOWN_GPU_EPOCH_SECONDS) >= LIGHT_SECONDS
+        each, made_for = CPU_HEAVY_IMAGE_MB if heavy else CPU_IMAGE_MB, 32
+        if work.step.arch in GPU_PICTURE_SECONDS:
+            each, made_for = CPU_PICTURE_MB, 224
+        mem_mb = CPU_PROCESS_MB + each * work.step.batch * max(LEAST_AREA, height * width / made_for**2)
     mem_mb += work.processes * work.size.nbytes / 1e6
     if work.size.streamed:
         batch_mb = work.step.batch * math.prod(work.step.shape) / 1e6
