@@ -3,6 +3,7 @@
 import csv
 import io
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +80,16 @@ def _foreign(study: Study, cell: Cell, record: dict) -> str:
 
 def data_checksum(study: Study, dataset: str) -> str | None:
     """The checksum of the study's prepared data set as run records hold it; None when it is not prepared here."""
-    manifest = Path(study.results_dir) / "data" / dataset / "manifest.json"
-    if not manifest.exists():
+    manifest = Path(study.results_dir, "data", dataset, "manifest.json").absolute()
+    try:
+        return _checksum(manifest, manifest.stat().st_mtime_ns)
+    except FileNotFoundError:
         return None
+
+
+@lru_cache(maxsize=64)
+def _checksum(manifest: Path, _changed: int) -> str:
+    # Asked for every cell, of which there are thousands.
     sums = files.read_sealed(manifest, "prepare the data set again")["sha256"]
     return "+".join(sums[f"{split}.npz"][:16] for split in ("train", "test"))
 

@@ -390,7 +390,7 @@ def _fields_at(model: type[BaseModel], loc: tuple) -> list[str]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without its surprises: a key that stands twice and an alias (a bomb needs them) are errors."""
+    """SafeLoader without YAML's surprises: a key that stands twice and an alias (a bomb needs them) are errors."""
 
     def compose_node(self, parent, index):
         if self.check_event(yaml.AliasEvent):
@@ -413,7 +413,7 @@ class _Loader(yaml.SafeLoader):
 def parse_yaml(text: str, where: str) -> Any:
     """The document in `text`; errors name `where` and the line."""
     try:
-        return yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=_Loader)  # nosec B506
     except RenormError as error:
         raise RenormError(f"{where}: {error}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -98,6 +98,11 @@ def get_runtime(wildcards, attempt):
     return estimate(STUDY, get_cell(wildcards), attempt).minutes
 
 
+def get_wait(wildcards, attempt):
+    """Seconds to wait for a twin: it began earlier, and so it ends before this one's time is up."""
+    return 60 * get_runtime(wildcards, attempt)
+
+
 def get_run_records(wildcards):
     """The records of all cells that a report is about."""
     return [

@@ -29,8 +29,8 @@ rule train:
         processes=STUDY.gpu if STUDY.device != "cpu" else 1,
         keep=get_keep,
         gpu_slots=STUDY.gpu_slots if STUDY.gpu == 1 else 0,
-        # A killed Snakemake leaves its jobs running: the next one waits for their results instead of failing.
-        wait=3600,
+        # A killed Snakemake leaves its jobs running: the next one's wait for their results instead of failing.
+        wait=get_wait,
     params:
         hyper=get_hyperparameters,
     message:
