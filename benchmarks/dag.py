@@ -1,11 +1,13 @@
 """Time and memory of `snakemake --dry-run` on studies of growing size: python -m benchmarks.dag --cells 374 3740
 
-The work is the whole start: configuration, grid, hyper-parameters, resources, the jobs and what is missing.
+The work is the whole start: configuration, grid, hyper-parameters, resources, the jobs and what is missing; with all
+cells missing, none, or one. Beside it, taking turns, a bare Snakefile with as many jobs of the same paths and nothing
+else, and `renorm status`. Finished cells are files without content or metadata: what is compared are their times.
 """
 
 import argparse
 import os
-import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,6 +19,21 @@ import yaml
 from benchmarks.common import show
 
 ROOT = Path(__file__).parents[1]
+BARE = """
+CELLS = [f"digits/tiny_vgg/{norm}/paper/e1/s{seed}" for norm in ("batch_norm", "deconv") for seed in range(SEEDS)]
+rule all:
+    input: expand("results/runs/{cell}/run.json", cell=CELLS)
+rule train:
+    output: "results/runs/{dataset}/{arch}/{norm}/{recipe}/e{epochs}/s{seed}/run.json"
+    shell: "touch {output}"
+"""
+# Runs the command that follows; prints its seconds and the megabytes of its largest process.
+MEASURE = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
+"""
 
 
 def study(cells: int) -> dict:
@@ -28,24 +45,68 @@ def study(cells: int) -> dict:
     }  # fmt: skip
 
 
-def dry_run(cells: int) -> dict:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "study.yaml"
-        path.write_text(yaml.safe_dump(study(cells)))
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", folder,
-                   "--configfile", str(path), "--cores", "2", "--scheduler", "greedy", "--dry-run", "--quiet", "all",
-                   "--rerun-triggers", "mtime", "input", "params", "--nolock"]  # fmt: skip
-        start = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)
-        seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return {"cells": cells, "seconds": seconds, "largest process so far, MB": peak}
+def measure(folder: Path, *command: str) -> tuple[float, float]:
+    done = subprocess.run([sys.executable, "-c", MEASURE, *command], cwd=folder, check=True, capture_output=True)
+    seconds, megabytes = map(float, done.stdout.split())
+    return seconds, megabytes
+
+
+def dry_run(folder: Path, snakefile: Path, *arguments: str) -> tuple[float, float]:
+    return measure(folder, sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", "2",
+                   "--scheduler", "greedy", "--dry-run", "--quiet", "all", "--nolock", "--rerun-triggers", "mtime",
+                   "input", "params", *arguments)  # fmt: skip
+
+
+def finish(folder: Path) -> Path:
+    """Make every output of the study, all of one age; returns the record of one cell."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "1", "--summary",
+         "--configfile", "study.yaml"], cwd=folder, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    before = time.time() - 3600
+    for line in listed.stdout.splitlines():
+        path = folder / line.split("\t")[0]
+        if path.parts[-1] != "output_file":
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+            os.utime(path, (before, before))
+    return folder / "results/runs/digits/tiny_vgg/deconv/paper/e1/s0/run.json"
+
+
+def measure_all(cells: int, repeats: int) -> list[dict]:
+    with tempfile.TemporaryDirectory() as name:
+        folder, ours = Path(name), ROOT / "Snakefile"
+        (folder / "study.yaml").write_text(yaml.safe_dump(study(cells)))
+        (folder / "Snakefile").write_text(BARE.replace("SEEDS", str(cells // 2)))
+        config, status = ("--configfile", "study.yaml"), ("-m", "renorm", "status", "--config", "study.yaml")
+        ways = {
+            "bare Snakemake, all missing": lambda: dry_run(folder, folder / "Snakefile"),
+            "all missing": lambda: dry_run(folder, ours, *config),
+            "renorm status": lambda: measure(folder, sys.executable, *status),
+        }
+        rows = turns(cells, ways, repeats)
+        record = finish(folder)
+        rows += turns(cells, {"nothing to do": lambda: dry_run(folder, ours, *config)}, repeats)
+        record.unlink()
+        return rows + turns(cells, {"one missing": lambda: dry_run(folder, ours, *config)}, repeats)
+
+
+def turns(cells: int, ways: dict, repeats: int) -> list[dict]:
+    taken = [{name: way() for name, way in ways.items()} for _ in range(repeats)]
+    return [
+        {"cells": cells, "what": name, "seconds": statistics.median(turn[name][0] for turn in taken),
+         "MB": max(turn[name][1] for turn in taken)}
+        for name in ways
+    ]  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", nargs="+", type=int, default=[374, 3740])
-    show("dag", [dry_run(cells) for cells in sorted(parser.parse_args().cells)])
+    parser.add_argument("--repeats", type=int, default=3)
+    o = parser.parse_args()
+    rows = [row for cells in sorted(o.cells) for row in measure_all(cells, o.repeats)]
+    show("dag", rows, f"median of {o.repeats}, the largest memory")
 
 
 if __name__ == "__main__":

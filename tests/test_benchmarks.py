@@ -2,14 +2,17 @@
 
 import csv
 import json
+import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import common, layer, loop, step, study
+from benchmarks import common, dag, layer, loop, step, study
 from renorm import config, grid
 
 CPU = torch.device("cpu")
@@ -145,3 +148,31 @@ def test_both_loops_learn_the_same(run):
     (row,) = run(loop, "--archs", "tiny_vgg", "--images", "120", "--batch", "32", "--repeats", "1")
     assert float(row["ours loss"]) == pytest.approx(float(row["plain loss"]), rel=1e-4)
     assert float(row["ours images/s"]) > 0 and float(row["ours / plain"]) > 0
+
+
+def test_a_study_whose_files_are_all_there_has_nothing_to_do(tmp_path):
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(dag.study(4)))
+    record = dag.finish(tmp_path)
+
+    def planned() -> str:
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--snakefile",
+            str(dag.ROOT / "Snakefile"),
+            "--cores",
+            "1",
+            "--configfile",
+            "study.yaml",
+            "--dry-run",
+            "--rerun-triggers",
+            "mtime",
+            "input",
+            "params",
+        ]
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    assert "Nothing to be done" in planned()
+    record.unlink()
+    assert re.search(r"^train +1$", planned(), re.M)

@@ -58,6 +58,7 @@ rule judge:
         timing=f"{REPORT_DIR}/timing.csv",
         ladder=f"{REPORT_DIR}/ladder.csv",
         superiority=f"{REPORT_DIR}/superiority.csv",
+        norms=f"{REPORT_DIR}/norms.csv",
         convergence=f"{REPORT_DIR}/convergence.csv",
         ledger=f"{REPORT_DIR}/ledger.csv",
         audit=f"{REPORT_DIR}/audit.csv",
