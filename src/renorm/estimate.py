@@ -53,8 +53,10 @@ NEAREST = 3
 SCALED_DOUBT = 2.0
 # Millions of parameters, rounded up; a checkpoint holds each and its momentum in 4 bytes, and two are kept.
 PARAMETERS = {
-    "vgg16": 15, "resnet18": 12, "preact_resnet18": 12, "densenet121": 7, "resnext29_32x4d": 5, "mobilenet_v2": 3,
-    "dpn92": 35, "pnasnet_a": 1, "senet18": 12, "efficientnet_b0": 4, "tiny_vgg": 1, "tiny_resnet": 1,
+    "vgg16": 15, "resnet18": 12, "preact_resnet18": 12, "densenet121": 8, "resnext29_32x4d": 5, "mobilenet_v2": 3,
+    "dpn92": 35, "pnasnet_a": 1, "senet18": 12, "efficientnet_b0": 3, "tiny_vgg": 1, "tiny_resnet": 1, "simple_cnn": 1,
+    "mlp": 1, "linear": 1, "vgg11": 10, "vgg13": 10, "vgg19": 21, "resnet50": 24, "vgg11_imagenet": 133,
+    "resnet18_imagenet": 12, "densenet121_imagenet": 8,
 }  # fmt: skip
 UNKNOWN_PARAMETERS = 60
 CHECKPOINT_BYTES = 2 * 2 * 4

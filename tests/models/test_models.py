@@ -1,6 +1,7 @@
 """Every registered architecture: parameters, layers, one step."""
 
 import itertools
+import math
 import os
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from renorm import config, grid
+from renorm import config, estimate, grid
 from renorm.errors import RenormError
 from renorm.models import build, create, describe, list_archs
 from renorm.norms import NormSpec, list_norms
@@ -181,3 +182,10 @@ def test_normalisers_start_from_the_same_weights():
         model = create("tiny_resnet", norm, 10)
         states.append([m.weight for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)])
     assert all(torch.equal(a, b) for a, b in zip(*states, strict=True))
+
+
+@pytest.mark.parametrize("arch", list_archs())
+def test_room_on_the_disk_is_asked_for_as_many_parameters_as_there_are(arch):
+    with torch.device("meta"):
+        model = create(arch, NormSpec(name="batch_norm"), 1000 if arch.endswith("_imagenet") else 100)
+    assert math.ceil(parameters(model) / 1e6) == estimate.PARAMETERS[arch]
