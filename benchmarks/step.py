@@ -1,6 +1,7 @@
 """Training-step time and peak memory: batch norm, our deconvolution, the textbook's, interleaved in one run.
 
     python -m benchmarks.step --archs vgg16 resnet18 --batch 64 --repeats 5
+    python -m benchmarks.step --reference ../deconvolution    # beside the layers of the original repository
 
 A step is forward, loss, backward and the optimiser's update on the same batch; a test is a forward pass in evaluation.
 On a CPU the time is processor time of one thread, so that another program on the machine distorts it little; on a GPU
@@ -15,11 +16,13 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks import reference
 from benchmarks.common import bars, interleaved, show, what_clock
 from renorm.models import create
 from renorm.norms.deconv import DeconvConv2d, DeconvLinear
@@ -55,17 +58,21 @@ def textbook(model: nn.Module) -> nn.Module:
     return model
 
 
-def build(arch: str, kind: str, device: torch.device) -> nn.Module:
+def build(arch: str, kind: str, device: torch.device, original: ModuleType | None = None) -> nn.Module:
     torch.manual_seed(0)
     model = create(arch, "batch_norm" if kind == "batch_norm" else "deconv", 10, 32, 3)
-    return (textbook(model) if kind == "textbook" else model).to(device)
+    if kind == "textbook":
+        model = textbook(model)
+    elif kind == "original":
+        model = reference.replace(model, original)
+    return model.to(device)
 
 
 class Trainer:
     """A network with its optimiser and one batch."""
 
-    def __init__(self, arch: str, kind: str, batch: int, device: torch.device):
-        self.model = build(arch, kind, device)
+    def __init__(self, arch: str, kind: str, batch: int, device: torch.device, original: ModuleType | None = None):
+        self.model = build(arch, kind, device, original)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=1e-4, momentum=0.9, fused=True)
         self.x = torch.randn(batch, 3, 32, 32, device=device)
         self.y = torch.randint(0, 10, (batch,), device=device)
@@ -82,16 +89,18 @@ class Trainer:
         return self.model(self.x)
 
 
-def measure(arch: str, kinds: list[str], batch: int, repeats: int, device: torch.device) -> dict:
-    """Median milliseconds of a step and, but for the textbook, of a test per kind, the kinds taking turns."""
-    trainers = {kind: Trainer(arch, kind, batch, device) for kind in kinds}
+def measure(
+    arch: str, kinds: list[str], batch: int, repeats: int, device: torch.device, original: ModuleType | None = None
+) -> dict:
+    """Median milliseconds of a step and, of batch norm and ours, of a test per kind, the kinds taking turns."""
+    trainers = {kind: Trainer(arch, kind, batch, device, original) for kind in kinds}
     works = {f"{kind} ms": trainer.step for kind, trainer in trainers.items()}
-    works |= {f"{kind} test ms": trainer.test for kind, trainer in trainers.items() if kind != "textbook"}
+    works |= {f"{kind} test ms": trainers[kind].test for kind in kinds[:2]}
     row = {"arch": arch, "batch": batch}
     row |= {name: 1000 * seconds for name, seconds in interleaved(device, works, repeats).items()}
     row["deconv / batch_norm"] = row["deconv ms"] / row["batch_norm ms"]
-    if "textbook" in kinds:
-        row["textbook / deconv"] = row["textbook ms"] / row["deconv ms"]
+    for kind in kinds[2:]:
+        row[f"{kind} / deconv"] = row[f"{kind} ms"] / row["deconv ms"]
     row["deconv images/s"] = 1000 * batch / row["deconv ms"]
     return row
 
@@ -135,6 +144,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--no-textbook", action="store_true")
+    parser.add_argument("--reference", type=Path, metavar="PATH", help="a checkout of the original repository")
     parser.add_argument("--no-memory", action="store_true")
     parser.add_argument("--memory-batch", type=int, default=128)
     parser.add_argument("--peak", metavar="KIND", help="print the peak memory of this kind of the first arch, in MB")
@@ -145,9 +155,11 @@ def main() -> None:
         print(peak(o.archs[0], o.peak, o.memory_batch, device))
         return
     kinds = ["batch_norm", "deconv"] + ([] if o.no_textbook else ["textbook"])
+    original = reference.load(o.reference) if o.reference else None
+    kinds += ["original"] if original else []
     rows = []
     for arch in o.archs:
-        row = measure(arch, kinds, o.batch, o.repeats, device)
+        row = measure(arch, kinds, o.batch, o.repeats, device, original)
         rows.append(row if o.no_memory else row | peaks(arch, kinds[:2], o.memory_batch, o.device))
     mean = {"arch": "geometric mean"} | {key: "" for key in rows[0] if key != "arch"}
     for key in rows[0]:

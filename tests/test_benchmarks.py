@@ -12,8 +12,10 @@ import torch
 import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import common, dag, layer, loop, step, study
+from benchmarks import common, dag, layer, loop, reference, step, study
 from renorm import config, grid
+from renorm.errors import RenormError
+from renorm.norms.deconvolution import Deconvolution
 
 CPU = torch.device("cpu")
 
@@ -176,3 +178,33 @@ def test_a_study_whose_files_are_all_there_has_nothing_to_do(tmp_path):
     assert "Nothing to be done" in planned()
     record.unlink()
     assert re.search(r"^train +1$", planned(), re.M)
+
+
+# As the original's: their names, their order of arguments, and a bias that is always there.
+ORIGINAL = """
+from torch import nn
+class FastDeconv(nn.Conv2d):
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True,
+                 eps=1e-5, n_iter=5, momentum=0.1, block=64, sampling_stride=3, freeze=False, freeze_iter=100):
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
+        self.told = (n_iter, block, sampling_stride, freeze)
+class Delinear(nn.Linear):
+    def __init__(self, in_features, out_features, bias=True, eps=1e-5, n_iter=5, momentum=0.1, block=512):
+        super().__init__(in_features, out_features, bias)
+        self.told = (n_iter, block)
+"""
+
+
+def test_the_original_s_layers_take_the_place_of_ours(tmp_path):
+    with pytest.raises(RenormError, match="has no models/deconv.py: name a checkout"):
+        reference.load(tmp_path)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/deconv.py").write_text(ORIGINAL)
+    original = reference.load(tmp_path)
+    ours, theirs = step.build("mobilenet_v2", "deconv", CPU), step.build("mobilenet_v2", "original", CPU, original)
+    assert not [layer for layer in theirs.modules() if isinstance(layer, Deconvolution)]
+    state = theirs.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in ours.named_parameters())
+    assert theirs.body.stem.conv.told == (10, 3, 3, True)
+    assert theirs.body.blocks[3].project.conv.told == (1, 24, 3, False)
+    assert step.Trainer("mobilenet_v2", "original", 2, CPU, original).test().shape == (2, 10)
