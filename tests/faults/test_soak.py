@@ -50,22 +50,23 @@ def test_every_cell_is_there_and_was_trained_once(make_checkout, tmp_path, tally
     checkout.write(study)
     kills, peak, grown, code = {"snakemake": 0, "job": 0, "both": 0}, 0.0, 0.0, None
     while code != 0:
-        process = checkout.start("--quiet", "all")
-        until = time.monotonic() + (rng.uniform(4, 12) if sum(kills.values()) < 3 else rng.uniform(30, 300))
-        memory = []
-        while process.poll() is None and time.monotonic() < until:
-            memory.append(memory_mb(process.pid))
-            time.sleep(0.2)
+        process, memory = checkout.start("--quiet", "all"), []
+        while process.poll() is None:
+            # A quick soak would never end if it was killed as often as a long one.
+            long = cases(0, 1) or sum(kills.values()) < 3
+            until = time.monotonic() + rng.uniform(*((4, 30) if long else (30, 300)))
+            while process.poll() is None and time.monotonic() < until:
+                memory.append(memory_mb(process.pid))
+                time.sleep(0.2)
+            if process.poll() is None:
+                kind = rng.choice(list(kills))
+                kills[kind] += 1
+                kill(process, kind, rng)
+        code = process.wait()
+        process.stdout.close()
         peak = max(peak, *memory, 0.0)
         # Built after 20 seconds, the graph of jobs stays as large as it is.
         grown = max(grown, *(now - memory[100] for now in memory[100:]), 0.0)
-        code = process.poll()
-        if code is None:
-            kind = rng.choice(list(kills))
-            kills[kind] += 1
-            kill(process, kind, rng)
-            code = process.wait() if kind == "job" else None
-        process.stdout.close()
     check(checkout, seeds)
     minutes = (time.monotonic() - started) / 60
     told = ", ".join(f"{count} × {kind}" for kind, count in kills.items())
