@@ -14,16 +14,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from renorm.machine import cpu_name
+
 RESULTS = Path(__file__).parents[1] / "results" / "benchmarks"
 
 
 def machine() -> str:
     """Processor, its cores, load, versions and commit: what a figure is worth nothing without."""
-    cpu = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                if line.startswith("model name")), platform.machine())  # fmt: skip
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    load = f"load {os.getloadavg()[0]:.1f}"
-    return f"{cpu}, {os.cpu_count()} cores, {load}, Python {platform.python_version()}, commit {commit or 'unknown'}"
+    here = f"{cpu_name()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    return f"{here}, Python {platform.python_version()}, commit {commit or 'unknown'}"
 
 
 def clock(device) -> float:

@@ -1,7 +1,7 @@
 """The cell: one point of the grid, and the path that is its identity."""
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import PurePosixPath
 
 from renorm.errors import RenormError
@@ -53,3 +53,7 @@ class Cell:
 
     def __str__(self) -> str:
         return self.path
+
+
+# Of every table that has a row per cell, in this order.
+AXES = tuple(field.name for field in fields(Cell))

@@ -8,24 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from renorm import drawn, files, grid, records
-from renorm.cell import Cell
+from renorm.cell import AXES, Cell
 from renorm.config import Study
 from renorm.errors import RenormError
 
-CELL = ("dataset", "arch", "norm", "recipe", "epochs", "seed")
-CELLS = (*CELL, "experiments", "status", "epochs_completed", "parameters", "error")
+CELLS = (*AXES, "experiments", "status", "epochs_completed", "parameters", "error")
 RUNS = (
     "source", "table", "page", "dataset", "arch", "norm", "recipe", "epochs", "attempt", "metric", "split", "selection",
     "value", "unit", "n", "n_images", "epochs_completed", "status", "note",
 )  # fmt: skip
-HISTORIES = (*CELL, *records.HISTORY)
+HISTORIES = (*AXES, *records.HISTORY)
 PROVENANCE = (
-    *CELL, "protocol", "commit", "dirty", "renorm", "python", "torch", "torchvision", "cuda", "cudnn", "device",
+    *AXES, "protocol", "commit", "dirty", "renorm", "python", "torch", "torchvision", "cuda", "cudnn", "device",
     "host_cpus", "threads", "precision", "deterministic", "data_sha256", "resumes", "started", "finished",
 )  # fmt: skip
 # What must be one and the same where `mixed_records: refuse`; commits differ in comments too, versions do not.
 MIXED = ("protocol", "renorm", "torch", "torchvision", "cuda", "cudnn", "device", "precision", "deterministic")
-STEPS = (*CELL, "step", "train_loss")
+STEPS = (*AXES, "step", "train_loss")
 METRICS = {"top1": "fraction", "top5": "fraction", "loss": "nats"}
 
 

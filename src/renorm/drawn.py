@@ -3,12 +3,11 @@
 from pathlib import Path
 
 from renorm import files, grid
-from renorm.cell import Cell
+from renorm.cell import AXES, Cell
 from renorm.config import Drawing, Study
 from renorm.errors import RenormError
 
-CELL = ("dataset", "arch", "norm", "recipe", "epochs", "seed")
-DRAWINGS = ("drawing", "kind", "title", *CELL, "trained", "layer", "path", "images", "features", "status", "error",
+DRAWINGS = ("drawing", "kind", "title", *AXES, "trained", "layer", "path", "images", "features", "status", "error",
             "measure", "before", "after")  # fmt: skip
 PICTURES = ("drawing", "picture", "channel", "row", "column", "value")
 HISTOGRAMS = ("drawing", "series", "low", "high", "share")

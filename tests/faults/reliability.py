@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from renorm.machine import cpu_name
+
 HEAD = """# What was tried, and what survived
 
 Written by `make torture`; do not edit. Commit {commit}, Python {python}, {machine}.
@@ -17,11 +19,9 @@ Written by `make torture`; do not edit. Commit {commit}, Python {python}, {machi
 
 def page(lines: list[dict]) -> str:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    cpu = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                if line.startswith("model name")), platform.machine())  # fmt: skip
     rows = (f"| {r['what']} | {r['tried']:,} | {r['survived']:,} | {r['tried'] - r['survived']:,} | {r['note']} |\n"
             for r in lines)  # fmt: skip
-    return HEAD.format(commit=commit, python=platform.python_version(), machine=cpu) + "".join(rows)
+    return HEAD.format(commit=commit, python=platform.python_version(), machine=cpu_name()) + "".join(rows)
 
 
 if __name__ == "__main__":

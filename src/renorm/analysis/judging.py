@@ -58,10 +58,15 @@ def write(folder: Path, tables: dict[str, list[dict]]) -> list[Path]:
 
 def judgement(inputs: Inputs) -> dict[str, list[dict]]:
     """The rows of every table, nothing written."""
-    sentences = _ledger(inputs)
-    inputs = inputs.narrowed()
+    own = inputs.narrowed()
     values = gather(inputs)
     pairs = verdicts.pairs(inputs, values)
+    # Sentences speak of whole tables: all values count, of every source that has something to say here.
+    speakers = {claims.source.name for claims in own.published}
+    sentences = [row for row in ledger.rows(inputs, values, pairs) if row["statement_source"] in speakers]
+    if own is not inputs:
+        inputs, values = own, gather(own)
+        pairs = verdicts.pairs(inputs, values)
     rungs = ladder.rows(inputs, values, pairs)
     tables = {
         "results": results.rows(inputs, values),
@@ -90,14 +95,6 @@ def judgement(inputs: Inputs) -> dict[str, list[dict]]:
         *summary.audit(inputs, tables["audit"]),
     ]
     return tables
-
-
-def _ledger(inputs: Inputs) -> list[dict]:
-    """The sentences of every source that has something to say here; they speak of whole tables, so all values count."""
-    values = gather(inputs)
-    names = {claims.source.name for claims in inputs.narrowed().published}
-    rows = ledger.rows(inputs, values, verdicts.pairs(inputs, values))
-    return [row for row in rows if row["statement_source"] in names]
 
 
 def audited(inputs: Inputs) -> list[dict]:

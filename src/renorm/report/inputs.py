@@ -7,26 +7,25 @@ from pathlib import Path
 
 import pandas as pd
 
+from renorm.cell import AXES
 from renorm.errors import RenormError
 from renorm.report.links import run_links
 
-CELL = ("dataset", "arch", "norm", "recipe", "epochs", "seed")
-
 # The columns that the pages use; more may stand in a file. The number behind a name is read as a float, empty as NaN.
 REQUIRED = {
-    "cells": (*CELL, "status"),
-    "runs": ("source", *CELL[:5], "attempt", "metric", "split", "selection", "value", "unit", "status"),
-    "histories": (*CELL, "epoch", "test_top1"),
-    "provenance": (*CELL, "device", "torch", "commit"),
+    "cells": (*AXES, "status"),
+    "runs": ("source", *AXES[:5], "attempt", "metric", "split", "selection", "value", "unit", "status"),
+    "histories": (*AXES, "epoch", "test_top1"),
+    "provenance": (*AXES, "device", "torch", "commit"),
     "verdicts": (
-        *("claim_source", "table", "page", *CELL[:5], "metric", "split", "claimed", "source", "reproduced_split", "n"),
+        *("claim_source", "table", "page", *AXES[:5], "metric", "split", "claimed", "source", "reproduced_split", "n"),
         *("n_expected", "value", "sd", "minimum", "maximum", "change", "relative_change", "verdict", "mark", "reason"),
     ),
     "comparison": (
         *("source", "dataset", "arch", "recipe", "epochs", "metric", "split", "baseline", "method", "baseline_value"),
         *("method_value", "improvement", "n_baseline", "n_method", "n_expected", "holds"),
     ),
-    "consistency": ("source", *CELL[:5], "metric", "claimed", "n", "basis", "deviation", "consistent"),
+    "consistency": ("source", *AXES[:5], "metric", "claimed", "n", "basis", "deviation", "consistent"),
     "timing": (
         *("source", "dataset", "arch", "recipe", "epochs", "norm", "n", "train_seconds", "test_seconds"),
         *("baseline_train_seconds", "ratio"),
@@ -83,7 +82,7 @@ class Inputs:
         """The records behind a row about this study's own runs; none behind anybody else's."""
         if row.get("source", self.name) != self.name:
             return []
-        return self._links.get(tuple(row[key] for key in CELL[:5]), [])
+        return self._links.get(tuple(row[key] for key in AXES[:5]), [])
 
     def has(self, name: str) -> bool:
         return name in self.frames and not self.frames[name].empty

@@ -25,7 +25,7 @@ from renorm.errors import RenormError
 from renorm.training import checkpoint
 from renorm.training.loop import Loop
 from renorm.training.progress import Silent
-from renorm.training.run import configure, device_named, network
+from renorm.training.run import configure, device_named, network, threads_each
 from renorm.workload import Step
 
 Say = Callable[[str], None]
@@ -195,7 +195,7 @@ def _benches(kinds: Iterable[Kind], study: Study, device: torch.device, seconds:
     for kind in kinds:
         if benches and time.monotonic() - begun + 2 * ratio * _expected(kind, study) > FIRST_TURNS * seconds:
             break
-        configure(kind.hyper, max(1, study.threads // max(1, study.gpu)), device)
+        configure(kind.hyper, threads_each(study.threads, study.gpu), device)
         try:
             bench = Bench(kind, device)
         except torch.cuda.OutOfMemoryError:
@@ -214,7 +214,7 @@ def _turns(benches: list[Bench], study: Study, deadline: float) -> None:
         for bench in benches:
             if time.monotonic() + bench.seconds > deadline:
                 continue
-            configure(bench.hyper, max(1, study.threads // max(1, study.gpu)), bench.device)
+            configure(bench.hyper, threads_each(study.threads, study.gpu), bench.device)
             bench.measure()
 
 

@@ -111,7 +111,7 @@ def _keep(model: torch.nn.Module, path: Path) -> None:
 def _set_up(job: Job, rank: int) -> tuple[torch.device, data.Dataset]:
     """Device and data of the process `rank` of the job."""
     device = device_of(rank, device_named(job.device).type) if job.gpus > 1 else device_named(job.device)
-    configure(job.hyper, _threads(job), device)
+    configure(job.hyper, threads_each(job.threads, job.gpus), device)
     return device, data.obtain(job.cell.dataset, job.data_root, job.prepared, job.download)
 
 
@@ -172,7 +172,7 @@ def _follow(job: Job, team: Alone) -> None:
 
 
 def _loop(job: Job, dataset, device: torch.device, team: Alone) -> Loop:
-    workers = _threads(job) if job.workers is None else job.workers
+    workers = threads_each(job.threads, job.gpus) if job.workers is None else job.workers
     model = network(job.cell, job.hyper, dataset)
     return Loop(model, dataset, job.hyper, job.cell.epochs, job.cell.seed, device, team, workers)
 
@@ -184,9 +184,9 @@ def network(cell: Cell, hyper: dict, dataset: data.Dataset) -> torch.nn.Module:
     return models.create(cell.arch, spec, dataset.classes, dataset.image_size, dataset.channels)
 
 
-def _threads(job: Job) -> int:
-    """CPU threads of each process."""
-    return max(1, job.threads // max(1, job.gpus))
+def threads_each(threads: int, processes: int) -> int:
+    """CPU threads of each of so many processes."""
+    return max(1, threads // max(1, processes))
 
 
 def _facts(job: Job, loop: Loop, dataset, device: torch.device, diverged: Diverged | None) -> dict:
