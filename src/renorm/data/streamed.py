@@ -17,7 +17,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
-from torchvision.transforms import v2
 
 from renorm.data.batches import DeviceSplit, Normalisation, derived_generator, derived_seed
 from renorm.data.pictures import Pictures
@@ -131,6 +130,9 @@ class Decoder:
     """
 
     def __init__(self, split: StreamedSplit, draws: PictureDraws | None):
+        # Imported where it is used: with it comes torch's compiler, and both take longer than torch itself.
+        from torchvision.transforms import v2
+
         self.pictures, self.chosen, self.labels, self.draws = split.pictures, split.chosen, split.labels, draws
         size, kind = split.pictures.image_size, "none" if draws is None else draws.kind
         if kind == "none":

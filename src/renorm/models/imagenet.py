@@ -1,15 +1,18 @@
 """ImageNet forms, from torchvision itself."""
 
 from torch import nn
-from torchvision import models as zoo
 
 from renorm.models.registry import register_arch
 
 STEM = {"freeze": True, "iterations": 15}
 
 
-def _with_inputs(model: nn.Module, path: str, in_channels: int) -> nn.Module:
-    """The model with its first convolution drawn anew for another number of input channels."""
+def _from_zoo(name: str, path: str, num_classes: int, in_channels: int) -> nn.Module:
+    """torchvision's network; its first convolution, at `path`, drawn anew for another number of input channels."""
+    # Imported where it is used: with it comes torch's compiler, and both take longer than torch itself.
+    from torchvision import models as zoo
+
+    model = getattr(zoo, name)(num_classes=num_classes)
     conv = model.get_submodule(path)
     if conv.in_channels != in_channels:
         parent, _, name = path.rpartition(".")
@@ -29,7 +32,7 @@ def _with_inputs(model: nn.Module, path: str, in_channels: int) -> nn.Module:
     stem=("features.0", "features.1"),
 )
 def vgg11_imagenet(num_classes: int, image_size: int, in_channels: int) -> nn.Module:
-    return _with_inputs(zoo.vgg11_bn(num_classes=num_classes), "features.0", in_channels)
+    return _from_zoo("vgg11_bn", "features.0", num_classes, in_channels)
 
 
 @register_arch(
@@ -40,7 +43,7 @@ def vgg11_imagenet(num_classes: int, image_size: int, in_channels: int) -> nn.Mo
     stem=("conv1", "bn1"),
 )
 def resnet18_imagenet(num_classes: int, image_size: int, in_channels: int) -> nn.Module:
-    return _with_inputs(zoo.resnet18(num_classes=num_classes), "conv1", in_channels)
+    return _from_zoo("resnet18", "conv1", num_classes, in_channels)
 
 
 @register_arch(
@@ -52,4 +55,4 @@ def resnet18_imagenet(num_classes: int, image_size: int, in_channels: int) -> nn
     stem=("features.conv0", "features.norm0"),
 )
 def densenet121_imagenet(num_classes: int, image_size: int, in_channels: int) -> nn.Module:
-    return _with_inputs(zoo.densenet121(num_classes=num_classes), "features.conv0", in_channels)
+    return _from_zoo("densenet121", "features.conv0", num_classes, in_channels)

@@ -14,7 +14,7 @@ import torch
 from renorm.errors import RenormError
 from renorm.files import write_atomic
 
-MAGIC = b"renorm-checkpoint-1\n"
+MAGIC = b"renorm-checkpoint-2\n"
 NAMES = ("checkpoint.pt", "checkpoint.previous.pt")
 
 
@@ -38,7 +38,7 @@ def load(folder: Path, fingerprint: str, say) -> dict | None:
             continue
         state = _load_body(path)
         if state is None:
-            say(f"{path} is damaged: passed over")
+            say(f"{path} is damaged, or of another version: passed over")
         elif state.get("fingerprint") != fingerprint:
             say(f"{path} belongs to other hyper-parameters, data or code protocol: passed over")
         else:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from renorm import records
 from renorm.data import Dataset, on_device
 from renorm.data.batches import derived_seed
-from renorm.training import objective
+from renorm.training import objective, optimizers
 from renorm.training.team import Alone
 
 TEST_BATCH = {"cuda": 2000, "cpu": 500}
@@ -50,7 +50,7 @@ class Loop:
         self.test = on_device(data, "test", device, hyper["test_images"], workers)
         self.batch = hyper["batch_size"]
         self.steps = -(-len(self.train) // self.batch)
-        self.optimizer = objective.optimizer(model, hyper["optimizer"], device)
+        self.optimizer = optimizers.create(self.model.parameters(), hyper["optimizer"])
         # Only networks that draw during a step pay for seeding each one.
         self.draws = any(isinstance(m, nn.modules.dropout._DropoutNd) or "StochasticDepth" in type(m).__name__
                          for m in model.modules())  # fmt: skip
@@ -131,11 +131,7 @@ class Loop:
     def _train_step(self, batch: tuple[Tensor, Tensor]) -> None:
         x, y = batch
         taken = (self.epoch - 1) * self.steps + self.step
-        rate = objective.learning_rate(
-            self.hyper["optimizer"]["lr"], self.hyper["schedule"], taken, self.epochs * self.steps
-        )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        self.optimizer.lr = self._rate(self.step)
         if self.draws:
             key = (self.team.rank,) if self.team.rank else ()
             torch.manual_seed(derived_seed("step", self.seed, self.epoch, self.step, *key))
@@ -143,7 +139,7 @@ class Loop:
             logits = self.network(x)
         _, fraction = self._share(self.step)
         loss = objective.loss(self.hyper["loss"], logits.float(), y)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         self.team.weighted(loss, fraction).backward()
         self.optimizer.step()
         if taken < len(self.logged):
@@ -151,6 +147,12 @@ class Loop:
         self.step += 1
         if fraction:
             self._count(self.sums, logits.detach(), y, loss.detach())
+
+    def _rate(self, step: int) -> float:
+        """The learning rate of step `step` (from 0) of this epoch."""
+        taken = (self.epoch - 1) * self.steps + step
+        lr, schedule = self.hyper["optimizer"]["lr"], self.hyper["schedule"]
+        return objective.learning_rate(lr, schedule, taken, self.epochs * self.steps)
 
     def _precision(self):
         if self.hyper["precision"] == "bfloat16":
@@ -188,7 +190,7 @@ class Loop:
             raise Diverged(self.epoch, 0)
         n = len(self.train)
         self.rows.append({
-            "epoch": self.epoch, "lr": self.optimizer.param_groups[0]["lr"],
+            "epoch": self.epoch, "lr": self._rate(self.steps - 1),
             "train_loss": loss / n, "train_top1": top1 / n, "train_top5": top5 / n,
             "test_loss": test_loss, "test_top1": test_top1, "test_top5": test_top5,
             "train_seconds": self.train_seconds, "test_seconds": test_seconds,

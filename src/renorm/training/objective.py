@@ -1,20 +1,9 @@
-"""Optimiser, learning rate and loss of a recipe."""
+"""Learning rate and loss of a recipe."""
 
 import math
 
-import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-
-
-def optimizer(model: nn.Module, options: dict, device: torch.device) -> torch.optim.Optimizer:
-    """The recipe's optimiser over all trainable parameters; `options` is the resolved `optimizer:` of the recipe."""
-    values = {key: value for key, value in options.items() if key != "name"}
-    # One kernel for all tensors; on the CPU it is the same arithmetic with fewer passes over the memory.
-    values["fused"] = True
-    if options["name"] == "sgd":
-        return torch.optim.SGD(model.parameters(), **values)
-    return torch.optim.Adam(model.parameters(), **values)
+from torch import Tensor
 
 
 def learning_rate(lr: float, schedule: str, step: int, steps: int) -> float:

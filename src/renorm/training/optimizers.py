@@ -1,0 +1,97 @@
+"""SGD and Adam by torch's functional forms, which do exactly what its classes do.
+
+The classes themselves import torch's compiler at their first step, which takes about as long as `import torch`: much
+of a short cell's life.
+"""
+
+import abc
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.optim.adam import adam
+from torch.optim.sgd import sgd
+
+
+class Optimizer(abc.ABC):
+    """Steps `parameters` against their gradients at rate `lr`, which may be set anew before each step.
+
+    A parameter that has no gradient stays as it is.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], lr: float):
+        self.parameters, self.lr = list(parameters), lr
+
+    def zero_grad(self) -> None:
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        chosen = [row for row, parameter in enumerate(self.parameters) if parameter.grad is not None]
+        if chosen:
+            gradients = [self.parameters[row].grad for row in chosen]
+            self._step([self.parameters[row] for row in chosen], gradients, chosen)
+
+    @abc.abstractmethod
+    def _step(self, parameters: list[Tensor], gradients: list[Tensor], chosen: list[int]) -> None:
+        """Change `parameters` in place; `chosen` are their numbers."""
+
+    @abc.abstractmethod
+    def state_dict(self) -> dict[str, list[Tensor]]:
+        """What the next step needs besides parameters and rate, a tensor for each parameter."""
+
+    def load_state_dict(self, state: dict[str, list[Tensor]]) -> None:
+        for name, mine in self.state_dict().items():
+            for tensor, saved in zip(mine, state[name], strict=True):
+                tensor.copy_(saved)
+
+
+class SGD(Optimizer):
+    """`torch.optim.SGD` with its defaults otherwise (Sutskever et al. 2013, without Nesterov's change)."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float, weight_decay: float):
+        super().__init__(parameters, lr)
+        self.momentum, self.weight_decay = momentum, weight_decay
+        # From zero the first step gives the gradient itself, as in torch, which starts without a buffer.
+        self.buffers = [torch.zeros_like(p, requires_grad=False) for p in self.parameters] if momentum else []
+
+    def _step(self, parameters: list[Tensor], gradients: list[Tensor], chosen: list[int]) -> None:
+        buffers = [self.buffers[row] if self.buffers else None for row in chosen]
+        # One kernel for all tensors; on the CPU it is the same arithmetic with fewer passes over the memory.
+        sgd(
+            parameters, gradients, buffers, fused=True, lr=self.lr, momentum=self.momentum,
+            weight_decay=self.weight_decay, dampening=0, nesterov=False, maximize=False,
+        )  # fmt: skip
+
+    def state_dict(self) -> dict[str, list[Tensor]]:
+        return {"buffers": self.buffers}
+
+
+class Adam(Optimizer):
+    """`torch.optim.Adam` with its defaults otherwise (Kingma and Ba 2015, Algorithm 1; weight decay is L2)."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float):
+        super().__init__(parameters, lr)
+        self.weight_decay = weight_decay
+        self.firsts = [torch.zeros_like(p, requires_grad=False) for p in self.parameters]
+        self.seconds = [torch.zeros_like(p, requires_grad=False) for p in self.parameters]
+        self.steps = [torch.zeros((), dtype=torch.float32, device=p.device) for p in self.parameters]
+
+    def _step(self, parameters: list[Tensor], gradients: list[Tensor], chosen: list[int]) -> None:
+        firsts, seconds, steps = (
+            [tensors[row] for row in chosen] for tensors in (self.firsts, self.seconds, self.steps)
+        )
+        adam(
+            parameters, gradients, firsts, seconds, [], steps, fused=True, lr=self.lr, weight_decay=self.weight_decay,
+            beta1=0.9, beta2=0.999, eps=1e-8, amsgrad=False, maximize=False,
+        )  # fmt: skip
+
+    def state_dict(self) -> dict[str, list[Tensor]]:
+        return {"firsts": self.firsts, "seconds": self.seconds, "steps": self.steps}
+
+
+def create(parameters: Iterable[nn.Parameter], options: dict) -> Optimizer:
+    """The optimizer of a recipe; `options` is its resolved `optimizer:`."""
+    values = {key: value for key, value in options.items() if key != "name"}
+    return {"sgd": SGD, "adam": Adam}[options["name"]](parameters, **values)
