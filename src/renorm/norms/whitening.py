@@ -25,8 +25,9 @@ class PatchStats(torch.autograd.Function):
             samples, mean = centred(x, sampler, groups, features, bfloat16)
             covariance = (gram_bfloat16(samples) if bfloat16 else gram(samples)).div_(samples.shape[-1])
             covariance.diagonal(dim1=-2, dim2=-1).add_(eps)
-        ctx.sampler = sampler
-        ctx.save_for_backward(x, samples)
+        # The samples are as large as the input, which the layer keeps anyway, and gathered again in no time.
+        ctx.gathering = sampler, groups, features, bfloat16
+        ctx.save_for_backward(x)
         return mean, covariance
 
     @staticmethod
@@ -34,15 +35,16 @@ class PatchStats(torch.autograd.Function):
         refuse_double_backward()
         if not ctx.needs_input_grad[0]:
             return None, None, None, None, None, None
-        x, samples = ctx.saved_tensors
+        (x,) = ctx.saved_tensors
         with exact_products(x.device):
+            samples, _ = centred(x, *ctx.gathering)
             n = samples.shape[-1]
             symmetric = (grad_covariance + grad_covariance.mT).div_(n)
             # The centred samples sum to zero but for rounding; the gradient of a singular covariance (1e7 and more)
             # makes that rest count, so it is taken out here, in a vector, and not by another pass over the gradient
             rest = torch.matmul(symmetric, samples.mean(-1, keepdim=True))
             grad = newton_schulz.fma(1.0, grad_mean / n - rest, 1.0, symmetric, samples)
-        return ctx.sampler.scatter(grad, x).to(x.dtype), None, None, None, None, None
+        return ctx.gathering[0].scatter(grad, x).to(x.dtype), None, None, None, None, None
 
 
 class PatchMean(torch.autograd.Function):
