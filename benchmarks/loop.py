@@ -1,17 +1,20 @@
-"""Images per second of the trainer's loop beside a plain DataLoader loop, the two taking turns.
+"""Images per second of the trainer's loop beside a plain DataLoader loop, two processes taking turns.
 
     python -m benchmarks.loop [--archs resnet18 vgg16] [--images 50000] [--workers 8] [--device cuda]
 
 The plain loop is what one writes first: pictures through torchvision's padding, crop, flip, ToTensor and Normalize in a
 DataLoader (pinned memory on a GPU), SGD, loss and hits read back in every step. Both train the same
-network with batch norm on the same pictures in the same order, with the same crops and flips; `loss` is that of the
-last epoch in each. The time of the DataLoader's workers counts by wall clock only: with --workers above 0 on a CPU
-give --threads 2 or more, which takes the wall clock.
+network with batch norm on the same pictures in the same order, with the same crops and flips, and in the same
+precision; `loss` is that of the last epoch in each. What else the trainer sets for its process (the allocator, cuDNN's
+choice of kernels) the plain loop does without. The time of the DataLoader's workers counts by wall clock only: with
+--workers above 0 on a CPU give --threads 2 or more, which takes the wall clock.
 """
 
 import argparse
+import multiprocessing
 import os
 import statistics
+from multiprocessing.connection import Connection
 
 import numpy as np
 import torch
@@ -110,21 +113,43 @@ def network(arch: str) -> torch.nn.Module:
     return models.create(arch, "batch_norm", CLASSES, SIZE, 3)
 
 
-def measure(arch: str, dataset: data.Dataset, hyper: dict, o: argparse.Namespace, device: torch.device) -> dict:
+def serve(pipe: Connection, name: str, arch: str, hyper: dict, o: argparse.Namespace) -> None:
+    """Train an epoch whenever `pipe` asks for one; answer with its seconds and its loss."""
+    device = torch.device(o.device)
+    dataset = pictures(o.images)
+    if name == "ours":
+        configure(hyper, o.threads, device)
+        loop = Ours(arch, dataset, hyper, device)
+    else:
+        torch.set_num_threads(o.threads)
+        loop = Plain(arch, dataset, hyper, device, o.workers)
+    while pipe.recv():
+        begun = clock(device)
+        loss = loop.epoch()
+        pipe.send((clock(device) - begun, loss))
+
+
+def measure(arch: str, hyper: dict, o: argparse.Namespace) -> dict:
     """Images a second of both, the median of their ratio, and the last losses, which must be one."""
-    loops = {"ours": Ours(arch, dataset, hyper, device), "plain": Plain(arch, dataset, hyper, device, o.workers)}
-    seconds: dict[str, list[float]] = {name: [] for name in loops}
+    spawn = multiprocessing.get_context("spawn")
+    pipes = {}
+    for name in ("ours", "plain"):
+        pipes[name], theirs = spawn.Pipe()
+        spawn.Process(target=serve, args=(theirs, name, arch, hyper, o)).start()
+        theirs.close()
+    seconds: dict[str, list[float]] = {name: [] for name in pipes}
     losses = {}
     for turn in range(o.repeats + 1):
-        for name, loop in loops.items():
-            begun = clock(device)
-            losses[name] = loop.epoch()
+        for name, pipe in pipes.items():
+            pipe.send(True)
+            passed, losses[name] = pipe.recv()
             if turn:  # the first epoch warms up
-                seconds[name].append(clock(device) - begun)
-    count = len(dataset.train.labels)
+                seconds[name].append(passed)
+    for pipe in pipes.values():
+        pipe.send(False)
     return {
         "arch": arch, "batch": hyper["batch_size"], "workers": o.workers,
-        **{f"{name} images/s": count / statistics.median(values) for name, values in seconds.items()},
+        **{f"{name} images/s": o.images / statistics.median(values) for name, values in seconds.items()},
         "ours / plain": statistics.median(b / a for a, b in zip(seconds["ours"], seconds["plain"], strict=True)),
         **{f"{name} loss": loss for name, loss in losses.items()},
     }  # fmt: skip
@@ -140,16 +165,16 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     o = parser.parse_args()
-    device = torch.device(o.device)
-    gpu = device.type == "cuda"
+    gpu = torch.device(o.device).type == "cuda"
     o.archs = o.archs or (["resnet18", "vgg16", "mobilenet_v2"] if gpu else ["tiny_vgg", "tiny_resnet", "vgg16"])
     o.workers = (min(8, os.cpu_count() or 1) if gpu else 0) if o.workers is None else o.workers
+    o.images = o.images or (50_000 if gpu else 1_280)
+    # TF32 in convolutions on a GPU, as torch has it by default.
     recipe = Recipe(batch_size=o.batch, schedule="constant", optimizer={"lr": 1e-3})
     hyper = recipe.resolved("batch_norm", o.archs[0])
-    configure(hyper, o.threads, device)
-    dataset = pictures(o.images or (50_000 if gpu else 1_280))
-    rows = [measure(arch, dataset, hyper, o, device) for arch in o.archs]
-    note = f"{len(dataset.train.labels):,} images an epoch, median of {o.repeats} epochs, {what_clock(device)}"
+    torch.set_num_threads(o.threads)  # what `what_clock` goes by
+    rows = [measure(arch, hyper, o) for arch in o.archs]
+    note = f"{o.images:,} images an epoch, median of {o.repeats} epochs, {what_clock(torch.device(o.device))}"
     path = show("loop", rows, note)
     bars(path, rows, "arch", {"ours / plain": "ours / plain"}, "images a second of the trainer over a plain loop's")
 

@@ -4,14 +4,14 @@
     python -m benchmarks.step --reference ../deconvolution    # beside the layers of the original repository
 
 A step is forward, loss, backward and the optimiser's update on the same batch; a test is a forward pass in evaluation.
-On a CPU the time is processor time of one thread, so that another program on the machine distorts it little; on a GPU
-it is wall clock between synchronisations. The textbook form is the oracle of the tests (coupled iteration, gradients by
-autograd). Peak memory is that of two steps on `--memory-batch` images in a process of its own: on a CPU its largest
-resident set less what it had before the network was built, on a GPU the most that was allocated.
+On a CPU the time is processor time of one thread, so that another program on the machine distorts it little, and the
+allocator is set as in training; on a GPU it is wall clock between synchronisations. The textbook form is the oracle of
+the tests (coupled iteration, gradients by autograd). Peak memory is that of two steps on `--memory-batch` images in a
+process of its own: on a CPU its largest resident set less what it had before the network was built, on a GPU the most
+that was allocated.
 """
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
@@ -26,6 +26,7 @@ from benchmarks import reference
 from benchmarks.common import bars, interleaved, show, what_clock
 from renorm.models import create
 from renorm.norms.deconv import DeconvConv2d, DeconvLinear
+from renorm.training.allocator import keep_freed_memory
 from tests.norms import oracle
 
 ARCHS = ("vgg16", "resnet18", "preact_resnet18", "densenet121", "resnext29_32x4d", "mobilenet_v2", "dpn92", "pnasnet_a",
@@ -151,6 +152,8 @@ def main() -> None:
     o = parser.parse_args()
     torch.set_num_threads(1)
     device = torch.device(o.device)
+    if device.type == "cpu":
+        keep_freed_memory()
     if o.peak:
         print(peak(o.archs[0], o.peak, o.memory_batch, device))
         return
@@ -168,7 +171,7 @@ def main() -> None:
     note = f"float32, batch {o.batch}, median of {o.repeats}, interleaved, {what_clock(device)}"
     if not o.no_memory:
         note += f"; peak memory at batch {o.memory_batch}"
-    path = show("step", [*rows, mean], note + f", MALLOC_MMAP_MAX_={os.environ.get('MALLOC_MMAP_MAX_', 'default')}")
+    path = show("step", [*rows, mean], note)
     bars(path, rows, "arch", {f"{kind} ms": kind for kind in kinds}, "ms a step, added up")
 
 

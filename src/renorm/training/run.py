@@ -18,6 +18,7 @@ from renorm.cell import Cell
 from renorm.errors import RenormError
 from renorm.norms import NormSpec
 from renorm.training import checkpoint, provenance
+from renorm.training.allocator import keep_freed_memory
 from renorm.training.loop import Diverged, Loop, Stopped
 from renorm.training.progress import Silent, Teller
 from renorm.training.team import Alone, assemble, device_of
@@ -242,8 +243,10 @@ def _check_gpus(job: Job) -> None:
 
 
 def configure(hyper: dict, threads: int, device: torch.device) -> None:
-    """Threads, determinism and precision of this process, as the hyper-parameters say."""
+    """Threads, determinism and precision of this process, as the hyper-parameters say; on a CPU its allocator too."""
     torch.set_num_threads(threads)
+    if device.type == "cpu":
+        keep_freed_memory()
     if hyper["deterministic"]:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # The same as use_deterministic_algorithms(…), which would import torch's compiler as well.
