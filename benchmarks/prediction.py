@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from benchmarks.common import show
-from renorm import calibration, config, estimate, grid
+from renorm import calibration, config, estimate, grid, reading
 from renorm.config import data_root
 
 NORMS = ["batch_norm", "deconv"]
@@ -73,7 +73,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         # Relative to it are the results; absolute paths of claims and data stay.
         path = Path(folder) / "study.json"
-        values = config.read_yaml(o.config) if o.config else SMALL
+        values = reading.read_yaml(o.config) if o.config else SMALL
         values = values | {"results_dir": f"{folder}/results", "only": o.only}
         values.pop("claims", None)
         path.write_text(json.dumps(values))

@@ -2,7 +2,6 @@ import copy
 import json
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -266,17 +265,3 @@ def test_mutated_configurations_are_valid_or_one_line_per_mistake(path, value):
         config.validate(changed(path, value))
     except RenormError as error:
         assert all(line.startswith("config: ") for line in str(error).splitlines())
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.text(max_size=60))
-def test_any_text_is_a_document_or_one_line(text):
-    try:
-        config.parse_yaml(text, "c.yaml")
-    except RenormError as error:
-        assert str(error).startswith("c.yaml: ")
-
-
-def test_shipped_yaml_has_no_aliases_or_doubles(root):
-    for file in [root / "config.yaml", *sorted((root / "config").glob("*.yaml"))]:
-        assert config.parse_yaml(file.read_text(), file.name) == yaml.safe_load(file.read_text())

@@ -14,9 +14,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from renorm import machine, workload
-from renorm.config import Study, checked
+from renorm.config import Study
 from renorm.errors import RenormError
 from renorm.files import read_sealed, write_sealed
+from renorm.reading import checked
 
 AGAIN = "remove it and run `renorm calibrate` again"
 

@@ -14,9 +14,9 @@ from typing import Any
 import pandas as pd
 
 from renorm.cell import NAME
-from renorm.config import read_yaml
 from renorm.errors import RenormError, nearest
 from renorm.files import sha256
+from renorm.reading import read_yaml
 
 COLUMNS = (
     "source", "table", "page", "dataset", "arch", "norm", "recipe", "epochs", "attempt", "metric", "split",

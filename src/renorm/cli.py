@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from renorm import config, files, grid
+from renorm import config, files, grid, reading
 from renorm.cell import Cell
 from renorm.errors import RenormError, nearest
 
@@ -97,7 +97,7 @@ def _from_json(text: str) -> dict:
         recipe = {key: value for key, value in values.items() if key != "protocol"}
     except (ValueError, AttributeError, RecursionError):
         raise RenormError("--hyper: is no JSON object of hyper-parameters: by hand, use --set key=value") from None
-    config.checked(config.Recipe, recipe, "--hyper")
+    reading.checked(config.Recipe, recipe, "--hyper")
     return values
 
 
@@ -112,7 +112,7 @@ def _hyperparameters(cell: Cell, study: Path | None, settings: list[str]) -> dic
     values = recipes[cell.recipe].model_dump()
     for setting in settings:
         values = config.merged(values, _setting(setting))
-    return config.checked(config.Recipe, values, "--set").resolved(cell.norm, cell.arch)
+    return reading.checked(config.Recipe, values, "--set").resolved(cell.norm, cell.arch)
 
 
 def _setting(text: str) -> dict:
@@ -120,7 +120,7 @@ def _setting(text: str) -> dict:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise RenormError(f"--set: '{text}' is not key=value, as in optimizer.lr=0.05")
-    nested = config.parse_yaml(value, f"--set {key}")
+    nested = reading.parse_yaml(value, f"--set {key}")
     for part in reversed(key.strip().split(".")):
         nested = {part: nested}
     return nested
@@ -180,7 +180,7 @@ def draw(
 def _drawing(text: str, path: Path | None, hyper: str | None) -> tuple[config.Drawing, dict]:
     """A drawing with its cell's hyper-parameters."""
     if hyper:
-        return config.checked(config.Drawing, config.parse_yaml(text, "drawing"), "drawing"), _from_json(hyper)
+        return reading.checked(config.Drawing, reading.parse_yaml(text, "drawing"), "drawing"), _from_json(hyper)
     study = _study(path or Path("config.yaml"))
     if text not in study.drawings:
         raise RenormError(f"draw: no drawing '{text}' in the configuration: {nearest(text, study.drawings)}")

@@ -3,11 +3,10 @@
 import csv
 import io
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from renorm import drawn, files, grid, records
+from renorm import drawn, files, grid, manifest, records
 from renorm.cell import AXES, Cell
 from renorm.config import Study
 from renorm.errors import RenormError
@@ -79,17 +78,10 @@ def _foreign(study: Study, cell: Cell, record: dict) -> str:
 
 def data_checksum(study: Study, dataset: str) -> str | None:
     """The checksum of the study's prepared data set as run records hold it; None when it is not prepared here."""
-    manifest = Path(study.results_dir, "data", dataset, "manifest.json").absolute()
     try:
-        return _checksum(manifest, manifest.stat().st_mtime_ns)
+        sums = manifest.read(study.results_dir, dataset)["sha256"]
     except FileNotFoundError:
         return None
-
-
-@lru_cache(maxsize=64)
-def _checksum(manifest: Path, _changed: int) -> str:
-    # Asked for every cell, of which there are thousands.
-    sums = files.read_sealed(manifest, "prepare the data set again")["sha256"]
     return "+".join(sums[f"{split}.npz"][:16] for split in ("train", "test"))
 
 

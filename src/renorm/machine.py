@@ -30,9 +30,14 @@ def gpu_names() -> set[str]:
 
 
 @cache
-def torch_version() -> str:
-    """The installed torch as its package names itself; empty when there is none."""
+def package_version(name: str) -> str | None:
+    """The installed version as the package names itself; None when it is not installed."""
     try:
-        return version("torch")
+        return version(name)
     except PackageNotFoundError:
-        return ""
+        return None
+
+
+def torch_version() -> str:
+    """The installed torch; empty when there is none."""
+    return package_version("torch") or ""

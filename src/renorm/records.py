@@ -14,9 +14,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from renorm.cell import Cell
-from renorm.config import checked
 from renorm.errors import RenormError
 from renorm.files import read_sealed, write_atomic, write_sealed
+from renorm.reading import checked
 
 FORMAT = 1
 HISTORY = (

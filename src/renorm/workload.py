@@ -1,10 +1,8 @@
 """What a cell asks of a device: images, steps of one kind, pictures to decode. Known before anything runs."""
 
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
-from renorm import files
+from renorm import manifest
 from renorm.cell import Cell
 from renorm.config import PLAIN_NORMS, Recipe, Study
 from renorm.errors import RenormError
@@ -104,19 +102,10 @@ def _options(recipe: Recipe, norm: str) -> str:
 
 def size_of(study: Study, dataset: str) -> Size:
     """As the prepared data set says, else as it is known, else the largest."""
-    manifest = Path(study.results_dir) / "data" / dataset / "manifest.json"
     try:
-        return _prepared(manifest.absolute(), manifest.stat().st_mtime_ns)
-    except (OSError, RenormError):
-        # A damaged one is told by whoever trains on it.
-        return SIZES.get(dataset, UNKNOWN)
-
-
-@lru_cache(maxsize=64)
-def _prepared(manifest: Path, _changed: int) -> Size:
-    found = files.read_sealed(manifest, "prepare the data set again")
-    try:
+        found = manifest.read(study.results_dir, dataset)
         counts, shape = found["counts"], tuple(found["image_shape"])
         return Size(int(counts["train"]), int(counts["test"]), shape, streamed="folders" in found)
-    except (KeyError, TypeError, ValueError):
-        raise RenormError(f"{manifest}: is no manifest of a data set") from None
+    except (OSError, RenormError, KeyError, TypeError, ValueError):
+        # A damaged one is told by whoever trains on it.
+        return SIZES.get(dataset, UNKNOWN)

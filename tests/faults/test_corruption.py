@@ -1,9 +1,7 @@
 """Bytes changed or cut off in everything that is kept: detected, or nothing that is read from the file changed."""
 
-import os
 import random
 import shutil
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +10,9 @@ import pytest
 from renorm import claims, data, records
 from renorm.errors import RenormError
 from renorm.training import checkpoint
-from renorm.training.loop import Loop
 from renorm.training.run import train
 
-from ..training.cells import small_job
+from ..training.cells import small_job, stop_after_each_step
 from .conftest import cases
 
 ROOT = Path(__file__).parents[2]
@@ -76,15 +73,9 @@ def test_records(run, tally, name):
 
 def test_checkpoints(tmp_path, prepared_digits, tally, monkeypatch):
     """The newer of two generations damaged: never loaded."""
-    real_step = Loop._train_step
-
-    def step_and_stop(self, draws):
-        real_step(self, draws)
-        os.kill(os.getpid(), signal.SIGTERM)
-
     job = small_job(tmp_path, prepared_digits, norm="deconv")
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(Loop, "_train_step", step_and_stop)
+        stop_after_each_step(patch)
         train(job)
 
     def read():

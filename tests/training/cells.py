@@ -1,9 +1,12 @@
 """A small real cell for the tests: tiny networks on the digits, a second or two on one core."""
 
+import os
+import signal
 from pathlib import Path
 
 from renorm.cell import Cell
 from renorm.config import Recipe
+from renorm.training.loop import Loop
 from renorm.training.run import Job
 
 SMALL = {"optimizer": {"lr": 0.01}, "batch_size": 32, "train_images": 150, "test_images": 100}
@@ -15,6 +18,17 @@ def small_job(
     hyper = Recipe(**(SMALL | (recipe or {}))).resolved(norm, arch)
     cell = Cell("digits", arch, norm, "small", epochs, seed)
     return Job(cell, hyper, Path(out), Path("none"), prepared, device="cpu", download=False, quiet=True, **more)
+
+
+def stop_after_each_step(monkeypatch) -> None:
+    """SIGTERM to this process after every training step."""
+    real_step = Loop._train_step
+
+    def step_and_stop(self, batch):
+        real_step(self, batch)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Loop, "_train_step", step_and_stop)
 
 
 def without_times(record: dict) -> dict:

@@ -16,7 +16,7 @@ from renorm.training import checkpoint
 from renorm.training.loop import Loop
 from renorm.training.run import train
 
-from .cells import history_without_times, small_job, without_times
+from .cells import history_without_times, small_job, stop_after_each_step, without_times
 
 KILLS = int(os.environ.get("RENORM_KILLS", "5"))
 NORMS = ("batch_norm", "deconv")
@@ -43,13 +43,7 @@ def assert_equal(out, whole):
 @pytest.mark.parametrize("norm", NORMS)
 def test_stopped_after_every_single_step(tmp_path, prepared_digits, undisturbed, monkeypatch, norm):
     """SIGTERM before each step of 2 epochs of 5 steps: 10 processes' worth of stops, each resumed from its file."""
-    real_step = Loop._train_step
-
-    def step_and_stop(self, draws):
-        real_step(self, draws)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    monkeypatch.setattr(Loop, "_train_step", step_and_stop)
+    stop_after_each_step(monkeypatch)
     stops = 0
     while not (tmp_path / "run.json").exists():
         try:

@@ -24,7 +24,7 @@ from renorm.training.loop import Loop
 from renorm.training.run import Job, train
 
 from ..data.trees import kaggle, picture
-from .cells import history_without_times, without_times
+from .cells import history_without_times, stop_after_each_step, without_times
 
 CPU = torch.device("cpu")
 FULL = os.environ.get("RENORM_FULL") == "1"
@@ -183,13 +183,7 @@ def undisturbed(tmp_path_factory, prepared):
 
 def test_stopped_after_every_step(tmp_path, prepared, undisturbed, monkeypatch):
     """SIGTERM after each of 2 · 3 steps, decoded by workers ahead of the step: the run without either, bit for bit."""
-    real_step = Loop._train_step
-
-    def step_and_stop(self, batch):
-        real_step(self, batch)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    monkeypatch.setattr(Loop, "_train_step", step_and_stop)
+    stop_after_each_step(monkeypatch)
     stops = 0
     while not (tmp_path / "run.json").exists():
         try:

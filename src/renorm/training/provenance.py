@@ -5,7 +5,6 @@ import os
 import platform
 import subprocess
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -32,7 +31,7 @@ def describe(device: torch.device, gpus: int, hyper: dict, data_checksum: str) -
         **_code(),
         "python": platform.python_version(),
         # The module knows its build (2.11.0+cu130), the metadata only its release.
-        "packages": {"torch": torch.__version__, **{name: _version(name) for name in PACKAGES}},
+        "packages": {"torch": torch.__version__, **{name: machine.package_version(name) for name in PACKAGES}},
         "cuda": torch.version.cuda if cuda else None,
         "cudnn": str(torch.backends.cudnn.version()) if cuda else None,
         "device": _devices(device, gpus),
@@ -68,11 +67,5 @@ def _code() -> dict:
 
     commit = git("rev-parse", "HEAD") or os.environ.get("RENORM_COMMIT")
     status = git("status", "--porcelain", "--", str(here))
-    return {"renorm": _version("renorm"), "commit": commit, "dirty": None if status is None else bool(status)}
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+    dirty = None if status is None else bool(status)
+    return {"renorm": machine.package_version("renorm"), "commit": commit, "dirty": dirty}

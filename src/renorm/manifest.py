@@ -1,0 +1,20 @@
+"""The manifest of a prepared data set, read without torch, once for all the cells that ask."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from renorm import files
+
+
+def read(results_dir: str | Path, dataset: str) -> dict:
+    """What `results_dir/data/<dataset>/manifest.json` holds.
+
+    Raises FileNotFoundError where the data set is not prepared, `RenormError` where the file is damaged.
+    """
+    path = Path(results_dir, "data", dataset, "manifest.json").absolute()
+    return _read(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, _changed: int) -> dict:
+    return files.read_sealed(path, "prepare the data set again")
