@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 
-.PHONY: help demo test test-slurm-all install debian torture clean-demo
+.PHONY: help demo test test-slurm-all install debian benchmarks torture clean-demo
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,11 @@ test: $(STAMP) debian ## The whole test suite
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+benchmarks: $(STAMP) ## Every benchmark, on the GPU if there is one (an hour on an idle machine); tables under results/benchmarks/
+	$(BIN)/python -m benchmarks.step
+	$(BIN)/python -m benchmarks.study --steps $$(ls -t results/benchmarks/step-*.csv | head -n 1)
+	set -e; for name in layer loop cell prediction dag report; do $(BIN)/python -m benchmarks.$$name; done
 
 torture: $(STAMP) ## The long form of the fault tests; writes docs/reliability.md (hours; RENORM_SOAK=500: a shorter soak)
 	mkdir -p results && rm -f results/tally.jsonl

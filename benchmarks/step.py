@@ -141,7 +141,7 @@ def _resident(reset: bool = False) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--archs", nargs="+", default=ARCHS)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--batch", type=int, help="default: 128 on a GPU, 32 on a CPU")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--no-textbook", action="store_true")
@@ -152,6 +152,7 @@ def main() -> None:
     o = parser.parse_args()
     torch.set_num_threads(1)
     device = torch.device(o.device)
+    o.batch = o.batch or (128 if device.type == "cuda" else 32)
     if device.type == "cpu":
         keep_freed_memory()
     if o.peak:

@@ -27,39 +27,45 @@ class Patches:
         return len(x) * rows * columns
 
     def gather(self, x: Tensor, dtype: torch.dtype) -> Tensor:
-        """(N, C, H, W) -> (C·k², N·L), rows ordered by channel, then kernel position."""
-        view = self._view(_pad(x, self.padding))
+        """(N, C, H, W) -> (C·k², L·N), rows ordered by channel, then kernel position.
+
+        Images come last, so that what is copied are runs of N numbers and not of a map's few columns.
+        """
+        n, c, h, w = x.shape
+        ph, pw = self.padding
+        x = x.reshape(n, -1).t().contiguous().view(c, h, w, n)
+        view = self._view(F.pad(x, (0, 0, pw, pw, ph, ph)) if ph or pw else x)
         return view.to(dtype, memory_format=torch.contiguous_format, copy=True).view(view.shape[:3].numel(), -1)
 
     def scatter(self, grad: Tensor, like: Tensor) -> Tensor:
-        """The adjoint of `gather`: gradients of (C·k², N·L) summed into a tensor shaped as `like`."""
+        """The adjoint of `gather`: gradients of (C·k², L·N) summed into a tensor shaped as `like`."""
         n, c, h, w = like.shape
-        if self._overlapping(h, w):
-            columns = grad.view(c * self.kernel[0] * self.kernel[1], n, -1).transpose(0, 1)
-            return F.fold(columns, (h, w), self.kernel, self.dilation, self.padding, self.stride)
         ph, pw = self.padding
-        padded = grad.new_zeros(n, c, h + 2 * ph, w + 2 * pw)
+        padded = grad.new_zeros(c, h + 2 * ph, w + 2 * pw, n)
         view = self._view(padded)
-        view.copy_(grad.view(view.shape))
-        return padded[:, :, ph : ph + h, pw : pw + w]
+        grad = grad.view(view.shape)
+        for rows in self._apart(0, view.shape[3]):
+            for columns in self._apart(1, view.shape[4]):
+                view[:, rows, columns] += grad[:, rows, columns]
+        return padded[:, ph : ph + h, pw : pw + w].reshape(-1, n).t().contiguous().view(like.shape)
 
     def _view(self, x: Tensor) -> Tensor:
-        """All patches of a padded input as a view (C, k, k, N, rows, columns) of its memory."""
+        """All patches of a padded input (C, H, W, N) as a view (C, k, k, rows, columns, N) of its memory."""
         (kh, kw), (dh, dw), (sh, sw) = self.kernel, self.dilation, self.stride
-        n, c, _, _ = x.shape
-        rows, columns = self._counts(*x.shape[2:])
-        sn, sc, sy, sx = x.stride()
-        return x.as_strided((c, kh, kw, n, rows, columns), (sc, dh * sy, dw * sx, sn, sh * sy, sw * sx))
+        c, height, width, n = x.shape
+        rows, columns = self._counts(height, width)
+        sc, sy, sx, sn = x.stride()
+        return x.as_strided((c, kh, kw, rows, columns, n), (sc, dh * sy, dw * sx, sh * sy, sw * sx, sn))
 
     def _counts(self, height: int, width: int) -> tuple[int, int]:
         (kh, kw), (dh, dw), (sh, sw) = self.kernel, self.dilation, self.stride
         return (height - dh * (kh - 1) - 1) // sh + 1, (width - dw * (kw - 1) - 1) // sw + 1
 
-    def _overlapping(self, height: int, width: int) -> bool:
-        """Whether a pixel may belong to two patches."""
-        counts = self._counts(height + 2 * self.padding[0], width + 2 * self.padding[1])
-        spans = (d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel, strict=True))
-        return any(count > 1 and span > stride for count, span, stride in zip(counts, spans, self.stride, strict=True))
+    def _apart(self, axis: int, count: int) -> list[slice]:
+        """The kernel's rows (axis 0) or columns (1) in groups within which `count` patches share no pixel."""
+        kernel, dilation, stride = self.kernel[axis], self.dilation[axis], self.stride[axis]
+        group = kernel if count == 1 else max(1, (stride - 1) // dilation + 1)
+        return [slice(first, first + group) for first in range(0, kernel, group)]
 
 
 @dataclass(frozen=True)
@@ -125,7 +131,3 @@ class Features:
 
 
 Sampler = Patches | Pixels | Features
-
-
-def _pad(x: Tensor, padding: tuple[int, int]) -> Tensor:
-    return F.pad(x, (padding[1], padding[1], padding[0], padding[0])) if any(padding) else x
