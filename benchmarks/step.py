@@ -4,11 +4,11 @@
     python -m benchmarks.step --reference ../deconvolution    # beside the layers of the original repository
 
 A step is forward, loss, backward and the optimiser's update on the same batch; a test is a forward pass in evaluation.
-On a CPU the time is processor time of one thread, so that another program on the machine distorts it little, and the
-allocator is set as in training; on a GPU it is wall clock between synchronisations. The textbook form is the oracle of
-the tests (coupled iteration, gradients by autograd). Peak memory is that of two steps on `--memory-batch` images in a
-process of its own: on a CPU its largest resident set less what it had before the network was built, on a GPU the most
-that was allocated.
+On a CPU the time is processor time of one thread, so that another program on the machine distorts it little; allocator
+and layout of the batch are those of training, for all kinds. On a GPU it is wall clock between synchronisations. The
+textbook form is the oracle of the tests (coupled iteration, gradients by autograd). Peak memory is that of two steps on
+`--memory-batch` images in a process of its own: on a CPU its largest resident set less what it had before the network
+was built, on a GPU the most that was allocated.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from benchmarks import reference
 from benchmarks.common import bars, interleaved, show, what_clock
+from renorm.data.batches import memory_layout
 from renorm.models import create
 from renorm.norms.deconv import DeconvConv2d, DeconvLinear
 from renorm.training.allocator import keep_freed_memory
@@ -75,7 +76,7 @@ class Trainer:
     def __init__(self, arch: str, kind: str, batch: int, device: torch.device, original: ModuleType | None = None):
         self.model = build(arch, kind, device, original)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=1e-4, momentum=0.9, fused=True)
-        self.x = torch.randn(batch, 3, 32, 32, device=device)
+        self.x = torch.randn(batch, 3, 32, 32, device=device).contiguous(memory_format=memory_layout(device))
         self.y = torch.randint(0, 10, (batch,), device=device)
 
     def step(self) -> None:

@@ -1,6 +1,7 @@
 """The formulas against values that were not computed with them: R's printed examples, closed forms, simulation."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -151,3 +152,16 @@ def test_an_unusual_spread_is_seen():
     assert s.is_unusually_wide([0.8, 0.9, 0.95], calm)
     assert not s.is_unusually_wide([0.90, 0.902, 0.903], calm)
     assert not s.is_unusually_wide([0.9], calm)
+
+
+def test_a_thousand_runs_each_fit_in_memory():
+    """Their pairs would take 16 GB in 2,000 resamples."""
+    rng = np.random.default_rng(6)
+    method, baseline = rng.integers(0, 50, 1000) / 50 + 0.1, rng.integers(0, 50, 1000) / 50
+    tracemalloc.start()
+    found = s.stratified_bootstrap([(method, baseline)], 2000, 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    pairs = method[:, None] - baseline
+    assert found.probability == pytest.approx(np.mean((pairs > 0) + 0.5 * (pairs == 0)))
+    assert peak < 500e6

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torchvision import transforms
 
-from renorm.data.batches import PADDING, Augmentation, DeviceSplit
+from renorm.data.batches import PADDING, Augmentation, DeviceSplit, memory_layout
 from renorm.data.prepared import Split
 
 CPU = torch.device("cpu")
@@ -91,3 +91,11 @@ def test_padding_is_black_before_normalisation():
     torch.testing.assert_close(x[0, :, 4, 4], (1 - mean) / std)
     expected = F.pad(torch.ones(1, 28, 28), (4, 0, 4, 0))
     assert torch.equal((x[0, :1] > 0).float(), expected)
+
+
+def test_batches_lie_as_the_device_likes_them(split):
+    """With the channels of a pixel together on a CPU, which is not how they are stored."""
+    ready = on_cpu(split)
+    for images, _ in (ready.plain(0, 5), ready.augmented(ready.draw(1, 1, "crop_flip"), 0, 5)):
+        assert images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous()
+    assert memory_layout(torch.device("cuda")) is torch.contiguous_format

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from renorm import config, estimate, grid
+from renorm.data.batches import memory_layout
 from renorm.errors import RenormError
 from renorm.models import build, create, describe, list_archs
 from renorm.norms import NormSpec, list_norms
@@ -154,7 +155,8 @@ def test_a_training_step(arch, norm):
     torch.manual_seed(0)
     size = max(32 if norm in RELATIVES else 8, describe(arch).min_size)
     model = create(arch, norm, 5, size)
-    out = model(torch.randn(2, 3, size, size))
+    images = torch.randn(2, 3, size, size).contiguous(memory_format=memory_layout(torch.device("cpu")))
+    out = model(images)
     nn.functional.cross_entropy(out, torch.arange(2)).backward()
     assert out.shape == (2, 5)
     assert out.isfinite().all()

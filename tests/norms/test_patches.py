@@ -5,8 +5,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from renorm.norms.patches import Patches
+from renorm.norms.patches import Patches, Pixels
 
+layouts = st.sampled_from([torch.contiguous_format, torch.channels_last])
 pair = st.tuples(st.integers(1, 4), st.integers(1, 4))
 
 
@@ -28,15 +29,37 @@ def unfolded(x: torch.Tensor, sampler: Patches) -> torch.Tensor:
 
 
 @settings(max_examples=200, deadline=None)
-@given(samplers())
-def test_it_gathers_as_unfold_and_scatters_as_its_gradient(drawn):
+@given(samplers(), layouts)
+def test_it_gathers_as_unfold_and_scatters_as_its_gradient(drawn, layout):
     sampler, shape = drawn
-    x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(shape, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
     expected = unfolded(x, sampler)
     found = sampler.gather(x.detach(), torch.float64)
     assert torch.equal(found, expected) and sampler.count(x) == found.shape[1]
+    found.add_(1)  # as its owner may: the input is not touched
+    assert torch.equal(unfolded(x, sampler), expected)
     grad = torch.randn_like(found)
     expected.backward(grad)
     scattered = sampler.scatter(grad, x)
-    assert scattered.shape == x.shape and scattered.is_contiguous()
+    assert scattered.shape == x.shape and scattered.is_contiguous(memory_format=layout)
     torch.testing.assert_close(scattered, x.grad, rtol=1e-12, atol=1e-12)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 12), st.tuples(*[st.integers(1, 6)] * 4), layouts)
+def test_every_so_many_pixels_of_the_batch(step, shape, layout):
+    x = torch.randn(shape, dtype=torch.float64).contiguous(memory_format=layout)
+    sampler = Pixels(step)
+    expected = x.permute(1, 0, 2, 3).flatten(1)[:, ::step]
+    found = sampler.gather(x, torch.float64)
+    # In any order, but the same in all channels: what they are used for are mean and covariance.
+    order, wanted = found[0].argsort(), expected[0].argsort()
+    assert torch.equal(found[:, order], expected[:, wanted]) and sampler.count(x) == found.shape[1]
+    before = x.clone()
+    found.mul_(2)
+    assert torch.equal(x, before)
+    scattered = sampler.scatter(found / 2, x)
+    mask = torch.zeros(shape[0] * shape[2] * shape[3], dtype=torch.float64)
+    mask[::step] = 1
+    assert torch.equal(scattered, x * mask.view(shape[0], 1, *shape[2:]))
+    assert scattered.is_contiguous(memory_format=layout)

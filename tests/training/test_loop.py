@@ -8,7 +8,7 @@ from torchvision import transforms
 
 from renorm import data, models
 from renorm.config import Recipe
-from renorm.data.batches import PADDING, Augmentation
+from renorm.data.batches import PADDING, Augmentation, memory_layout
 from renorm.norms import NormSpec
 from renorm.norms.deconv import DeconvConv2d
 from renorm.training.loop import Loop
@@ -77,7 +77,8 @@ def plain_losses(norm, digits, hyper) -> list[float]:
         total = 0.0
         for x, y in DataLoader(Pictures(split, digits.mean, digits.std, draws), batch_size=32):
             optimizer.zero_grad()
-            loss = F.cross_entropy(network(x), y)
+            # In the trainer's layout: others round otherwise, and fifty steps make a thousandth of that.
+            loss = F.cross_entropy(network(x.contiguous(memory_format=memory_layout(CPU))), y)
             loss.backward()
             optimizer.step()
             schedule.step()

@@ -60,6 +60,15 @@ class Augmentation:
         return Augmentation(*(getattr(self, f).to(device) for f in ("order", "top", "left", "flip")))
 
 
+def memory_layout(device: torch.device) -> torch.memory_format:
+    """How a batch lies in memory, which becomes the layout of all that the network makes of it.
+
+    On a processor convolutions are up to three times as fast on pixels with their channels together. GPUs were not
+    measured: they have the plain layout.
+    """
+    return torch.channels_last if device.type == "cpu" else torch.contiguous_format
+
+
 class Normalisation:
     """uint8 (B, C, H, W) → float32, by the `mean` and `std` per channel of the training set, on `device`."""
 
@@ -68,8 +77,11 @@ class Normalisation:
         # uint8 x ↦ x·scale + shift is (x/255 − mean)/std in one pass.
         self.scale = (1 / (255 * torch.tensor(std, dtype=torch.float64))).float().view(shape).to(device)
         self.shift = (-torch.tensor(mean, dtype=torch.float64) / torch.tensor(std)).float().view(shape).to(device)
+        self.layout = memory_layout(device)
 
     def __call__(self, images: Tensor) -> Tensor:
+        # Laid out while it is still uint8.
+        images = images.contiguous(memory_format=self.layout)
         return torch.addcmul(self.shift, images.float(), self.scale)
 
 
@@ -109,5 +121,4 @@ class DeviceSplit:
         batch = torch.arange(len(index), device=index.device)
         # Advanced indices on both sides of the channels' slice put them first: (B, H, W, C).
         cropped = images[batch[:, None, None], :, rows[:, :, None], columns[:, None, :]]
-        # The layout of the batch becomes that of the whole network: the plain one, made while it is still uint8.
-        return self.normalised(cropped.permute(0, 3, 1, 2).contiguous()), self.labels[index]
+        return self.normalised(cropped.permute(0, 3, 1, 2)), self.labels[index]

@@ -31,9 +31,8 @@ class Patches:
 
         Images come last, so that what is copied are runs of N numbers and not of a map's few columns.
         """
-        n, c, h, w = x.shape
         ph, pw = self.padding
-        x = x.reshape(n, -1).t().contiguous().view(c, h, w, n)
+        x = _images_last(x)
         view = self._view(F.pad(x, (0, 0, pw, pw, ph, ph)) if ph or pw else x)
         return view.to(dtype, memory_format=torch.contiguous_format, copy=True).view(view.shape[:3].numel(), -1)
 
@@ -41,13 +40,16 @@ class Patches:
         """The adjoint of `gather`: gradients of (C·k², L·N) summed into a tensor shaped as `like`."""
         n, c, h, w = like.shape
         ph, pw = self.padding
-        padded = grad.new_zeros(c, h + 2 * ph, w + 2 * pw, n)
+        if _channels_last(like):
+            padded = grad.new_zeros(h + 2 * ph, w + 2 * pw, c, n).permute(2, 0, 1, 3)
+        else:
+            padded = grad.new_zeros(c, h + 2 * ph, w + 2 * pw, n)
         view = self._view(padded)
         grad = grad.view(view.shape)
         for rows in self._apart(0, view.shape[3]):
             for columns in self._apart(1, view.shape[4]):
                 view[:, rows, columns] += grad[:, rows, columns]
-        return padded[:, ph : ph + h, pw : pw + w].reshape(-1, n).t().contiguous().view(like.shape)
+        return _images_first(padded[:, ph : ph + h, pw : pw + w], like)
 
     def _view(self, x: Tensor) -> Tensor:
         """All patches of a padded input (C, H, W, N) as a view (C, k, k, rows, columns, N) of its memory."""
@@ -81,6 +83,10 @@ class Pixels:
     def gather(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """(N, C, H, W) -> (C, ceil(N·H·W / step))."""
         n, c, h, w = x.shape
+        if _channels_last(x):
+            # A copy whatever follows: of a single pixel the transposed view is contiguous, and would be the input's.
+            rows = x.permute(0, 2, 3, 1).reshape(-1, c)[:: self.step].to(dtype, copy=True)
+            return rows.t().contiguous()
         out = torch.empty(c, self.count(x), dtype=dtype, device=x.device)
         for part, columns in self._parts(x.reshape(n, c, h * w), out):
             columns.copy_(part.transpose(0, 1))
@@ -89,6 +95,10 @@ class Pixels:
     def scatter(self, grad: Tensor, like: Tensor) -> Tensor:
         """The adjoint of `gather`."""
         n, c, h, w = like.shape
+        if _channels_last(like):
+            rows = grad.new_zeros(n * h * w, c)
+            rows[:: self.step] = grad.view(c, -1).t().contiguous()
+            return rows.view(n, h, w, c).permute(0, 3, 1, 2)
         out = grad.new_zeros(n, c, h * w)
         for part, columns in self._parts(out, grad.reshape(c, -1)):
             part.copy_(columns.transpose(0, 1))
@@ -131,3 +141,24 @@ class Features:
 
 
 Sampler = Patches | Pixels | Features
+
+
+def _channels_last(x: Tensor) -> bool:
+    """Whether the pixels of `x` (N, C, H, W) lie in memory with their channels together."""
+    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+
+
+def _images_last(x: Tensor) -> Tensor:
+    """(N, C, H, W) -> (C, H, W, N) with the images' numbers together, and the rest in the order in which it lay."""
+    n, c, h, w = x.shape
+    if _channels_last(x):
+        return x.permute(0, 2, 3, 1).reshape(n, -1).t().contiguous().view(h, w, c, n).permute(2, 0, 1, 3)
+    return x.reshape(n, -1).t().contiguous().view(c, h, w, n)
+
+
+def _images_first(x: Tensor, like: Tensor) -> Tensor:
+    """(C, H, W, N) -> (N, C, H, W), laid out as `like`."""
+    n, c, h, w = like.shape
+    if _channels_last(like):
+        return x.permute(1, 2, 0, 3).reshape(-1, n).t().contiguous().view(n, h, w, c).permute(0, 3, 1, 2)
+    return x.reshape(-1, n).t().contiguous().view(n, c, h, w)
