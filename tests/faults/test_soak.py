@@ -104,9 +104,12 @@ def check(checkout, seeds: int, killed: int) -> None:
         record = json.loads(path.read_text())
         assert (record["status"], record["epochs_completed"]) == ("completed", 1)
         assert len((path.parent / "history.csv").read_text().splitlines()) == 2
-        trained += (path.parent / "log.txt").read_text().count("epoch 1/1 ")
+        log = (path.parent / "log.txt").read_text()
+        # A cell that outlived its Snakemake was finished under the eyes of the next one's, which took its log away.
+        assert "epoch 1/1 " in log or "nothing to train" in log
+        trained += log.count("epoch 1/1 ")
     # Killed between its last epoch and its record, a cell is trained again: two at most per kill, on two cores.
-    assert 2 * seeds <= trained <= 2 * seeds + 2 * killed
+    assert trained <= 2 * seeds + 2 * killed
     left = [p.name for p in checkout.folder.rglob("*") if p.suffix in (".part", ".pt")]
     assert left == []
     assert (checkout.folder / "results/soak/report.html").exists()

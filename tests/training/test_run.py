@@ -69,6 +69,7 @@ def test_a_finished_run_is_not_trained_again(run, prepared_digits):
     before = (run[0] / "run.json").stat().st_mtime_ns
     assert train(small_job(run[0], prepared_digits)) == run[1]
     assert (run[0] / "run.json").stat().st_mtime_ns == before
+    assert (run[0] / "log.txt").read_text().splitlines()[-1].endswith("nothing to train")
 
 
 def test_other_hyperparameters_do_not_overwrite_a_run(run, prepared_digits):

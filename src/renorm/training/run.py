@@ -63,10 +63,12 @@ def train(job: Job) -> dict:
     with files.locked(job.out / ".lock", f"cell {job.cell}", job.wait_seconds):
         files.remove_parts(job.out)
         done = _finished(job)
-        if done:
-            return done
         teller = Teller(job.out / "log.txt", job.quiet)
         try:
+            if done:
+                # Snakemake removes the log of a job that it starts anew, also from under a twin that still writes it.
+                teller.say(f"{job.cell}: was finished {done['finished']}: nothing to train")
+                return done
             with _signals() as caught, data.workers_watched():
                 return _train(job, teller, caught)
         except torch.cuda.OutOfMemoryError:
