@@ -18,11 +18,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.common import bars, clock, interleaved, show, what_clock
+from renorm.data.batches import memory_layout
 from renorm.models import create, describe
 from renorm.norms import few_samples
 from renorm.norms.deconv import DeconvConv2d, DeconvLinear
 from renorm.norms.products import exact_products
 from renorm.norms.whitening import PatchStats, WhitenRows
+from renorm.training.allocator import keep_freed_memory
 
 ARCHS = ("vgg16", "resnet18", "preact_resnet18", "densenet121", "resnext29_32x4d", "mobilenet_v2", "dpn92", "pnasnet_a",
          "senet18", "efficientnet_b0")  # fmt: skip
@@ -147,7 +149,7 @@ class Parts:
         torch.manual_seed(0)
         layer = place.layer
         self.layer, self.device = layer, device
-        self.x = torch.randn(batch, *place.shape, device=device).relu_().requires_grad_()
+        self.x = _laid_out(torch.randn(batch, *place.shape, device=device).relu_()).requires_grad_()
         self.weight = torch.randn(layer.weight.shape, device=device) * 0.05
         self.bias = torch.zeros(layer.weight.shape[0], device=device)
         # Fewer samples than features: the whole iteration runs in the space of the samples.
@@ -207,11 +209,16 @@ class Parts:
             return (torch.matmul(rows, self.d),)
 
 
+def _laid_out(x: Tensor) -> Tensor:
+    """Images in the layout that training gives them."""
+    return x.contiguous(memory_format=memory_layout(x.device)) if x.ndim == 4 else x
+
+
 def _backward(source: Callable, inputs: list[Tensor]) -> Callable[[], object]:
     """The backward pass alone, over one graph again and again."""
     out = source()
     outputs = [t for t in (out if isinstance(out, tuple) else (out,)) if t.requires_grad]
-    gradients = [torch.randn_like(t) for t in outputs]
+    gradients = [_laid_out(torch.randn_like(t)) for t in outputs]
     return lambda: torch.autograd.grad(outputs, inputs, gradients, retain_graph=True, allow_unused=True)
 
 
@@ -275,6 +282,7 @@ def main() -> None:
     o = parser.parse_args()
     torch.set_num_threads(o.threads)
     device = torch.device(o.device)
+    keep_freed_memory(device)
     batch = o.batch or (128 if device.type == "cuda" else 32)
     peak = ceilings(device, o.repeats)
     clock(device)

@@ -154,8 +154,7 @@ def main() -> None:
     torch.set_num_threads(1)
     device = torch.device(o.device)
     o.batch = o.batch or (128 if device.type == "cuda" else 32)
-    if device.type == "cpu":
-        keep_freed_memory()
+    keep_freed_memory(device)
     if o.peak:
         print(peak(o.archs[0], o.peak, o.memory_batch, device))
         return

@@ -13,7 +13,6 @@ import pytest
 
 from renorm import records
 from renorm.training import checkpoint
-from renorm.training.loop import Loop
 from renorm.training.run import train
 
 from .cells import history_without_times, small_job, stop_after_each_step, without_times
@@ -124,17 +123,9 @@ def read_fingerprint(folder):
 @pytest.fixture
 def stopped(tmp_path, prepared_digits, monkeypatch):
     """A job of two epochs that was stopped in its second one, with two generations of checkpoints."""
-    job, steps = small_job(tmp_path / "run", prepared_digits), []
-    real_step = Loop._train_step
-
-    def step_and_stop(self, draws):
-        real_step(self, draws)
-        steps.append(1)
-        if len(steps) == 7:
-            os.kill(os.getpid(), signal.SIGTERM)
-
+    job = small_job(tmp_path / "run", prepared_digits)
     with monkeypatch.context() as patch:
-        patch.setattr(Loop, "_train_step", step_and_stop)
+        stop_after_each_step(patch, spared=6)
         with pytest.raises(SystemExit):
             train(job)
     assert all((job.out / name).exists() for name in checkpoint.NAMES)

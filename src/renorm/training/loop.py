@@ -131,7 +131,7 @@ class Loop:
     def _train_step(self, batch: tuple[Tensor, Tensor]) -> None:
         x, y = batch
         taken = (self.epoch - 1) * self.steps + self.step
-        self.optimizer.lr = self._rate(self.step)
+        self.optimizer.lr = self._rate(taken)
         if self.draws:
             key = (self.team.rank,) if self.team.rank else ()
             torch.manual_seed(derived_seed("step", self.seed, self.epoch, self.step, *key))
@@ -148,9 +148,8 @@ class Loop:
         if fraction:
             self._count(self.sums, logits.detach(), y, loss.detach())
 
-    def _rate(self, step: int) -> float:
-        """The learning rate of step `step` (from 0) of this epoch."""
-        taken = (self.epoch - 1) * self.steps + step
+    def _rate(self, taken: int) -> float:
+        """The learning rate of the step before which `taken` were taken."""
         lr, schedule = self.hyper["optimizer"]["lr"], self.hyper["schedule"]
         return objective.learning_rate(lr, schedule, taken, self.epochs * self.steps)
 
@@ -190,7 +189,7 @@ class Loop:
             raise Diverged(self.epoch, 0)
         n = len(self.train)
         self.rows.append({
-            "epoch": self.epoch, "lr": self._rate(self.steps - 1),
+            "epoch": self.epoch, "lr": self._rate(self.epoch * self.steps - 1),
             "train_loss": loss / n, "train_top1": top1 / n, "train_top5": top5 / n,
             "test_loss": test_loss, "test_top1": test_top1, "test_top5": test_top5,
             "train_seconds": self.train_seconds, "test_seconds": test_seconds,

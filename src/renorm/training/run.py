@@ -247,8 +247,7 @@ def _check_gpus(job: Job) -> None:
 def configure(hyper: dict, threads: int, device: torch.device) -> None:
     """Threads, determinism and precision of this process, as the hyper-parameters say; on a CPU its allocator too."""
     torch.set_num_threads(threads)
-    if device.type == "cpu":
-        keep_freed_memory()
+    keep_freed_memory(device)
     if hyper["deterministic"]:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # The same as use_deterministic_algorithms(…), which would import torch's compiler as well.
