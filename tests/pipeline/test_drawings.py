@@ -3,6 +3,7 @@
 import copy as copying
 import csv
 import json
+import re
 
 import pytest
 
@@ -29,6 +30,11 @@ def test_drawings_from_weights_to_the_page(make_checkout, tmp_path):
     checkout.write(study)
     assert checkout.planned("results/method/report.html") == {
         "dataset": 1, "train_keep": 1, "draw": 3, **AFTER}  # fmt: skip
+    # What the command line gives to the training cells, these get as well.
+    given = ("--set-resources", "train:checkpoint_minutes=7", "--set-threads", "train=2")
+    commands = re.findall(r"renorm train .*", checkout.snakemake("--dry-run", "--printshellcmds", *given))
+    assert len(commands) == 3 and sum("--keep" in command for command in commands) == 1
+    assert all("--threads 2 --checkpoint-minutes 7 " in command for command in commands), commands
     checkout.snakemake()
     kept = list((checkout.folder / "results/runs").rglob("weights.pt"))
     assert [path.parent.relative_to(checkout.folder / "results/runs").as_posix() for path in kept] == [METHOD]

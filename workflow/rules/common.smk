@@ -46,6 +46,21 @@ if not workflow.deployment_settings.deployment_method:
     shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 
+def share_overrides(settings):
+    """`--set-resources train:…` and `--set-threads train=…` count for all cells: also for those of `train_keep`."""
+    resources, threads = settings.overwrite_resources, settings.overwrite_threads
+    if "train" in resources:
+        both = resources["train"].copy()
+        both.update(resources.get("train_keep", {}))
+        settings.overwrite_resources = {**resources, "train_keep": both}
+    if "train" in threads:
+        settings.overwrite_threads = {"train_keep": threads["train"], **threads}
+
+
+# Before the first rule, which takes them.
+share_overrides(workflow.resource_settings)
+
+
 # The image for `software-deployment-method: apptainer`; without that line in the profile it is not looked at.
 container: "envs/renorm.sif"
 
