@@ -6,6 +6,8 @@ holds these names against the registries themselves.
 """
 
 import ast
+import importlib
+import pkgutil
 from functools import cache
 from pathlib import Path
 
@@ -26,6 +28,13 @@ def names(axis: str) -> tuple[str, ...]:
         if decorator in source:
             found.update(_registered(ast.parse(source), decorator))
     return tuple(sorted(found))
+
+
+def import_room(axis: str) -> None:
+    """Import every file of the room of `axis`, so that what stands there registers itself."""
+    room, _ = ROOMS[axis]
+    for module in pkgutil.iter_modules([str(Path(__file__).parent / room)]):
+        importlib.import_module(f"renorm.{room}.{module.name}")
 
 
 def _registered(tree: ast.Module, decorator: str):

@@ -15,7 +15,7 @@ from renorm.reading import checked, read_yaml
 PROTOCOL = 1
 
 # Normalisers that have no settings of their own: their cells do not depend on `norm:` of the recipe.
-PLAIN_NORMS = frozenset({"none", "batch_norm", "layer_norm", "instance_norm"})
+PLAIN_NORMS = frozenset({"none", "batch_norm", "group_norm", "layer_norm", "instance_norm"})
 
 # What stands in results_dir beside the folders of the reports.
 FOLDERS = ("data", "runs", "drawings", "calibration")

@@ -1,13 +1,12 @@
 """Data sets by name. A new one is a function under `@register_dataset`, of images or of where their files lie."""
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from renorm import catalogue
 from renorm.errors import RenormError, nearest
 
 
@@ -58,21 +57,15 @@ def register_dataset(function: Reader) -> Reader:
 
 
 def list_datasets() -> list[str]:
-    _import_all()
+    """All names that `reader` takes, sorted."""
+    catalogue.import_room("dataset")
     return sorted(_READERS)
 
 
-def _import_all() -> None:
-    """Import the files of this room, which register their readers.
-
-    Not when the package is imported: a training job reads prepared data, and must not pay seconds for scikit-learn.
-    """
-    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        importlib.import_module(f"renorm.data.{module.name}")
-
-
 def reader(name: str) -> Reader:
-    _import_all()
+    """The function that reads the data set; RenormError for an unknown name."""
+    # Not when the package is imported: a training job reads prepared data, and must not pay seconds for scikit-learn.
+    catalogue.import_room("dataset")
     if name not in _READERS:
         raise RenormError(f"dataset: unknown dataset '{name}': {nearest(name, _READERS)}")
     return _READERS[name]

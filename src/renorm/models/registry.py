@@ -41,6 +41,8 @@ def register_arch(title: str, **description) -> Callable[[Builder], Builder]:
 
     The keywords are those of `ArchDescription`.
     """
+    if not isinstance(title, str):
+        raise RenormError(f"architecture '{title.__name__}' has no title: write @register_arch(\"Title\") above it")
 
     def register(builder: Builder) -> Builder:
         name = builder.__name__

@@ -1,10 +1,10 @@
 """What may stand where batch norm stood: one file a method, and `apply`, which puts it into any network."""
 
-from renorm.norms import basic, deconv, decorrelated_bn, iterative_norm, switchable_whitening, variants
+from renorm import catalogue
 from renorm.norms.fold import fold
 from renorm.norms.registry import apply, list_norms, register_norm, with_defaults
 from renorm.norms.spec import LayerSettings, NormSpec
 
 __all__ = ["LayerSettings", "NormSpec", "apply", "fold", "list_norms", "register_norm", "with_defaults"]
 
-del basic, deconv, decorrelated_bn, iterative_norm, switchable_whitening, variants  # imported for their registrations
+catalogue.import_room("norm")
