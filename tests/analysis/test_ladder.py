@@ -22,6 +22,17 @@ def fill(study, offsets, siblings=SIBLINGS, sd=0.001):
     return study
 
 
+def own_claims(folder, split_and_selection):
+    """A claims folder of one's own, with the one claim."""
+    folder = folder / "claimed"
+    folder.mkdir(exist_ok=True)
+    (folder / "source.yaml").write_text("{name: claimed, label: Claimed, title: Claimed, kind: original}")
+    header = "source,table,page,dataset,arch,norm,recipe,epochs,attempt,metric,split,selection,value,unit,n"
+    row = f"claimed,1,1,cifar10,vgg16,batch_norm,paper,20,,top1,{split_and_selection},{CLAIMED},fraction,1"
+    (folder / "table.csv").write_text(f"{header}\n{row}\n")
+    return folder
+
+
 def rung(study):
     return one(judge(study.write())["ladder"], source="mine", arch="vgg16")
 
@@ -105,6 +116,31 @@ def test_a_wide_cell_keeps_its_own_spread(study):
     assert (row["spread"], row["verdict"]) == ("own", "inconclusive")
 
 
+def test_an_unstable_sibling_leaves_the_others_alone(study):
+    fill(study, (-0.001, 0.0, 0.001))
+    for seed, test in ((1, 0.7), (2, 0.72), (3, 0.3)):
+        study.cell("cifar10", "pnasnet_a", "batch_norm", 20, seed, test)
+    row = rung(study)
+    assert (row["verdict"], row["pooled_df"]) == ("reproduced", 10)
+    assert row["pooled_sd"] == pytest.approx(0.001)
+    unstable = one(judge(study.write())["ladder"], source="mine", arch="pnasnet_a")
+    assert (unstable["spread"], unstable["verdict"]) == ("own", "inconclusive")
+
+
+def test_equal_runs_decide_nothing(study):
+    row = rung(fill(study, (-0.02, -0.02), siblings=()))
+    assert (row["verdict"], row["reason"]) == (
+        "inconclusive", "its 2 runs are equal: they say nothing about the spread")  # fmt: skip
+
+
+def test_a_claim_of_another_epoch_is_flagged(study, tmp_path):
+    fill(study, (-0.001, 0.0, 0.001))
+    study.json["claims"]["original"] = str(own_claims(tmp_path, "test,final"))
+    assert rung(study)["flags"] == ""
+    study.json["claims"]["original"] = str(own_claims(tmp_path, "test,best"))
+    assert rung(study)["flags"] == "selection_differs"
+
+
 def test_short_trainings_have_a_relative_margin(study):
     study.against()
     for seed, test in ((1, 0.74), (2, 0.742), (3, 0.744)):
@@ -179,6 +215,70 @@ def test_single_runs_are_not_tested(study):
     rows = {r["arch"]: r for r in judge(study.write())["superiority"] if r["metric"] == "top1"}
     assert (rows["vgg16"]["outcome"], rows["vgg16"]["difference"]) == ("undecided", pytest.approx(0.03))
     assert rows["vgg11"]["outcome"] == "missing"
+
+
+def test_a_method_that_diverges_has_lost(study):
+    for seed in (1, 2, 3):
+        study.cell("cifar10", "vgg16", "batch_norm", 20, seed, 0.9 + seed / 1000)
+        study.cell("cifar10", "vgg16", "deconv", 20, seed, status="diverged")
+    tables = judge(study.against("ye2020", "obadage2024").write())
+    row = one(tables["comparison"], source="mine", metric="top1")
+    assert (row["holds"], row["improvement"]) == (False, None)
+    row = one(tables["superiority"], metric="top1")
+    assert (row["outcome"], row["reason"]) == ("worse", "deconv: 3 diverged of 3 runs")
+    assert one(tables["summary"], section="comparison", source="mine", name="fails", dataset="")["value"] == 1
+    where = {"section": "superiority", "source": "mine", "dataset": ""}
+    assert one(tables["summary"], name="probability_of_improvement_top1", **where)["value"] == 0
+    assert not pick(tables["summary"], name="mean_improvement_top1", **where)  # no run to take a mean of
+    assert "0 pairs for, 1 against" in one(tables["summary"], name="sign_test_p", **where)["text"]
+    sentence = one(tables["ledger"], id="always-better", role="study")
+    assert (sentence["outcome"], sentence["found"]) == ("fails", "0 of 1 pairs better")
+    time = one(tables["ledger"], id="always-slower", role="study")
+    assert time["outcome"] == "not testable yet"  # no run of the method has a time
+
+
+def test_a_diverged_run_keeps_its_side_from_winning(study):
+    for seed in (1, 2, 3):
+        study.cell("cifar10", "vgg16", "batch_norm", 20, seed, 0.9 + seed / 10_000)
+        study.cell("cifar10", "vgg16", "deconv", 20, seed, 0.93 + seed / 5_000)
+    row = one(judge(study.write())["superiority"], metric="top1")
+    assert row["outcome"] == "better"
+    study.cell("cifar10", "vgg16", "deconv", 20, 4, status="diverged")
+    tables = judge(study.write())
+    row = one(tables["superiority"], metric="top1")
+    assert row["outcome"] == "undecided" and row["reason"].endswith("; deconv: 1 diverged of 4 runs")
+    chance = one(tables["summary"], section="superiority", name="probability_of_improvement_top1", dataset="")
+    assert chance["value"] == 0.75
+
+
+def test_single_runs_claim_no_certainty(study):
+    for arch in ("vgg16", "vgg11"):
+        study.cell("cifar10", arch, "batch_norm", 20, 1, 0.9).cell("cifar10", arch, "deconv", 20, 1, 0.93)
+    rows = pick(judge(study.write())["summary"], section="superiority", dataset="")
+    told = {r["name"]: r["text"] for r in rows if "improvement" in r["name"]}
+    assert told == {
+        "probability_of_improvement_top1": "this study: top-1: a run of deconv beats one of batch_norm with "
+        "probability 1.000 (2 pairs, no interval: a single run on a side)",
+        "mean_improvement_top1": "this study: top-1: mean improvement +3.00 points "
+        "(2 pairs, no interval: a single run on a side)",
+    }
+
+
+def test_a_diverged_run_never_gets_there(study):
+    for seed in (1, 2):
+        study.cell("cifar10", "vgg16", "batch_norm", 1, seed, 0.5, seconds=10)
+    study.cell("cifar10", "vgg16", "deconv", 1, 1, 0.6, seconds=10)
+    study.cell("cifar10", "vgg16", "deconv", 1, 2, status="diverged").cell(
+        "cifar10", "vgg16", "none", 1, 1, status="diverged")  # fmt: skip
+    for cell in study.cells:
+        if cell["status"] == "completed":
+            row = {k: cell[k] for k in ("dataset", "arch", "norm", "recipe", "epochs", "seed")}
+            top1 = 0.5 if cell["norm"] == "batch_norm" else 0.6
+            study.histories.append(row | {"epoch": 1, "test_top1": top1, "train_seconds": 10})
+    tables = judge(study.write())
+    found = {r["norm"]: (r["n_reached"], r["n"]) for r in pick(tables["convergence"], level=1.0)}
+    assert found == {"batch_norm": (2, 2), "deconv": (1, 2), "none": (0, 1)}
+    assert one(tables["summary"], section="convergence", name="reached", dataset="")["value"] == 0
 
 
 def test_time_to_the_same_accuracy(study):

@@ -116,3 +116,17 @@ def test_every_check_is_used_and_documented():
     used = {s.check for name in SOURCES for s in load_claims(ROOT / "claims" / name).statements}
     assert used == set(checks.CHECKS)
     assert all(function.__doc__ for function in checks.CHECKS.values())
+
+
+def test_who_is_weakest_is_asked_about_the_networks_of_the_sentence(study):
+    """A network that the paper never trained, or a column it has not, takes no part."""
+    study.against("ye2020", "obadage2024")
+    for dataset in ("cifar10", "cifar100"):
+        for epochs in (1, 20, 100):
+            for claims in load_claims(ROOT / "claims" / "obadage2024").frame.arch.unique():
+                if not claims.endswith("_imagenet"):
+                    for norm in ("batch_norm", "deconv"):
+                        study.cell(dataset, claims, norm, epochs, 1, 0.5 if claims == "pnasnet_a" else 0.6)
+    study.cell("cifar10", "simple_cnn", "deconv", 20, 1, 0.2).cell("cifar10", "vgg16", "none", 20, 1, 0.1)
+    row = one(judge(study.write())["ledger"], id="weak-architecture", role="study")
+    assert (row["outcome"], row["found"][:8]) == ("holds", "0 of 9 o")

@@ -4,7 +4,10 @@ Where the two differ, the number found is the one asserted; the printed one stan
 """
 
 import pytest
-from studies import judge, one, pick
+from studies import ROOT, judge, one, pick
+
+from renorm import config
+from renorm.collect import collect
 
 
 @pytest.fixture
@@ -76,3 +79,62 @@ def test_every_claim_is_answered(published):
     assert not pick(tables["verdicts"], source="mine")
     row = one(tables["verdicts"], arch="vgg11_imagenet", norm="deconv", metric="top1")
     assert (row["verdict"], row["change"], row["reproduced_split"]) == ("within", 0, "unstated")
+
+
+def test_a_reproduction_is_not_held_against_another(study):
+    """What a reproduction printed is a claim to the study alone, beside the papers' claims."""
+    folders = {name: str(ROOT / "claims" / name) for name in ("ye2020", "southampton", "obadage2024")}
+    study.json["claims"] = {"original": [folders["ye2020"], folders["southampton"]],
+                            "reproductions": [folders["obadage2024"]]}  # fmt: skip
+    study.cell("cifar10", "vgg16", "batch_norm", 20, 1, 0.9)
+    tables = judge(study.write())
+    assert count(tables["summary"], "verdicts", "reproduced") == (105, 134)
+    assert {r["claim_source"] for r in pick(tables["verdicts"], source="obadage2024")} == {"ye2020"}
+    assert {r["claim_source"] for r in pick(tables["verdicts"], source="mine")} == {"ye2020", "southampton"}
+    own = {r["id"]: r["found"] for r in pick(tables["ledger"], statement_source="obadage2024", role="own")}
+    assert own["better-cifar10"] == "36 of 60 better" and own["within-ten-percent"] == "105 of 134 reproduced"
+
+
+def test_what_the_shipped_study_says_of_the_reproduction(tmp_path, monkeypatch):
+    """The figures of docs/judging.md, with all the sources of config.yaml together."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "claims").symlink_to(ROOT / "claims")
+    study = config.load(ROOT / "config.yaml")
+    collect(study)
+    tables = judge(study.folder)
+    own = {r["id"]: r["found"] for r in pick(tables["ledger"], statement_source="obadage2024", role="own")}
+    text = (ROOT / "docs" / "judging.md").read_text()
+    assert "105 of 134 within 10 % (printed 116), 83 better (printed 80), 36 and 36 of\n60" in text
+    assert own["within-ten-percent"] == "105 of 134 reproduced" and own["better"] == "83 of 134 better"
+    assert own["better-cifar10"] == own["better-cifar100"] == "36 of 60 better"
+    assert count(tables["summary"], "verdicts", "reproduced") == (105, 134)
+
+
+def test_a_diverged_average_is_no_value(study, tmp_path):
+    folder = tmp_path / "rep"
+    folder.mkdir()
+    (folder / "source.yaml").write_text("{name: rep, label: Rep, title: Rep, kind: reproduction}")
+    header = "source,table,page,dataset,arch,norm,recipe,epochs,attempt,metric,split,selection,value,unit,n,status"
+    rows = ["rep,1,1,cifar10,vgg16,deconv,paper,20,,top1,test,unstated,,percent,3,diverged",
+            "rep,1,1,cifar10,vgg16,batch_norm,paper,20,,top1,test,unstated,90,percent,3,"]  # fmt: skip
+    (folder / "table.csv").write_text("\n".join([header, *rows]) + "\n")
+    study.against()
+    study.json["claims"]["reproductions"] = [str(folder)]
+    tables = judge(study.write())
+    row = one(tables["verdicts"], source="rep", norm="deconv")
+    assert (row["verdict"], row["value"], row["reason"]) == ("missing", None, "3 diverged of 3 runs")
+    assert one(tables["comparison"], source="rep")["holds"] is False
+
+
+@pytest.mark.parametrize("rows", [("train,99.5", "test,80"), ("test,80", "train,99.5"), ("train,99.5",)])
+def test_training_accuracy_never_answers_a_claim_without_a_split(study, tmp_path, rows):
+    for name, kind, told in (("claimed", "original", ("unstated,90",)), ("rep", "reproduction", rows)):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "source.yaml").write_text(f"{{name: {name}, label: {name}, title: {name}, kind: {kind}}}")
+        header = "source,table,page,dataset,arch,norm,recipe,epochs,metric,split,value,unit,n,selection"
+        lines = [f"{name},1,1,cifar10,vgg16,deconv,paper,20,top1,{row},percent,1,unstated" for row in told]
+        (folder / "table.csv").write_text("\n".join([header, *lines]) + "\n")
+    study.json["claims"] = {"original": str(tmp_path / "claimed"), "reproductions": [str(tmp_path / "rep")]}
+    found = [r["value"] for r in judge(study.write())["verdicts"]]
+    assert found == ([pytest.approx(0.8)] if len(rows) == 2 else [])

@@ -116,16 +116,30 @@ def test_bootstrap_covers():
     rng, hits = np.random.default_rng(5), 0
     for study in range(400):
         strata = list(zip(rng.normal(0.91, 0.01, (10, 3)), rng.normal(0.90, 0.01, (10, 3)), strict=True))
-        low, high = s.stratified_bootstrap(strata, 400, study).mean_interval
+        low, high = s.mean_improvement(strata, 400, study).interval
         hits += low <= 0.01 <= high
     assert 0.92 <= hits / 400 <= 0.98
 
 
-def test_probability_of_improvement_by_hand():
-    found = s.stratified_bootstrap([([1, 2, 3], [0, 2, 9]), ([5], [4])], 100, 0)
-    assert found.probability == pytest.approx(((1 + 1 + 1 + 0 + 0.5 + 1 + 0 + 0 + 0) / 9 + 1) / 2)
-    assert found.mean == pytest.approx((2 - 11 / 3 + 1) / 2)
-    assert found == s.stratified_bootstrap([([1, 2, 3], [0, 2, 9]), ([5], [4])], 100, 0)
+STRATA = [([1, 2, 3], [0, 2, 9]), ([5], [4])]
+
+
+def test_improvement_by_hand():
+    chance, gain = (way(STRATA, 100, 0) for way in (s.probability_of_improvement, s.mean_improvement))
+    assert chance.value == pytest.approx(((1 + 1 + 1 + 0 + 0.5 + 1 + 0 + 0 + 0) / 9 + 1) / 2)
+    assert gain.value == pytest.approx((2 - 11 / 3 + 1) / 2)
+    assert (chance.strata, chance.single) == (2, 1) and chance.interval[0] < chance.value < chance.interval[1]
+    assert chance == s.probability_of_improvement(STRATA, 100, 0)
+
+
+def test_single_runs_have_no_interval():
+    found = s.mean_improvement([([5], [4, 3]), ([2], [1])], 100, 0)
+    assert (found.value, found.interval, found.single) == (1.25, None, 2)
+
+
+def test_a_diverged_run_loses():
+    assert s.probability_of_improvement([([1.0, -np.inf], [0.5, 0.6])], 100, 0).value == 0.5
+    assert s.probability_of_improvement([([-np.inf], [-np.inf, 0.1])], 100, 0).value == 0.25
 
 
 def test_ratio_interval_covers():
@@ -149,9 +163,17 @@ def test_runs_needed_is_the_first_number_that_does():
 
 def test_an_unusual_spread_is_seen():
     calm = [[0.90, 0.901, 0.902]] * 10
-    assert s.is_unusually_wide([0.8, 0.9, 0.95], calm)
-    assert not s.is_unusually_wide([0.90, 0.902, 0.903], calm)
-    assert not s.is_unusually_wide([0.9], calm)
+    assert s.unusually_wide([*calm, [0.8, 0.9, 0.95]]) == [False] * 10 + [True]
+    assert s.unusually_wide([[0.7, 0.9, 0.3], *calm, [0.8, 0.9, 0.95]]) == [True, *[False] * 10, True]
+    assert s.unusually_wide([*calm, [0.90, 0.902, 0.903], [0.9]]) == [False] * 12
+    assert s.unusually_wide([[0.9, 0.9], [0.8, 0.7]]) == [False, False]  # nothing to compare with
+
+
+def test_equal_runs_have_no_spread():
+    """Averages of equal numbers leave a rest of rounding, which must not pass for certainty."""
+    for k in range(1, 10_000):
+        x = k / 10_000
+        assert math.isnan(s.welch([x] * 3, [x + 0.01] * 3).p), x
 
 
 def test_a_thousand_runs_each_fit_in_memory():
@@ -159,9 +181,9 @@ def test_a_thousand_runs_each_fit_in_memory():
     rng = np.random.default_rng(6)
     method, baseline = rng.integers(0, 50, 1000) / 50 + 0.1, rng.integers(0, 50, 1000) / 50
     tracemalloc.start()
-    found = s.stratified_bootstrap([(method, baseline)], 2000, 0)
+    found = s.probability_of_improvement([(method, baseline)], 2000, 0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     pairs = method[:, None] - baseline
-    assert found.probability == pytest.approx(np.mean((pairs > 0) + 0.5 * (pairs == 0)))
+    assert found.value == pytest.approx(np.mean((pairs > 0) + 0.5 * (pairs == 0)))
     assert peak < 500e6

@@ -106,5 +106,5 @@ def _verdicts(folder: Path, table: str, study: str) -> dict[tuple, str]:
         raise RenormError(f"{path}: cannot be read: {error.strerror}; run `renorm judge` first") from None
     except (KeyError, UnicodeDecodeError, csv.Error) as error:
         raise RenormError(f"{path}: is not a table of verdicts ({error}); run `renorm judge` again") from None
-    keys = (*GROUP, "metric", "claim_source", "table", "split")
+    keys = (*GROUP, "metric", "claim_source", "table", "split", "selection")
     return {tuple(row[key] for key in keys): row["verdict"] for row in rows}

@@ -14,8 +14,8 @@ from typing import Any, Literal, get_args, get_origin
 from renorm.analysis.consistency import deviation
 from renorm.analysis.inputs import GROUP
 from renorm.analysis.settings import Settings
-from renorm.analysis.values import Value
-from renorm.analysis.verdicts import TINY, Pair, judge_value
+from renorm.analysis.values import TINY, Value, ahead
+from renorm.analysis.verdicts import Pair, judge_value
 from renorm.claims import ACCURACIES
 from renorm.errors import RenormError, nearest
 
@@ -40,16 +40,25 @@ class Outcome:
 
 @dataclass(frozen=True)
 class View:
-    """One source's values, and its answers to the original's claims; `own` when the statement is its own."""
+    """One source's values, and its answers to the original's claims; `own` when the statement is its own.
+
+    `spoken`: the cells (seed aside) that the statement's own source has values of. Who is last or first of all depends
+    on who takes part: such sentences are asked about these cells alone.
+    """
 
     source: str
     own: bool
     settings: Settings
     values: list[Value] = field(repr=False)
     pairs: list[Pair] = field(repr=False)
+    spoken: frozenset[tuple] = field(repr=False)
 
     def select(self, where: dict | None, **more: Any) -> list[Value]:
         return [v for v in self.values if matches(v, where) and matches(v, more)]
+
+    def field_of(self, values: Iterable[Value]) -> list[Value]:
+        """Those of `values` that the statement's own source has too."""
+        return [v for v in values if v.group in self.spoken]
 
     def couples(self, method: str, baseline: str, where: dict | None, metrics=ACCURACIES) -> list[tuple[Value, Value]]:
         """(method, baseline) that differ in nothing but the normaliser."""
@@ -126,7 +135,9 @@ def tally(answers: Answers, share: float, told: str) -> Outcome:
 
 
 def _greater(a: Value, b: Value) -> bool | None:
-    return None if a.mean is None or b.mean is None else a.mean > b.mean + TINY
+    """Is a above b? None where that cannot be said."""
+    found = ahead(a, b)
+    return None if found is None else found > 0
 
 
 @check
@@ -251,9 +262,11 @@ def _quantities(
 ) -> Iterable[tuple[tuple, str, float | None]]:
     if quantity == "difference":
         for m, b in view.couples("", "", where, (metric,)):
-            yield key_without(m, "arch"), m.arch, None if None in (m.mean, b.mean) else m.mean - b.mean
+            if m.group in view.spoken:
+                yield key_without(m, "arch"), m.arch, None if None in (m.mean, b.mean) else m.mean - b.mean
     else:
-        for v in view.select(where, metric=metric, norm=[view.settings.baseline, view.settings.method]):
+        found = view.select(where, metric=metric, norm=[view.settings.baseline, view.settings.method])
+        for v in view.field_of(found):
             yield key_without(v, "arch"), v.arch, v.mean
 
 
@@ -348,7 +361,7 @@ def lower_mostly(view: View, where: dict, share: float = 0.5) -> Outcome:
 def weakest(view: View, arch: str, where: dict | None = None) -> Outcome:
     """The architecture's median accuracy, over all columns, is the lowest of all architectures."""
     by_arch: dict[str, list[float | None]] = {}
-    for value in view.select(where, metric="top1"):
+    for value in view.field_of(view.select(where, metric="top1")):
         by_arch.setdefault(value.arch, []).append(value.mean)
     if arch not in by_arch or len(by_arch) < 2:
         return Outcome(OPEN, None, None, "no such values")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from renorm.analysis.inputs import Inputs
-from renorm.analysis.values import Value, Values
+from renorm.analysis.values import Value, Values, ahead
 from renorm.claims import ACCURACIES
 
 COLUMNS = (
@@ -36,10 +36,11 @@ def rows(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
 def _row(baseline: Value, method: Value) -> dict[str, Any]:
     known = baseline.mean is not None and method.mean is not None
     improvement = method.mean - baseline.mean if known else None
+    order = ahead(method, baseline)
     return {
         "source": method.source, "dataset": method.dataset, "arch": method.arch, "recipe": method.recipe,
         "epochs": method.epochs, "metric": method.metric, "split": method.split, "baseline": baseline.norm,
         "method": method.norm, "baseline_value": baseline.mean, "method_value": method.mean,
         "improvement": improvement, "n_baseline": baseline.n, "n_method": method.n, "n_expected": method.n_expected,
-        "holds": improvement > 1e-9 if known else None,
+        "holds": None if order is None else order > 0,
     }  # fmt: skip

@@ -7,7 +7,7 @@ from renorm.analysis.settings import Settings
 from renorm.analysis.values import Value
 from renorm.analysis.verdicts import Pair
 
-COLUMNS = ("source", *GROUP, "metric", "claimed", "n", "basis", "deviation", "consistent")
+COLUMNS = ("claim_source", "source", *GROUP, "metric", "claimed", "n", "basis", "deviation", "consistent")
 
 
 def deviation(claimed: float, value: Value) -> float | None:
@@ -29,8 +29,11 @@ def rows(pairs: list[Pair], settings: Settings) -> list[dict[str, Any]]:
     for pair in pairs:
         value, spread = pair.value, deviation(pair.claim.value, pair.value)
         found.append({
-            "source": value.source, **dict(zip(GROUP, pair.claim.group, strict=True)), "metric": pair.claim.metric,
+            "claim_source": pair.claim.source, "source": value.source,
+            **dict(zip(GROUP, pair.claim.group, strict=True)), "metric": pair.claim.metric,
             "claimed": pair.claim.value, "n": value.n, "basis": value.basis, "deviation": spread,
             "consistent": None if spread is None else spread < settings.consistency_threshold,
         })  # fmt: skip
-    return sorted(found, key=lambda row: (row["source"], *(row[key] for key in GROUP), row["metric"]))
+    return sorted(
+        found, key=lambda row: (row["source"], *(row[key] for key in GROUP), row["metric"], row["claim_source"])
+    )

@@ -1,5 +1,6 @@
 """How soon: epochs and seconds until a share of the baseline's final accuracy is reached."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,13 @@ SETTING = ["dataset", "arch", "recipe", "epochs"]
 
 
 def rows(inputs: Inputs) -> list[dict[str, Any]]:
-    """The table convergence.csv, from the curves of completed runs; means are over the runs that got there."""
-    done = {tuple(c[k] for k in (*SETTING, "norm", "seed")) for c in inputs.cells if c["status"] == "completed"}
+    """The table convergence.csv, from the curves of completed runs; means are over the runs that got there.
+
+    A diverged run counts in n: it never got there.
+    """
+    runs = {status: [tuple(c[k] for k in (*SETTING, "norm", "seed")) for c in inputs.cells if c["status"] == status]
+            for status in ("completed", "diverged")}  # fmt: skip
+    done, lost = set(runs["completed"]), Counter(run[:-1] for run in runs["diverged"])
     frame = inputs.histories
     if frame.empty or not done:
         return []
@@ -27,18 +33,22 @@ def rows(inputs: Inputs) -> list[dict[str, Any]]:
     frame = frame[index.isin(list(done))].sort_values([*SETTING, "norm", "seed", "epoch"])
     found = []
     for setting, curves in frame.groupby(SETTING, sort=True):
-        found += _setting(inputs, dict(zip(SETTING, setting, strict=True)), curves)
+        diverged = {run[-1]: count for run, count in lost.items() if run[:-1] == setting}
+        found += _setting(inputs, dict(zip(SETTING, setting, strict=True)), curves, diverged)
     return found
 
 
-def _setting(inputs: Inputs, setting: dict[str, Any], curves: pd.DataFrame) -> list[dict[str, Any]]:
+def _setting(
+    inputs: Inputs, setting: dict[str, Any], curves: pd.DataFrame, diverged: dict[str, int]
+) -> list[dict[str, Any]]:
     baseline = curves[curves.norm == inputs.settings.baseline]
     if baseline.empty:
         return []
     final = float(baseline.groupby("seed").test_top1.last().mean())
+    norms = sorted({*curves.norm, *diverged})
     found = []
     for level in LEVELS:
-        times = {norm: _reached(part, level * final) for norm, part in curves.groupby("norm", sort=True)}
+        times = {norm: _reached(curves[curves.norm == norm], level * final, diverged.get(norm, 0)) for norm in norms}
         base = times[inputs.settings.baseline]["seconds_needed"]
         for norm, reached in times.items():
             seconds = reached["seconds_needed"]
@@ -49,9 +59,9 @@ def _setting(inputs: Inputs, setting: dict[str, Any], curves: pd.DataFrame) -> l
     return found
 
 
-def _reached(curves: pd.DataFrame, target: float) -> dict[str, Any]:
+def _reached(curves: pd.DataFrame, target: float, diverged: int) -> dict[str, Any]:
     """When the curves first reach `target`: mean epochs and mean seconds of training until the end of that epoch."""
-    epochs, seconds, n = [], [], 0
+    epochs, seconds, n = [], [], diverged
     for _, curve in curves.groupby("seed"):
         n += 1
         hit = curve.test_top1.to_numpy() >= target - 1e-12

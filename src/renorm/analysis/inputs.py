@@ -44,6 +44,11 @@ class Inputs:
         originals, reproductions = (self._of_own_cells(part) for part in (self.originals, self.reproductions))
         return replace(self, originals=originals, reproductions=reproductions)
 
+    @property
+    def repeated(self) -> frozenset[str]:
+        """Sources whose numbers are claims to this study although they are a reproduction's."""
+        return frozenset(c.source.name for c in self.originals if c.source.kind == "reproduction")
+
     def _of_own_cells(self, sources: tuple[Claims, ...]) -> tuple[Claims, ...]:
         kept = []
         for claims in sources:

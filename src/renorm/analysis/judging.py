@@ -103,6 +103,7 @@ def audited(inputs: Inputs) -> list[dict]:
     own = runs[(runs.selection == inputs.settings.selection) | (runs.metric == "seconds")]
     names = (inputs.settings.baseline, inputs.settings.method, inputs.labels)
     found = audit_rows(run_audit(own, inputs.originals, *names))
+    papers = [claims for claims in inputs.originals if claims.source.name not in inputs.repeated]
     for claims in inputs.published:
-        found += audit_rows(run_audit(claims.frame, inputs.originals, *names))
+        found += audit_rows(run_audit(claims.frame, papers, *names))
     return found

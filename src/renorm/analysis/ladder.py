@@ -11,17 +11,16 @@ from typing import Any
 from renorm.analysis import statistics
 from renorm.analysis.inputs import GROUP, Inputs
 from renorm.analysis.settings import Settings
-from renorm.analysis.values import Value, Values
-from renorm.analysis.verdicts import TINY, Pair, head, judge_value, key_of, unfinished
+from renorm.analysis.values import TINY, Value, Values
+from renorm.analysis.verdicts import Claim, Pair, head, judge_value, key_of, unfinished
 
 COLUMNS = (
-    "claim_source", "table", "page", *GROUP, "metric", "split", "source", "reproduced_split", "verdict", "reason",
-    "claimed", "value", "n", "n_expected", "change", "relative_change", "error_change", "one_sided",
+    "claim_source", "table", "page", *GROUP, "metric", "split", "selection", "source", "reproduced_split", "verdict",
+    "reason", "claimed", "value", "n", "n_expected", "change", "relative_change", "error_change", "one_sided",
     "two_sided_relative", "two_sided_absolute", "sd", "pooled_sd", "pooled_df", "spread", "mean_low", "mean_high",
     "prediction_low", "prediction_high", "inside_prediction", "margin", "equivalence_low", "equivalence_high",
     "equivalence_p", "seeds_needed", "flags", "claim_nearer_split", "value_nearer_split",
 )  # fmt: skip
-VERDICTS = ("reproduced", "not reproduced", "inconclusive", "missing")
 
 
 @dataclass(frozen=True)
@@ -34,29 +33,40 @@ class Spread:
 
 
 class Pools:
-    """Attempts by source x data set x epochs x metric: siblings that share their spread."""
+    """Attempts by source x data set x epochs x metric: siblings that share their spread.
+
+    A cell that spreads clearly more than its siblings do keeps its own SD and stays out of theirs: one unstable
+    network must not make all others inconclusive.
+    """
 
     def __init__(self, values: Values):
-        self._pools: dict[tuple, list[Value]] = {}
+        pools: dict[tuple, list[Value]] = {}
         for value in values:
             if value.basis == "attempts":
-                self._pools.setdefault(self._key(value), []).append(value)
+                pools.setdefault(self._key(value), []).append(value)
+        self._pooled: dict[tuple, tuple[float, int]] = {}
+        self._wide: set[int] = set()
+        for key, members in pools.items():
+            wide = statistics.unusually_wide([v.attempts for v in members])
+            self._wide.update(id(v) for v, stands_out in zip(members, wide, strict=True) if stands_out)
+            kept = [v.attempts for v, stands_out in zip(members, wide, strict=True) if not stands_out]
+            self._pooled[key] = statistics.pooled_sd(kept)
 
     @staticmethod
     def _key(value: Value) -> tuple:
         return (value.source, value.dataset, value.recipe, value.epochs, value.metric, value.split, value.selection)
 
     def pooled(self, value: Value) -> tuple[float, int]:
-        return statistics.pooled_sd([v.attempts for v in self._pools.get(self._key(value), [])])
+        """SD and degrees of freedom of the value's pool."""
+        return self._pooled.get(self._key(value), (math.nan, 0))
 
     def spread(self, value: Value) -> Spread | None:
         """The pooled SD, since three runs say little about their own; the own one where it is clearly wider."""
         if value.basis != "attempts" or not value.attempts:
             return None
-        others = [v.attempts for v in self._pools[self._key(value)] if v is not value]
         sd, df = self.pooled(value)
         own = len(value.attempts) - 1
-        if own and (df <= own or statistics.is_unusually_wide(value.attempts, others)):
+        if own and (df <= own or id(value) in self._wide):
             return Spread(value.sd, own, "own")
         return Spread(sd, df, "pooled") if df else None
 
@@ -82,8 +92,9 @@ def _row(inputs: Inputs, values: Values, pools: Pools, pair: Pair) -> dict[str, 
     spread = pools.spread(value)
     row |= _differences(claimed, value.mean, settings)
     row |= {"pooled_sd": pooled, "pooled_df": df or None, "spread": spread.kind if spread else "none"}
-    row["flags"] = ";".join(suspicions(claimed, value, pooled, margin, settings) + _split_flag(row))
-    if spread is None:
+    flags = suspicions(claimed, value, pooled, margin, settings) + _differs(pair.claim, value) + _split_flag(row)
+    row["flags"] = ";".join(flags)
+    if spread is None or spread.sd <= statistics.ROUNDING:
         return row | {"verdict": "inconclusive", "reason": _no_spread(value)}
     return row | _tested(claimed, value, spread, margin, settings)
 
@@ -97,6 +108,8 @@ def _without_value(value: Value) -> tuple[str, str]:
 def _no_spread(value: Value) -> str:
     if value.basis == "average":
         return "only an average was published: its spread is unknown"
+    if len(value.attempts) > 1:
+        return f"its {len(value.attempts)} runs are equal: they say nothing about the spread"
     return "one run without siblings says nothing about the spread"
 
 
@@ -187,6 +200,12 @@ def suspicions(claimed: float, value: Value, pooled: float, margin: float, setti
     if value.mean >= settings.near_perfect > claimed:
         found.append("near_perfect")
     return found
+
+
+def _differs(claim: Claim, value: Value) -> list[str]:
+    """A claim about one epoch that is answered by another: the best epoch is never below the final one."""
+    stated = {claim.selection, value.selection} - {"unstated"}
+    return ["selection_differs"] if len(stated) > 1 else []
 
 
 def is_share(accuracy: float, images: int) -> bool:

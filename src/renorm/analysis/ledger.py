@@ -18,11 +18,14 @@ ROLES = ("own", "reproduction", "study")
 def rows(inputs: Inputs, values: Values, pairs: list[Pair]) -> list[dict[str, Any]]:
     """The table ledger.csv: statement x source, in the order of the claims folders and their statements."""
     found = []
+    # Sentences about claims are about the papers' own: nobody wrote of what another reproduction printed.
+    pairs = [pair for pair in pairs if pair.claim.source not in inputs.repeated]
     for claims in inputs.published:
+        spoken = frozenset(v.group for v in values.of(claims.source.name))
         for statement in claims.statements:
             for role, source in _sources(inputs, statement.source):
                 view = checks.View(source, role == "own", inputs.settings, _seen(inputs, values, source),
-                                   [pair for pair in pairs if pair.value.source == source])  # fmt: skip
+                                   [pair for pair in pairs if pair.value.source == source], spoken)  # fmt: skip
                 found.append(_row(statement, role, view))
     return found
 

@@ -1,13 +1,15 @@
 """The formulas, each with its source. Numbers in, numbers out; nothing here knows a table."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
 Interval = tuple[float, float]
+# Of values of order 1: what equal numbers leave when they are averaged and subtracted, which is no spread.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def welch(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Differ
     """Welch's t test of mean(a) - mean(b) (Welch 1947)."""
     (mean_a, sd_a), (mean_b, sd_b) = mean_sd(a), mean_sd(b)
     va, vb = sd_a**2 / len(a), sd_b**2 / len(b)
-    if not va + vb > 0:
+    if not math.sqrt(va + vb) > ROUNDING * max(1.0, abs(mean_a), abs(mean_b)):
         return Difference(mean_a - mean_b)
     df = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
     return _t_test(mean_a - mean_b, math.sqrt(va + vb), df, level)
@@ -74,8 +76,7 @@ def welch(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Differ
 def paired(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Difference:
     """Student's t test of the differences a_i - b_i."""
     mean, sd = mean_sd([x - y for x, y in zip(a, b, strict=True)])
-    # Equal differences leave a rest of the machine's rounding, which is no spread.
-    if not sd > 1e-12 * max(1.0, abs(mean)):
+    if not sd > ROUNDING * max(1.0, abs(mean)):
         return Difference(mean)
     return _t_test(mean, sd / math.sqrt(len(a)), len(a) - 1, level)
 
@@ -115,12 +116,36 @@ def sign_test(wins: int, losses: int) -> float:
     return float(stats.binomtest(wins, wins + losses).pvalue) if wins + losses else math.nan
 
 
-def is_unusually_wide(own: Sequence[float], others: Sequence[Sequence[float]], alpha: float = 0.01) -> bool:
-    """F test: do these values spread more than their siblings do?"""
-    sd, df = pooled_sd(others)
-    if len(own) < 2 or not df or not sd > 0:
-        return False
-    return float(stats.f.sf((mean_sd(own)[1] / sd) ** 2, len(own) - 1, df)) < alpha
+def unusually_wide(groups: Sequence[Sequence[float]], alpha: float = 0.01) -> list[bool]:
+    """F tests: which groups of values spread more than all the others together do?
+
+    Again without those that do, until none is left: a very wide group hides a wide one.
+    """
+    found, left = [False] * len(groups), list(range(len(groups)))
+    while wide := [i for i, w in zip(left, _wider_than_rest([groups[i] for i in left], alpha), strict=True) if w]:
+        for i in wide:
+            found[i] = True
+        left = [i for i in left if not found[i]]
+    return found
+
+
+def _wider_than_rest(groups: Sequence[Sequence[float]], alpha: float) -> list[bool]:
+    squares = np.array([(len(g) - 1) * mean_sd(g)[1] ** 2 if len(g) > 1 else 0.0 for g in groups])
+    df = np.array([max(len(g) - 1, 0) for g in groups])
+    # Sums of the others without subtraction, which would leave rounding of the widest group in the narrow ones.
+    rest, rest_df = _sums_of_others(squares), df.sum() - df
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = (squares / df) / (rest / rest_df)
+    known = (df > 0) & (rest_df > 0) & (rest > 0)
+    return [bool(k and stats.f.sf(r, own, other) < alpha) for k, r, own, other in
+            zip(known, ratio, df, rest_df, strict=True)]  # fmt: skip
+
+
+def _sums_of_others(values: np.ndarray) -> np.ndarray:
+    """For each of the values the sum of all others."""
+    before = np.concatenate([[0.0], np.cumsum(values)[:-1]])
+    behind = np.concatenate([np.cumsum(values[::-1])[::-1][1:], [0.0]])
+    return before + behind
 
 
 def runs_needed(distance: float, sd: float, n: int, df: float, level: float, most: int = 1000) -> int | None:
@@ -136,33 +161,52 @@ def runs_needed(distance: float, sd: float, n: int, df: float, level: float, mos
 
 
 @dataclass(frozen=True)
-class Improvement:
-    """Over all strata: the probability that a method's run beats a baseline's, and the mean improvement."""
+class Bootstrapped:
+    """A mean over `strata` with its percentile interval; none where every stratum has a single run on a side.
 
-    probability: float
-    probability_interval: Interval
-    mean: float
-    mean_interval: Interval
-
-
-def stratified_bootstrap(
-    strata: Sequence[tuple[Sequence[float], Sequence[float]]], resamples: int, seed: int, level: float = 0.95
-) -> Improvement:
-    """Percentile bootstrap over (method, baseline) runs, resampled inside each stratum (Agarwal et al. 2021).
-
-    The probability of improvement of a stratum is the share of its run pairs that the method wins, ties half; strata
-    count alike. Each resample draws n - 1 of n runs: n of n would make the interval of three runs too narrow by
-    sqrt(2/3) (Rao and Wu 1988).
+    `single`: strata with a single run on a side, which add nothing to the interval.
     """
-    rng = np.random.default_rng(seed)
-    here, drawn = np.zeros(2), np.zeros((2, resamples))
+
+    value: float
+    interval: Interval | None
+    strata: int
+    single: int
+
+
+Stratum = tuple[Sequence[float], Sequence[float]]
+
+
+def probability_of_improvement(
+    strata: Sequence[Stratum], resamples: int, seed: int, level: float = 0.95
+) -> Bootstrapped:
+    """The probability that a run of the method beats one of the baseline (Agarwal et al. 2021).
+
+    `strata`: (method, baseline) runs. Of a stratum it is the share of its run pairs that the method wins, ties half;
+    strata count alike. A run that diverged is -inf: it loses against any that did not.
+    """
+    return _bootstrapped(strata, _share_of_wins, resamples, seed, level)
+
+
+def mean_improvement(strata: Sequence[Stratum], resamples: int, seed: int, level: float = 0.95) -> Bootstrapped:
+    """The mean over the strata of the difference of the means, method less baseline."""
+    return _bootstrapped(strata, lambda x, y: x.mean(axis=1) - y.mean(axis=1), resamples, seed, level)
+
+
+def _bootstrapped(
+    strata: Sequence[Stratum], statistic: Callable, resamples: int, seed: int, level: float
+) -> Bootstrapped:
+    """Percentile bootstrap over runs, resampled inside each stratum.
+
+    Each resample draws n - 1 of n runs: n of n would make the interval of three runs too narrow by sqrt(2/3) (Rao and
+    Wu 1988).
+    """
+    rng, here, drawn = np.random.default_rng(seed), 0.0, np.zeros(resamples)
     for method, baseline in strata:
-        here += _wins_and_gain(np.atleast_2d(method), np.atleast_2d(baseline))[:, 0]
-        drawn += _wins_and_gain(_resampled(method, resamples, rng), _resampled(baseline, resamples, rng))
-    (wins, gain), drawn = here / len(strata), drawn / len(strata)
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    around_wins, around_gain = (tuple(map(float, np.quantile(found, tails))) for found in drawn)
-    return Improvement(float(wins), around_wins, float(gain), around_gain)
+        here += float(statistic(np.atleast_2d(method), np.atleast_2d(baseline))[0])
+        drawn += statistic(_resampled(method, resamples, rng), _resampled(baseline, resamples, rng))
+    single, n = sum(min(map(len, stratum)) < 2 for stratum in strata), len(strata)
+    low, high = np.quantile(drawn / n, [(1 - level) / 2, (1 + level) / 2])
+    return Bootstrapped(here / n, None if single == n else (float(low), float(high)), n, single)
 
 
 def _resampled(values: Sequence[float], resamples: int, rng: np.random.Generator) -> np.ndarray:
@@ -170,12 +214,11 @@ def _resampled(values: Sequence[float], resamples: int, rng: np.random.Generator
     return np.asarray(values, dtype=float)[drawn]
 
 
-def _wins_and_gain(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Per row: the share of pairs with x > y, and the difference of the means.
+def _share_of_wins(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Per row: the share of pairs with x > y, ties half.
 
     By ranks (Mann and Whitney 1947), since the pairs of a thousand runs with a thousand do not fit in memory.
     """
     n, m = x.shape[1], y.shape[1]
     ranks = stats.rankdata(np.concatenate([x, y], axis=1), axis=1)[:, :n].sum(axis=1)
-    wins = (ranks - n * (n + 1) / 2) / (n * m)
-    return np.stack([wins, x.mean(axis=1) - y.mean(axis=1)])
+    return (ranks - n * (n + 1) / 2) / (n * m)

@@ -101,9 +101,9 @@ def consistency(inputs: Inputs, rows: list[Row]) -> list[Row]:
         found.append(row("consistency", source, dataset, "minimum", low, len(part), text))
         found.append(row("consistency", source, dataset, "maximum", high, len(part), text))
         good = sum(r["consistent"] for r in known)
-        text = f"{inputs.source_label(source)}: {good} of {len(part)} values consistent (deviation below " + (
-            f"{inputs.settings.consistency_threshold:g}), {len(part) - len(known)} with fewer than two runs"
-        )
+        text = f"{inputs.source_label(source)}: {good} of {len(part)} values consistent (deviation below "
+        text += f"{inputs.settings.consistency_threshold:g}), {len(part) - len(known)} with fewer than two runs or "
+        text += "an unstated number of them"
         found.append(row("consistency", source, dataset, "consistent", good, len(part), text))
     return found
 

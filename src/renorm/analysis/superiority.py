@@ -7,7 +7,8 @@ from renorm.analysis import statistics, summary
 from renorm.analysis.comparison import matched
 from renorm.analysis.inputs import Inputs
 from renorm.analysis.settings import Settings
-from renorm.analysis.values import Value, Values
+from renorm.analysis.values import Value, Values, ahead
+from renorm.analysis.verdicts import unfinished
 
 COLUMNS = (
     "source", "dataset", "arch", "recipe", "epochs", "metric", "split", "baseline", "method", "n_baseline", "n_method",
@@ -23,13 +24,14 @@ def couples(inputs: Inputs, values: Values) -> list[Couple]:
 
 def rows(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
     """The table superiority.csv; the family of Holm's adjustment is a source's pairs of one metric."""
-    found = [_row(baseline, method, inputs.settings) for baseline, method in couples(inputs, values)]
+    pairs = couples(inputs, values)
+    found = [_row(baseline, method, inputs.settings) for baseline, method in pairs]
     for family in {(r["source"], r["metric"]) for r in found}:
         members = [r for r in found if (r["source"], r["metric"]) == family and r["p"] is not None]
         for row, adjusted in zip(members, statistics.holm([r["p"] for r in members]), strict=True):
             row["p_holm"] = adjusted
-    for row in found:
-        row["outcome"], row["reason"] = _outcome(row, inputs.settings)
+    for row, (baseline, method) in zip(found, pairs, strict=True):
+        row["outcome"], row["reason"] = _outcome(row, baseline, method, inputs.settings)
     return found
 
 
@@ -61,14 +63,21 @@ def _row(baseline: Value, method: Value, settings: Settings) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _outcome(row: dict[str, Any], settings: Settings) -> tuple[str, str]:
+def _outcome(row: dict[str, Any], baseline: Value, method: Value, settings: Settings) -> tuple[str, str]:
+    """The outcome and its reason; no side wins by a test that its own diverged runs took no part in."""
+    tails = [f"{value.norm}: {told}" for value in (baseline, method) if (told := unfinished(value))]
     if row["difference"] is None:
-        return "missing", "one side has no value"
+        order = ahead(method, baseline)
+        outcome = "missing" if order is None else "better" if order > 0 else "worse"
+        return outcome, "; ".join(tails) or "one side has no value"
     if row["p_holm"] is None:
-        return "undecided", "fewer than two runs on a side" if row["test"] == "none" else "the runs have no spread"
-    if row["p_holm"] >= settings.alpha:
-        return "undecided", f"p = {row['p_holm']:.2g} after Holm's adjustment"
-    return ("better" if row["difference"] > 0 else "worse"), f"p = {row['p_holm']:.2g} after Holm's adjustment"
+        told = "fewer than two runs on a side" if row["test"] == "none" else "the runs have no spread"
+        return "undecided", "; ".join([told, *tails])
+    told = f"p = {row['p_holm']:.2g} after Holm's adjustment"
+    winner = method if row["difference"] > 0 else baseline
+    decided = row["p_holm"] < settings.alpha and not winner.diverged
+    outcome = "undecided" if not decided else "better" if winner is method else "worse"
+    return outcome, "; ".join([told, *tails])
 
 
 def summarise(inputs: Inputs, values: Values, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -85,13 +94,13 @@ def summarise(inputs: Inputs, values: Values, found: list[dict[str, Any]]) -> li
 
 def _sign_tests(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
     pairs = [
-        {"source": m.source, "dataset": m.dataset, "gain": m.mean - b.mean}
+        {"source": m.source, "dataset": m.dataset, "order": order}
         for b, m in matched(inputs, values)
-        if b.mean is not None and m.mean is not None
+        if (order := ahead(m, b)) is not None
     ]
     out = []
     for source, dataset, part in summary.by_dataset(pairs):
-        wins, losses = (sum(sign * r["gain"] > 1e-9 for r in part) for sign in (1, -1))
+        wins, losses = (sum(r["order"] == sign for r in part) for sign in (1, -1))
         p = statistics.sign_test(wins, losses)
         told = f"{wins} pairs for, {losses} against, {len(part) - wins - losses} equal; sign test p = {p:.2g}"
         out.append(
@@ -104,31 +113,51 @@ def _sign_tests(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
 
 def _bootstraps(inputs: Inputs, found: list[Couple]) -> list[dict[str, Any]]:
     out, settings = [], inputs.settings
-    usable = [{"source": m.source, "dataset": m.dataset, "metric": m.metric, "runs": (m.attempts, b.attempts)}
-              for b, m in found if b.attempts and m.attempts]  # fmt: skip
+    usable = [{"source": m.source, "dataset": m.dataset, "metric": m.metric, "runs": (_all_runs(m), _all_runs(b)),
+               "finished": (m.attempts, b.attempts)} for b, m in found]  # fmt: skip
+    ways = {
+        "probability_of_improvement": ("runs", statistics.probability_of_improvement, _chance),
+        "mean_improvement": ("finished", statistics.mean_improvement, _gain),
+    }
     for source, dataset, part in summary.by_dataset(usable):
         for metric in sorted({r["metric"] for r in part}):
-            strata = [r["runs"] for r in part if r["metric"] == metric]
-            gain = statistics.stratified_bootstrap(strata, settings.resamples, settings.bootstrap_seed, settings.level)
-            out += _told(inputs, source, dataset, metric, len(strata), gain)
+            for name, (key, way, told) in ways.items():
+                strata = [r[key] for r in part if r["metric"] == metric and all(r[key])]
+                if strata:
+                    result = way(strata, settings.resamples, settings.bootstrap_seed, settings.level)
+                    head = f"{inputs.source_label(source)}: {metric.replace('top', 'top-')}: "
+                    text = head + told(inputs, result)
+                    out += _rows_of(source, dataset, f"{name}{{}}_{metric}", result, text)
     return out
 
 
-def _told(inputs: Inputs, source: str, dataset: str, metric: str, n: int, gain: statistics.Improvement) -> list[dict]:
-    label, level = inputs.source_label(source), f"{inputs.settings.level:.0%}"
-    low, high = gain.probability_interval
-    bottom, top = gain.mean_interval
-    told = metric.replace("top", "top-")
-    chance = f"{label}: {told}: a run of {inputs.method} beats one of {inputs.baseline} with "
-    chance += f"probability {gain.probability:.3f} ({level} bootstrap {low:.3f} to {high:.3f}; {n} pairs)"
-    mean = f"{label}: {told}: mean improvement {gain.mean * 100:+.2f} points "
-    mean += f"({level} bootstrap {bottom * 100:+.2f} to {top * 100:+.2f}; {n} pairs)"
-    numbers = {
-        "probability_of_improvement": (gain.probability, chance), "probability_of_improvement_low": (low, chance),
-        "probability_of_improvement_high": (high, chance), "mean_improvement": (gain.mean, mean),
-        "mean_improvement_low": (bottom, mean), "mean_improvement_high": (top, mean),
-    }  # fmt: skip
+def _all_runs(value: Value) -> tuple[float, ...]:
+    """The attempts, and below any of them those that diverged."""
+    return value.attempts + (-math.inf,) * value.diverged
+
+
+def _chance(inputs: Inputs, found: statistics.Bootstrapped) -> str:
+    told = f"a run of {inputs.method} beats one of {inputs.baseline} with probability {found.value:.3f}"
+    return told + _interval(inputs, found, 1, ".3f")
+
+
+def _gain(inputs: Inputs, found: statistics.Bootstrapped) -> str:
+    return f"mean improvement {found.value * 100:+.2f} points" + _interval(inputs, found, 100, "+.2f")
+
+
+def _interval(inputs: Inputs, found: statistics.Bootstrapped, factor: int, form: str) -> str:
+    if found.interval is None:
+        return f" ({found.strata} pairs, no interval: a single run on a side)"
+    low, high = (format(factor * end, form) for end in found.interval)
+    told = f" ({inputs.settings.level:.0%} bootstrap {low} to {high}; {found.strata} pairs"
+    return told + (f", {found.single} of them with a single run on a side)" if found.single else ")")
+
+
+def _rows_of(source: str, dataset: str, name: str, found: statistics.Bootstrapped, text: str) -> list[dict[str, Any]]:
+    numbers = {"": found.value}
+    if found.interval:
+        numbers |= dict(zip(("_low", "_high"), found.interval, strict=True))
     return [
-        summary.row("superiority", source, dataset, f"{name}_{metric}", value, n, text)
-        for name, (value, text) in numbers.items()
+        summary.row("superiority", source, dataset, name.format(end), value, found.strata, text)
+        for end, value in numbers.items()
     ]

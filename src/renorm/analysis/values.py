@@ -14,6 +14,8 @@ from renorm.analysis.inputs import GROUP, Inputs
 from renorm.claims import ACCURACIES
 from renorm.errors import RenormError
 
+# Printed values have few digits: differences smaller than this are rounding of the machine, not of the world.
+TINY = 1e-9
 TYPED = ("split", "selection", "unit", "epochs_completed")
 
 
@@ -54,12 +56,31 @@ class Value:
         return math.sqrt(sum((x - mean) ** 2 for x in self.attempts) / (len(self.attempts) - 1))
 
     @property
+    def all_diverged(self) -> bool:
+        """Every run was made and none has a value: that is an answer, and a missing value is none."""
+        return self.diverged > 0 and self.diverged == self.n_expected
+
+    @property
     def minimum(self) -> float | None:
         return min(self.attempts, default=None)
 
     @property
     def maximum(self) -> float | None:
         return max(self.attempts, default=None)
+
+
+def ahead(a: Value, b: Value) -> int | None:
+    """1 where a is above b, -1 where it is below, 0 where they are equal; None where a value is missing.
+
+    Of accuracies a side whose runs all diverged is below any other: a method that fails has not escaped comparison.
+    """
+    if a.mean is not None and b.mean is not None:
+        return 0 if abs(a.mean - b.mean) <= TINY else 1 if a.mean > b.mean else -1
+    if a.metric in ACCURACIES and a.all_diverged and b.mean is not None:
+        return -1
+    if a.metric in ACCURACIES and b.all_diverged and a.mean is not None:
+        return 1
+    return None
 
 
 class Values:
@@ -76,10 +97,12 @@ class Values:
     def find(self, source: str, group: tuple, metric: str, split: str, selection: str = "final") -> Value | None:
         """The value that may be held against one of `split`: its own split first, else one that names none.
 
-        A value that is known to be of another split never answers.
+        A value that is known to be of another split never answers. What names no split is taken for a test value, as
+        its readers take it, and so no training value answers it.
         """
         found = self._by_key.get((source, group, metric), [])
-        answers = [v for v in found if v.split == split or "unstated" in (v.split, split)]
+        allowed = {split, "unstated", "test"} if split == "unstated" else {split, "unstated"}
+        answers = [v for v in found if v.split in allowed]
         rank = {selection: 0, "unstated": 1}
         return min(answers, key=lambda v: (v.split != split, rank.get(v.selection, 2)), default=None)
 
@@ -105,6 +128,8 @@ def _published(key: dict, rows: pd.DataFrame) -> Value:
     if attempts.empty:
         row = rows.iloc[0]
         n = None if pd.isna(row.n) else int(row.n)
+        if row.status == "diverged":
+            return Value(**key, mean=None, n=0, n_expected=n or 1, basis="average", diverged=n or 1)
         return Value(**key, mean=float(row.value), n=n, n_expected=n, basis="average")
     done = attempts[attempts.status != "diverged"]
     check_one_kind(done)

@@ -7,17 +7,15 @@ import pandas as pd
 
 from renorm.analysis.inputs import GROUP, Inputs
 from renorm.analysis.settings import Settings
-from renorm.analysis.values import Value, Values
+from renorm.analysis.values import TINY, Value, Values
 from renorm.claims import ACCURACIES
 
 COLUMNS = (
-    "claim_source", "table", "page", *GROUP, "metric", "split", "claimed", "source", "reproduced_split", "n",
-    "n_expected", "value", "sd", "minimum", "maximum", "change", "relative_change", "verdict", "colour", "mark",
+    "claim_source", "table", "page", *GROUP, "metric", "split", "selection", "claimed", "source", "reproduced_split",
+    "n", "n_expected", "value", "sd", "minimum", "maximum", "change", "relative_change", "verdict", "colour", "mark",
     "reason", "flags",
 )  # fmt: skip
 LOOKS = {"better": ("green", "▲"), "within": ("black", "="), "below": ("red", "▼"), "missing": ("grey", "–")}
-# Printed values have few digits: differences smaller than this are rounding of the machine, not of the world.
-TINY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -58,11 +56,14 @@ def claims_of(inputs: Inputs) -> list[Claim]:
 
 
 def pairs(inputs: Inputs, values: Values) -> list[Pair]:
-    """Claim x source for every source that speaks to the claim; the study speaks to what is in its grid."""
-    sources = [*(c.source.name for c in inputs.reproductions), inputs.study]
+    """Claim x source for every source that speaks to the claim; the study speaks to what is in its grid.
+
+    What a reproduction printed is a claim to the study alone: no other reproduction set out to repeat it.
+    """
+    reproductions = [c.source.name for c in inputs.reproductions]
     found = []
     for claim in claims_of(inputs):
-        for source in sources:
+        for source in (inputs.study,) if claim.source in inputs.repeated else (*reproductions, inputs.study):
             if source == claim.source:
                 continue
             split = "test" if source == inputs.study and claim.split == "unstated" else claim.split
@@ -99,8 +100,8 @@ def head(pair: Pair) -> dict[str, Any]:
     """The columns that say which claim and which source a row is about."""
     claim, value = pair.claim, pair.value
     return {"claim_source": claim.source, "table": claim.table, "page": claim.page, "metric": claim.metric,
-            "split": claim.split, "claimed": claim.value, "source": value.source, "reproduced_split": value.split,
-            "n": value.n, "n_expected": value.n_expected, "value": value.mean,
+            "split": claim.split, "selection": claim.selection, "claimed": claim.value, "source": value.source,
+            "reproduced_split": value.split, "n": value.n, "n_expected": value.n_expected, "value": value.mean,
             **dict(zip(GROUP, claim.group, strict=True))}  # fmt: skip
 
 
