@@ -34,15 +34,31 @@ COLUMNS = {
         "finished",
     ),
     "verdicts": (
-        *("claim_source", "table", "page", *CELL, "metric", "split", "claimed", "source", "reproduced_split", "n"),
-        *("n_expected", "value", "sd", "minimum", "maximum", "change", "relative_change", "verdict", "colour", "mark"),
+        *("claim_source", "table", "page", *CELL, "metric", "split", "selection", "claimed", "source"),
+        *(
+            "reproduced_split",
+            "n",
+            "n_expected",
+            "value",
+            "sd",
+            "minimum",
+            "maximum",
+            "change",
+            "relative_change",
+            "verdict",
+            "colour",
+            "mark",
+        ),
         "reason",
     ),
     "comparison": (
         *("source", "dataset", "arch", "recipe", "epochs", "metric", "split", "baseline", "method", "baseline_value"),
         *("method_value", "improvement", "n_baseline", "n_method", "n_expected", "holds"),
     ),
-    "consistency": ("source", *CELL, "metric", "claimed", "n", "basis", "deviation", "consistent"),
+    "consistency": (
+        *("claim_source", "source", *CELL, "metric", "split", "selection", "claimed", "n", "basis", "deviation"),
+        "consistent",
+    ),
     "timing": (
         *("source", "dataset", "arch", "recipe", "epochs", "norm", "n", "train_seconds", "test_seconds"),
         *("baseline_train_seconds", "ratio"),
@@ -80,7 +96,7 @@ def write_records(folder: Path) -> None:
                 (run / "run.json").write_text("{}")
 
 
-def write_judged(folder: Path, *, demo: bool = False) -> Path:
+def write_judged(folder: Path, *, demo: bool = False, originals: tuple[str, ...] = ("ye2020",)) -> Path:
     """The same simulated runs held against the real claims by the real judge."""
     from renorm.analysis import judge
 
@@ -94,7 +110,7 @@ def write_judged(folder: Path, *, demo: bool = False) -> Path:
         write_table(folder, name, tables[name])
     imagenet = {"vgg11": "VGG-11", "resnet18": "ResNet-18", "densenet121": "DenseNet-121"}
     study = maker.study({f"{arch}_imagenet": label for arch, label in imagenet.items()})
-    study["claims"] = {"original": "claims/ye2020", "reproductions": ["claims/obadage2024"]}
+    study["claims"] = {"original": [f"claims/{name}" for name in originals], "reproductions": ["claims/obadage2024"]}
     (folder / "study.json").write_text(json.dumps(study, indent=1), encoding="utf-8")
     judge(folder, REPO)
     return folder
@@ -268,7 +284,13 @@ class Maker:
         return rows
 
     def verdict(self, claim: dict, source: str, values: list[float], n: int, expected: int) -> dict:
-        row = {**pick("verdicts", claim), "claim_source": claim["source"], "claimed": claim["value"], "value": ""}
+        row = {
+            **pick("verdicts", claim),
+            "selection": "unstated",
+            "claim_source": claim["source"],
+            "claimed": claim["value"],
+            "value": "",
+        }
         row |= {"source": source, "n": n, "n_expected": expected, "verdict": "missing", "reason": "no run has finished"}
         if values:
             row |= self.held(claim["value"], values)

@@ -91,7 +91,8 @@ def test_verdicts_that_differ(tmp_path):
     for folder, verdict in zip(pair, ("better", "below"), strict=True):
         folder.mkdir()
         row = {"claim_source": "paper", "dataset": "digits", "arch": "vgg11", "norm": "deconv", "recipe": "paper",
-               "epochs": 2, "metric": "top1", "source": "demo", "table": "1", "split": "test"}  # fmt: skip
+               "epochs": 2, "metric": "top1", "source": "demo", "table": "1", "split": "test",
+               "selection": "final"}  # fmt: skip
         same = row | {"norm": "batch_norm", "verdict": "within"}
         for table in ("verdicts", "ladder"):
             pd.DataFrame([row | {"verdict": verdict}, same]).to_csv(folder / f"{table}.csv", index=False)

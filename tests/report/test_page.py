@@ -1,5 +1,6 @@
 """The page: complete, self-contained, escaped, and the same bytes twice."""
 
+import json
 import re
 import time
 from html.parser import HTMLParser
@@ -11,6 +12,7 @@ import simulate
 from renorm.errors import RenormError
 from renorm.report.figures import draw
 from renorm.report.page import render
+from renorm.report.tables.audit import places
 
 VOID = {"meta", "input", "br", "link", "img", "hr", "col"}
 
@@ -83,15 +85,39 @@ def test_small_enough(full):
     assert (full / "report.html").stat().st_size < 3_000_000
 
 
-def test_values_are_those_of_the_verdicts(page, full):
-    verdicts = pd.read_csv(full / "verdicts.csv")
+def values_shown(page: Page, folder) -> int:
+    """Every row of verdicts.csv has a cell of its own that shows it; how many there are."""
+    verdicts = pd.read_csv(folder / "verdicts.csv")
     shown = {cell["id"]: cell for cell in page.cells if cell["id"]}
     for row in verdicts.itertuples():
-        parts = (row.dataset, row.arch, row.norm, row.recipe, row.epochs, row.metric, row.source)
+        parts = (row.claim_source, row.dataset, row.arch, row.norm, row.recipe, row.epochs, row.metric, row.split,
+                 row.selection, row.source)  # fmt: skip
         cell = shown["-".join(re.sub("[^a-z0-9]+", "-", str(part)) for part in parts)]
         assert row.verdict in cell["class"].split()
         expected = "missing" if pd.isna(row.value) else f"{100 * row.value:.2f} {row.mark}"
-        assert cell["text"].split() == expected.split()
+        assert cell["text"].replace("⚑", "").split() == expected.split()
+    return len(verdicts)
+
+
+def test_values_are_those_of_the_verdicts(page, full):
+    assert values_shown(page, full) > 200
+
+
+def test_two_papers_may_claim_something_of_one_cell(tmp_path, monkeypatch):
+    """Each paper's claims have tables and figures of their own, which name it."""
+    monkeypatch.chdir(simulate.REPO)
+    folder = simulate.write_judged(tmp_path / "judged", originals=("ye2020", "southampton"))
+    draw(folder)
+    page = Page(render(folder).read_text(encoding="utf-8"))
+    verdicts = pd.read_csv(folder / "verdicts.csv")
+    key = ["dataset", "arch", "norm", "recipe", "epochs", "metric", "source"]
+    assert verdicts.duplicated(key).any()  # else this shows nothing
+    assert values_shown(page, folder) == len(verdicts)
+    figures = {one["name"]: one["title"] for one in json.loads((folder / "figures" / "figures.json").read_text())}
+    assert figures["accuracy-cifar10-top1-ye2020-full"] == "CIFAR-10: Ye et al. 2020 against this study"
+    told = "CIFAR-10: Jiang et al. (student report) against this study"
+    assert figures["accuracy-cifar10-top1-southampton-full"] == told
+    assert figures["dumbbell-cifar10-top1-ye2020"].startswith("CIFAR-10, claims of Ye et al. 2020: ")
 
 
 def test_every_accuracy_and_every_second_stands_in_a_csv(page, full):
@@ -208,3 +234,10 @@ def test_the_real_judge_and_the_real_claims(tmp_path, monkeypatch):
     assert sum(text.count(f"{mark}</a>") for mark in ("✓ holds", "✗ fails", "… not testable yet")) == len(ledger)
     assert "14.38" in text and "99.86" in text and "Nothing is known about this yet" not in text
     assert len(text.encode()) < 1_500_000  # its figures take as much again
+
+
+def test_the_rows_of_a_finding_are_ranges():
+    assert places("7") == "7"
+    assert places("t4.csv:10 t4.csv:9 t4.csv:2 t5.csv:3 t5.csv:4 t5.csv:5") == "t4.csv: 2, 9–10; t5.csv: 3–5"
+    assert places("my t 4.csv:10 my t 4.csv:11 5.csv:2") == "my t 4.csv: 10–11; 5.csv: 2"
+    assert places("7 8 12") == "7–8, 12" and places("") == ""

@@ -7,7 +7,19 @@ from renorm.analysis.settings import Settings
 from renorm.analysis.values import Value
 from renorm.analysis.verdicts import Pair
 
-COLUMNS = ("claim_source", "source", *GROUP, "metric", "claimed", "n", "basis", "deviation", "consistent")
+COLUMNS = (
+    "claim_source",
+    "source",
+    *GROUP,
+    "metric",
+    "split",
+    "selection",
+    "claimed",
+    "n",
+    "basis",
+    "deviation",
+    "consistent",
+)
 
 
 def deviation(claimed: float, value: Value) -> float | None:
@@ -31,7 +43,8 @@ def rows(pairs: list[Pair], settings: Settings) -> list[dict[str, Any]]:
         found.append({
             "claim_source": pair.claim.source, "source": value.source,
             **dict(zip(GROUP, pair.claim.group, strict=True)), "metric": pair.claim.metric,
-            "claimed": pair.claim.value, "n": value.n, "basis": value.basis, "deviation": spread,
+            "split": pair.claim.split, "selection": pair.claim.selection, "claimed": pair.claim.value, "n": value.n,
+            "basis": value.basis, "deviation": spread,
             "consistent": None if spread is None else spread < settings.consistency_threshold,
         })  # fmt: skip
     return sorted(

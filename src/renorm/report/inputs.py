@@ -18,14 +18,30 @@ REQUIRED = {
     "histories": (*AXES, "epoch", "test_top1"),
     "provenance": (*AXES, "device", "torch", "commit"),
     "verdicts": (
-        *("claim_source", "table", "page", *AXES[:5], "metric", "split", "claimed", "source", "reproduced_split", "n"),
-        *("n_expected", "value", "sd", "minimum", "maximum", "change", "relative_change", "verdict", "mark", "reason"),
+        *("claim_source", "table", "page", *AXES[:5], "metric", "split", "selection", "claimed", "source"),
+        *(
+            "reproduced_split",
+            "n",
+            "n_expected",
+            "value",
+            "sd",
+            "minimum",
+            "maximum",
+            "change",
+            "relative_change",
+            "verdict",
+            "mark",
+            "reason",
+        ),
     ),
     "comparison": (
         *("source", "dataset", "arch", "recipe", "epochs", "metric", "split", "baseline", "method", "baseline_value"),
         *("method_value", "improvement", "n_baseline", "n_method", "n_expected", "holds"),
     ),
-    "consistency": ("source", *AXES[:5], "metric", "claimed", "n", "basis", "deviation", "consistent"),
+    "consistency": (
+        *("claim_source", "source", *AXES[:5], "metric", "split", "selection", "claimed", "n", "basis", "deviation"),
+        "consistent",
+    ),
     "timing": (
         *("source", "dataset", "arch", "recipe", "epochs", "norm", "n", "train_seconds", "test_seconds"),
         *("baseline_train_seconds", "ratio"),

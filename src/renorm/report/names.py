@@ -1,6 +1,7 @@
 """Labels and the order of things: from study.json and from the CSVs' own order, never from this code."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,24 @@ from renorm.report.inputs import Inputs
 
 METRICS = {"top1": "top-1", "top5": "top-5", "loss": "loss", "seconds": "seconds"}
 PLURAL = {"arch": "archs", "dataset": "datasets", "norm": "norms"}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was found about the claims of one source, split and selected epoch: of each cell one claim.
+
+    `source`, `kind`: what tells these claims from the others of the data set, in words, empty where nothing needs to;
+    `key`: the same for file names.
+    """
+
+    source: str
+    kind: str
+    key: tuple[str, ...]
+    rows: pd.DataFrame
+
+    def of(self, dataset: str, with_source: bool = True) -> str:
+        """The data set's name with what tells these claims from its others."""
+        return ", ".join(filter(None, (dataset, self.source if with_source else "", self.kind)))
 
 
 class Names:
@@ -69,9 +88,27 @@ class Names:
         first = [norm for norm in (self.inputs.baseline, self.inputs.method) if norm in found]
         return first + [norm for norm in found if norm not in first]
 
+    def answers(self, frame: pd.DataFrame) -> list[Answers]:
+        """A data set's rows, apart by the claims that they answer: two papers may claim something of one cell."""
+        told = []
+        for source in self.order_of_sources(frame["claim_source"]):
+            rows = frame[frame["claim_source"] == source]
+            kinds = list(dict.fromkeys(zip(rows["split"], rows["selection"], strict=True)))
+            for split, selection in kinds:
+                here = rows[(rows["split"] == split) & (rows["selection"] == selection)]
+                several = frame["claim_source"].nunique() > 1
+                key = ((source,) if several else ()) + ((split, selection) if len(kinds) > 1 else ())
+                kind = f"{split} split, {selection} epoch" if len(kinds) > 1 else ""
+                told.append(Answers(f"claims of {self.source(source)}" if several else "", kind, key, here))
+        return told
+
     def sources(self, frame: pd.DataFrame) -> list[str]:
         """Originals, then reproductions in the study's order, this study last: the reading order."""
-        found = self.order("source", frame)
+        return self.order_of_sources(frame["source"])
+
+    def order_of_sources(self, column: pd.Series) -> list[str]:
+        """The sources in a column, in the reading order."""
+        found = list(dict.fromkeys(column))
         places = {key: place for place, key in enumerate(dict.fromkeys([*self.source_labels, *found]))}
         return sorted(found, key=lambda key: (key == self.inputs.name, places[key]))
 

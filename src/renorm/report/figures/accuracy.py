@@ -8,7 +8,7 @@ from matplotlib.patches import Patch
 from renorm.report.figures.captions import words
 from renorm.report.figures.style import Figure, legend, panels, plain, tidy
 from renorm.report.inputs import Inputs
-from renorm.report.names import Names, epochs_label, slug
+from renorm.report.names import Answers, Names, epochs_label, slug
 from renorm.report.palette import LIGHT, norm_colours
 
 
@@ -16,9 +16,10 @@ def figures(inputs: Inputs) -> Iterator[Figure]:
     verdicts = inputs["verdicts"]
     found = verdicts[verdicts["value"].notna() & verdicts["metric"].isin(["top1", "top5"])]
     for dataset, metric in per_dataset(inputs, found):
-        rows = found[(found["dataset"] == dataset) & (found["metric"] == metric)]
-        for source in Names(inputs).sources(rows):
-            yield _figure(inputs, dataset, metric, source, rows[rows["source"] == source])
+        for answers in Names(inputs).answers(found[(found["dataset"] == dataset) & (found["metric"] == metric)]):
+            for source in Names(inputs).sources(answers.rows):
+                rows = answers.rows[answers.rows["source"] == source]
+                yield _figure(inputs, answers, dataset, metric, source, rows)
 
 
 def per_dataset(inputs: Inputs, rows: pd.DataFrame) -> list[tuple[str, str]]:
@@ -28,15 +29,17 @@ def per_dataset(inputs: Inputs, rows: pd.DataFrame) -> list[tuple[str, str]]:
     return [(d, metric) for d in datasets for metric in ("top1", "top5") if (d, metric) in pairs]
 
 
-def _figure(inputs: Inputs, dataset: str, metric: str, source: str, rows: pd.DataFrame) -> Figure:
+def _figure(inputs: Inputs, answers: Answers, dataset: str, metric: str, source: str, rows: pd.DataFrame) -> Figure:
     names = Names(inputs)
     epochs = sorted(set(rows["epochs"]))
-    archs, norms = names.order("arch", rows), names.norms(rows)
+    pairs, norms = names.rows(rows), names.norms(rows)
     colours = {norm: LIGHT[name] for norm, name in norm_colours(norms, inputs.baseline, inputs.method).items()}
-    wide = len(archs) > 6
+    wide = len(pairs) > 6
     canvas, axes = panels(len(epochs), 1 if wide else 3, 2.15 if wide else 2.6)
     for ax, setting in zip(axes, epochs, strict=True):
-        _panel(ax, names, rows[rows["epochs"] == setting], archs, norms, colours)
+        _panel(ax, rows[rows["epochs"] == setting], pairs, norms, colours)
+        labels = [plain(names.row_label(pair, rows)) for pair in pairs]
+        ax.set_xticks(range(len(pairs)), labels, rotation=30 if max(map(len, labels)) > 14 else 0, ha="center")
         ax.set_title(epochs_label(setting))
     axes[0].set_ylabel("accuracy, %")
     original = names.source(rows["claim_source"].iloc[0])
@@ -46,21 +49,21 @@ def _figure(inputs: Inputs, dataset: str, metric: str, source: str, rows: pd.Dat
         handles.append(Patch(facecolor=colours[norm], label=plain(f"{names.norm(norm)}, {names.source(source)}")))
     legend(canvas, handles)
     said = words(
-        "accuracy", dataset=names.dataset(dataset), source=names.source(source), original=original,
-        norms=" and ".join(map(names.norm, norms)), epochs=", ".join(map(epochs_label, epochs)),
+        "accuracy", dataset=answers.of(names.dataset(dataset), with_source=False), source=names.source(source),
+        original=original, norms=" and ".join(map(names.norm, norms)), epochs=", ".join(map(epochs_label, epochs)),
     )  # fmt: skip
     if rows["metric"].iloc[0] != "top1":
         said["title"] += f" ({names.label('metric', metric)})"
-    name = slug("accuracy", dataset, metric, source)
+    name = slug("accuracy", dataset, metric, *answers.key, source)
     return Figure(name, **said, section="accuracy", dataset=dataset, canvas=canvas)
 
 
-def _panel(ax, names: Names, rows: pd.DataFrame, archs: list, norms: list, colours: dict) -> None:
+def _panel(ax, rows: pd.DataFrame, pairs: list, norms: list, colours: dict) -> None:
     width = 0.8 / (2 * len(norms))
-    lookup = {(row["arch"], row["norm"]): row for row in rows.to_dict("records")}
-    for i, arch in enumerate(archs):
+    lookup = {(row["arch"], row["recipe"], row["norm"]): row for row in rows.to_dict("records")}
+    for i, pair in enumerate(pairs):
         for j, norm in enumerate(norms):
-            row = lookup.get((arch, norm))
+            row = lookup.get((*pair, norm))
             if row is None:
                 continue
             left = i - 0.4 + (2 * j + 0.5) * width
@@ -70,7 +73,6 @@ def _panel(ax, names: Names, rows: pd.DataFrame, archs: list, norms: list, colou
             if pd.notna(row["sd"]):
                 spread = {"ecolor": LIGHT["ink"], "elinewidth": 0.9, "capsize": 0, "zorder": 3}
                 ax.errorbar(left + width, 100 * row["value"], 100 * row["sd"], **spread)
-    ax.set_xticks(range(len(archs)), [plain(names.arch(arch)) for arch in archs])
-    ax.set_xlim(-0.6, len(archs) - 0.4)
+    ax.set_xlim(-0.6, len(pairs) - 0.4)
     ax.set_ylim(0, 100)
     tidy(ax, "y")

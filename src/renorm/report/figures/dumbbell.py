@@ -9,7 +9,7 @@ from renorm.report.figures.accuracy import per_dataset
 from renorm.report.figures.captions import words
 from renorm.report.figures.style import HEAD, Figure, bands, legend, panels, plain, rows_axis, tidy
 from renorm.report.inputs import Inputs
-from renorm.report.names import Names, epochs_label, slug
+from renorm.report.names import Answers, Names, epochs_label, slug
 from renorm.report.palette import LIGHT, norm_colours
 
 MARKERS = "Dosv^P"  # this study is the filled diamond; published sources are open
@@ -19,31 +19,31 @@ def figures(inputs: Inputs) -> Iterator[Figure]:
     verdicts = inputs["verdicts"]
     found = verdicts[verdicts["value"].notna() & verdicts["metric"].isin(["top1", "top5"])]
     for dataset, metric in per_dataset(inputs, found):
-        rows = found[(found["dataset"] == dataset) & (found["metric"] == metric)]
-        yield _figure(inputs, dataset, metric, rows)
+        for answers in Names(inputs).answers(found[(found["dataset"] == dataset) & (found["metric"] == metric)]):
+            yield _figure(inputs, answers, dataset, metric)
 
 
-def _figure(inputs: Inputs, dataset: str, metric: str, rows: pd.DataFrame) -> Figure:
-    names = Names(inputs)
-    epochs, archs, norms = sorted(set(rows["epochs"])), names.order("arch", rows), names.norms(rows)
+def _figure(inputs: Inputs, answers: Answers, dataset: str, metric: str) -> Figure:
+    names, rows = Names(inputs), answers.rows
+    epochs, pairs, norms = sorted(set(rows["epochs"])), names.rows(rows), names.norms(rows)
     colours = {norm: LIGHT[name] for norm, name in norm_colours(norms, inputs.baseline, inputs.method).items()}
     looks = _looks(inputs, names.sources(rows))
-    canvas, axes = panels(len(epochs), 3, HEAD + 0.36 * len(archs))
+    canvas, axes = panels(len(epochs), 3, HEAD + 0.36 * len(pairs))
     for i, (ax, setting) in enumerate(zip(axes, epochs, strict=True)):
-        _panel(ax, rows[rows["epochs"] == setting], archs, norms, colours, looks)
-        bands(ax, len(archs))
+        _panel(ax, rows[rows["epochs"] == setting], pairs, norms, colours, looks)
+        bands(ax, len(pairs))
         ax.set_title(epochs_label(setting))
         ax.set_xlabel("accuracy, %")
-        rows_axis(ax, [names.arch(arch) for arch in archs], show=i == 0)
+        rows_axis(ax, [names.row_label(pair, rows) for pair in pairs], show=i == 0)
     legend(canvas, _handles(names, norms, colours, looks))
     said = words(
-        "dumbbell", dataset=names.dataset(dataset), original=names.source(rows["claim_source"].iloc[0]),
+        "dumbbell", dataset=answers.of(names.dataset(dataset)), original=names.source(rows["claim_source"].iloc[0]),
         norms=" and ".join(map(names.norm, norms)), epochs=", ".join(map(epochs_label, epochs)),
         markers=", ".join(f"{shape[2]}: {names.source(source)}" for source, shape in looks.items()),
     )  # fmt: skip
     if metric != "top1":
         said["title"] += f" ({names.label('metric', metric)})"
-    name = slug("dumbbell", dataset, metric)
+    name = slug("dumbbell", dataset, metric, *answers.key)
     return Figure(name, **said, section="accuracy", dataset=dataset, canvas=canvas)
 
 
@@ -58,11 +58,11 @@ def _looks(inputs: Inputs, sources: list[str]) -> dict[str, tuple[str, bool, str
     return looks
 
 
-def _panel(ax, rows: pd.DataFrame, archs: list, norms: list, colours: dict, looks: dict) -> None:
+def _panel(ax, rows: pd.DataFrame, pairs: list, norms: list, colours: dict, looks: dict) -> None:
     step = 0.62 / max(1, len(norms) * len(looks) - 1)
     for row in rows.to_dict("records"):
         track = norms.index(row["norm"]) * len(looks) + list(looks).index(row["source"])
-        y = archs.index(row["arch"]) - 0.31 + track * step
+        y = pairs.index((row["arch"], row["recipe"])) - 0.31 + track * step
         colour, (marker, filled, _) = colours[row["norm"]], looks[row["source"]]
         claimed, value = 100 * row["claimed"], 100 * row["value"]
         ax.plot([claimed, value], [y, y], color=colour, linewidth=1.1, zorder=2)

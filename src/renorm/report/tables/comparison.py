@@ -6,32 +6,39 @@ import pandas as pd
 
 from renorm.report import numbers
 from renorm.report.inputs import Inputs
-from renorm.report.names import Names, epochs_label, slug
+from renorm.report.names import Answers, Names, epochs_label, slug
 from renorm.report.tables.model import Cell, Group, Head, Row, Table
 
 MakeCell = Callable[[Names, dict | None], Cell]
+# What a claim is about and whose it is.
+CLAIM = ("claim_source", "dataset", "arch", "norm", "recipe", "epochs", "metric", "split", "selection")
 MARKS = {"better": "▲", "within": "=", "below": "▼", "missing": "–"}
 # How far from the claim, as a part of the published threshold, before the tint behind a value gets one step stronger.
 STEPS = (0.1, 0.5, 1.0)
 
 
 def tables(inputs: Inputs) -> list[Table]:
-    verdicts = inputs["verdicts"]
-    datasets = Names(inputs).order("dataset", verdicts)
-    return [_table(inputs, dataset, verdicts[verdicts["dataset"] == dataset]) for dataset in datasets]
-
-
-def _table(inputs: Inputs, dataset: str, rows: pd.DataFrame) -> Table:
     def cell(names: Names, row: dict | None) -> Cell:
         return value_cell(inputs, names, row)
 
-    return pivot(Names(inputs), rows, cell, id="comparison", section="comparison", claim=claim_cell)
+    names = Names(inputs)
+    return [
+        pivot(names, answers, cell, id="comparison", section="comparison", claim=claim_cell)
+        for answers in per_claims(names, inputs["verdicts"])
+    ]
+
+
+def per_claims(names: Names, frame: pd.DataFrame) -> list[Answers]:
+    """The rows of every table: a data set's answers to one source's claims."""
+    datasets = names.order("dataset", frame)
+    return [answers for dataset in datasets for answers in names.answers(frame[frame["dataset"] == dataset])]
 
 
 def pivot(
-    names: Names, rows: pd.DataFrame, cell: MakeCell, *, id: str, section: str, claim: MakeCell | None = None
+    names: Names, answers: Answers, cell: MakeCell, *, id: str, section: str, claim: MakeCell | None = None
 ) -> Table:
-    """A dataset's claims as a grid: architecture and norm down, epochs across, one column a source in each group."""
+    """Claims as a grid: architecture and norm down, epochs across, one column a source in each group."""
+    rows = answers.rows
     blocks = _blocks(names, rows)
     lookup = {_key(row): row for row in rows.to_dict("records")}
     dataset = rows["dataset"].iloc[0]
@@ -49,8 +56,8 @@ def pivot(
     heads = [(names.group(m, e, several), (*extra, *map(names.source, sources))) for e, m, sources in blocks]
     columns = [f"{title}: {head}" for title, low in heads for head in low]
     return Table(
-        slug(id, dataset), names.dataset(dataset), section, _heads(heads), groups, ["Architecture", "Norm"], columns,
-        dataset=dataset,
+        slug(id, dataset, *answers.key), answers.of(names.dataset(dataset)), section, _heads(heads), groups,
+        ["Architecture", "Norm"], columns, dataset=dataset,
     )  # fmt: skip
 
 
@@ -94,7 +101,7 @@ def claim_cell(names: Names, row: dict | None) -> Cell:
     card += [("where", where), ("split", row["split"])]
     return Cell(
         numbers.measure(row["metric"], row["claimed"]), tone="claim", sort=_sort(row["claimed"]),
-        id=slug("claim", *(row[axis] for axis in ("dataset", "arch", "norm", "recipe", "epochs", "metric"))),
+        id=slug("claim", *(row[axis] for axis in CLAIM)),
         card=[pair for pair in card if pair[1]],
     )  # fmt: skip
 
@@ -108,7 +115,7 @@ def value_cell(inputs: Inputs, names: Names, row: dict | None) -> Cell:
     mark = "" if verdict == "missing" else row["mark"] or MARKS[verdict]
     mark += "⚑" if row.get("flags") else ""
     cell = Cell(text, mark=mark, tone=verdict, depth=_depth(inputs, row), sort=_sort(row["value"]))
-    cell.id = slug(*(row[axis] for axis in ("dataset", "arch", "norm", "recipe", "epochs", "metric", "source")))
+    cell.id = slug(*(row[axis] for axis in CLAIM), row["source"])
     cell.card, cell.small, cell.links = _card(names, row), spread(row), inputs.links(row)
     return cell
 

@@ -4,7 +4,8 @@ import pandas as pd
 
 from renorm.report import numbers
 from renorm.report.inputs import Inputs
-from renorm.report.names import Names, slug
+from renorm.report.names import Answers, Names, slug
+from renorm.report.tables.comparison import CLAIM, per_claims
 from renorm.report.tables.completeness import column_title, columns_of, norm_heads
 from renorm.report.tables.model import Cell, Group, Row, Table
 
@@ -12,16 +13,16 @@ from renorm.report.tables.model import Cell, Group, Row, Table
 def tables(inputs: Inputs) -> list[Table]:
     names, frame = Names(inputs), inputs["consistency"]
     made = []
-    for dataset in names.order("dataset", frame):
-        for source in names.sources(frame):
-            rows = frame[(frame["dataset"] == dataset) & (frame["source"] == source)]
-            for metric, same in rows.groupby("metric"):
+    for answers in per_claims(names, frame):
+        for source in names.sources(answers.rows):
+            for metric, same in answers.rows[answers.rows["source"] == source].groupby("metric"):
                 if same["deviation"].notna().any():
-                    made.append(_table(names, dataset, source, metric, same))
+                    made.append(_table(names, answers, source, metric, same))
     return made
 
 
-def _table(names: Names, dataset: str, source: str, metric: str, rows: pd.DataFrame) -> Table:
+def _table(names: Names, answers: Answers, source: str, metric: str, rows: pd.DataFrame) -> Table:
+    dataset = rows["dataset"].iloc[0]
     columns = columns_of(names, rows)
     lookup = {(r["arch"], r["recipe"], r["epochs"], r["norm"]): r for r in rows.to_dict("records")}
     opening = {columns.index(next(c for c in columns if c[0] == e)) for e in {c[0] for c in columns}}
@@ -30,11 +31,12 @@ def _table(names: Names, dataset: str, source: str, metric: str, rows: pd.DataFr
         label = names.row_label((arch, recipe), rows)
         cells = [_cell(lookup.get((arch, recipe, e, n)), i in opening) for i, (e, n) in enumerate(columns)]
         groups.append(Group([Row([label], cells)], key=label))
-    title = f"{names.dataset(dataset)}, {names.source(source)}"
+    title = f"{answers.of(names.dataset(dataset))}, {names.source(source)}"
     title += "" if metric == "top1" else f", {names.label('metric', metric)}"
     return Table(
-        slug("consistency", dataset, source, metric), title, "consistency", norm_heads(names, columns, sort=True),
-        groups, ["Architecture"], [column_title(names, key) for key in columns], dataset=dataset,
+        slug("consistency", dataset, *answers.key, source, metric), title, "consistency",
+        norm_heads(names, columns, sort=True), groups, ["Architecture"], [column_title(names, key) for key in columns],
+        dataset=dataset,
     )  # fmt: skip
 
 
@@ -51,5 +53,5 @@ def _cell(row: dict | None, first: bool) -> Cell:
     return Cell(
         bound + numbers.decimal(row["deviation"], 4), mark=mark, tone=tone,
         sort=row["deviation"], first=first, card=card, small=f"n {numbers.count(row['n'])}",
-        id=slug("consistency", *(row[k] for k in ("dataset", "arch", "norm", "recipe", "epochs", "metric", "source"))),
+        id=slug("consistency", *(row[axis] for axis in CLAIM), row["source"]),
     )  # fmt: skip

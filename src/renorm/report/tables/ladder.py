@@ -3,7 +3,7 @@
 from renorm.report import numbers
 from renorm.report.inputs import Inputs
 from renorm.report.names import Names, epochs_label, slug
-from renorm.report.tables.comparison import of_expected, pivot
+from renorm.report.tables.comparison import CLAIM, of_expected, per_claims, pivot
 from renorm.report.tables.model import Cell, Table
 
 # verdict → (mark, tone); "missing" needs neither
@@ -14,10 +14,7 @@ def tables(inputs: Inputs) -> list[Table]:
     if not inputs.has("ladder"):
         return []
     names, frame = Names(inputs), inputs["ladder"]
-    return [
-        pivot(names, frame[frame["dataset"] == dataset], _cell, id="ladder", section="ladder")
-        for dataset in names.order("dataset", frame)
-    ]
+    return [pivot(names, answers, _cell, id="ladder", section="ladder") for answers in per_claims(names, frame)]
 
 
 def _cell(names: Names, row: dict | None) -> Cell:
@@ -26,7 +23,7 @@ def _cell(names: Names, row: dict | None) -> Cell:
     mark, tone = LOOKS.get(row["verdict"], ("", "missing"))
     text = numbers.points(row["change"]) if numbers.known(row["change"]) else "missing"
     cell = Cell(text, mark=mark + ("⚑" if row["flags"] else ""), tone=tone, card=_card(names, row))
-    cell.id = slug("ladder", *(row[k] for k in ("dataset", "arch", "norm", "recipe", "epochs", "metric", "source")))
+    cell.id = slug("ladder", *(row[axis] for axis in CLAIM), row["source"])
     cell.sort = row["change"] if numbers.known(row["change"]) else ""
     cell.links = names.inputs.links(row)
     cell.small = f"n {of_expected(row['n'], row['n_expected'])}"
