@@ -67,8 +67,8 @@ def test_every_element_is_closed_and_every_id_is_there_once(page):
     assert not twice
 
 
-def test_every_link_leads_somewhere_and_only_runs_are_outside_the_page(page, text, full):
-    outside = {link for link in page.links if not link.startswith(("#", "data:"))}
+def test_every_link_leads_somewhere_and_only_runs_and_papers_are_outside_the_page(page, text, full):
+    outside = {link for link in page.links if not link.startswith(("#", "data:", "https://"))}
     assert all((full / link).is_file() and link.startswith("../runs/") for link in outside)
     assert len(outside) == (pd.read_csv(full / "cells.csv")["status"] == "completed").sum()
     assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
@@ -234,6 +234,22 @@ def test_the_real_judge_and_the_real_claims(tmp_path, monkeypatch):
     assert sum(text.count(f"{mark}</a>") for mark in ("✓ holds", "✗ fails", "… not testable yet")) == len(ledger)
     assert "14.38" in text and "99.86" in text and "Nothing is known about this yet" not in text
     assert len(text.encode()) < 1_500_000  # its figures take as much again
+
+
+def test_the_sources_stand_in_full_and_only_web_addresses_are_links(tmp_path):
+    folder = simulate.write_judged(tmp_path / "judged")
+    for name, url in (("one", "https://example.org/a?b=1&c=2"), ("two", "javascript:alert(1)")):
+        source = {"name": name, "label": f"{name} <b>", "title": "A title", "authors": "A. Author", "year": 2020,
+                  "kind": "original", "url": url, "note": "A note."}  # fmt: skip
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "source.yaml").write_text(json.dumps(source))
+    study = json.loads((folder / "study.json").read_text())
+    study["claims"] = {"original": [str(tmp_path / "one")], "reproductions": [str(tmp_path / "two")]}
+    (folder / "study.json").write_text(json.dumps(study))
+    text = render(folder).read_text(encoding="utf-8")
+    page = Page(text)
+    assert "https://example.org/a?b=1&c=2" in page.links and not any("javascript" in link for link in page.links)
+    assert "javascript:alert(1)" in text and "one &lt;b&gt;" in text and "A. Author" in text and "2020" in text
 
 
 def test_the_rows_of_a_finding_are_ranges():

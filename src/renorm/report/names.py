@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
+from renorm.cell import AXES
+from renorm.claims import load_source
+from renorm.errors import RenormError
 from renorm.report.inputs import Inputs
 
 METRICS = {"top1": "top-1", "top5": "top-5", "loss": "loss", "seconds": "seconds"}
@@ -37,7 +39,7 @@ class Names:
     def __init__(self, inputs: Inputs):
         self.inputs = inputs
         self.labels = inputs.study.get("labels") or {}
-        self.source_labels = source_labels(inputs.study)
+        self.source_labels = {key: str(source.get("label", key)) for key, source in published(inputs.study).items()}
 
     def label(self, axis: str, key: object) -> str:
         key = str(key)
@@ -91,15 +93,16 @@ class Names:
     def answers(self, frame: pd.DataFrame) -> list[Answers]:
         """A data set's rows, apart by the claims that they answer: two papers may claim something of one cell."""
         told = []
+        several = frame["claim_source"].nunique() > 1
         for source in self.order_of_sources(frame["claim_source"]):
-            rows = frame[frame["claim_source"] == source]
-            kinds = list(dict.fromkeys(zip(rows["split"], rows["selection"], strict=True)))
-            for split, selection in kinds:
-                here = rows[(rows["split"] == split) & (rows["selection"] == selection)]
-                several = frame["claim_source"].nunique() > 1
-                key = ((source,) if several else ()) + ((split, selection) if len(kinds) > 1 else ())
-                kind = f"{split} split, {selection} epoch" if len(kinds) > 1 else ""
-                told.append(Answers(f"claims of {self.source(source)}" if several else "", kind, key, here))
+            rows, key = frame[frame["claim_source"] == source], (source,) if several else ()
+            whose = f"claims of {self.source(source)}" if several else ""
+            if not rows.duplicated([*AXES[:5], "metric", "source"]).any():
+                told.append(Answers(whose, "", key, rows))
+                continue
+            for (split, selection), here in rows.groupby(["split", "selection"], sort=False):
+                kind = f"split {split}, epoch {selection}"
+                told.append(Answers(whose, kind, (*key, split, selection), here))
         return told
 
     def sources(self, frame: pd.DataFrame) -> list[str]:
@@ -113,24 +116,20 @@ class Names:
         return sorted(found, key=lambda key: (key == self.inputs.name, places[key]))
 
 
-def source_labels(study: dict) -> dict[str, str]:
-    """source → label, in reading order. study.json may carry them; else each claims folder's own source.yaml does."""
-    given = study.get("sources")
-    if isinstance(given, dict):
-        return {key: str(value.get("label", key) if isinstance(value, dict) else value) for key, value in given.items()}
+def published(study: dict) -> dict[str, dict]:
+    """source → its source.yaml, in reading order; of one that cannot be read nothing is known but its name."""
     claims = study.get("claims") or {}
     originals = claims.get("original") or []
     paths = [originals] if isinstance(originals, str) else list(originals)
     folders = [Path(path) for path in [*paths, *(claims.get("reproductions") or [])]]
-    return {folder.name: _label(folder) for folder in folders}
+    return {folder.name: _source(folder / "source.yaml") for folder in folders}
 
 
-def _label(folder: Path) -> str:
+def _source(path: Path) -> dict:
     try:
-        source = yaml.safe_load((folder / "source.yaml").read_text(encoding="utf-8"))
-        return str(source["label"])
-    except (OSError, yaml.YAMLError, TypeError, KeyError):
-        return folder.name
+        return vars(load_source(path))
+    except RenormError:
+        return {}
 
 
 def epochs_label(epochs: float) -> str:

@@ -33,6 +33,7 @@ SECTIONS = (
     ("curves", "Training curves", ("convergence",), ("curves",)),
     ("drawings", "A look into the networks", ("drawings",), ("drawings",)),
     ("provenance", "How the runs were made", ("provenance",), ()),
+    ("sources", "Sources", ("sources",), ()),
 )
 
 

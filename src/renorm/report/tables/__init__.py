@@ -13,6 +13,7 @@ from renorm.report.tables import (
     norms,
     own,
     provenance,
+    sources,
     superiority,
     timing,
 )  # fmt: skip
@@ -20,7 +21,7 @@ from renorm.report.tables.model import Table
 
 SUBJECTS = (
     *(audit, ledger, completeness, comparison, ladder, superiority, own, timing, norms, consistency, convergence),
-    *(drawings, provenance),
+    *(drawings, provenance, sources),
 )
 
 

@@ -17,6 +17,7 @@ class Cell:
     sort: float | str = ""
     card: list[tuple[str, str]] = field(default_factory=list)
     links: list[tuple[str, str]] = field(default_factory=list)  # the run records behind it: what they are called, where
+    href: str = ""  # where a text without details leads
     small: str = ""  # a second line in small print: spread and n
     below: str = ""  # a second line in every medium
     partial: str = ""  # "2 of 3": shown before the value where runs are missing
