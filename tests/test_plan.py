@@ -1,10 +1,13 @@
 """What a study consists of and will cost, before anything is submitted."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from renorm import config, estimate, grid, plan
+from renorm.claims import SUMS
+from renorm.errors import RenormError
 
 from .test_overview import STUDY, cell, real, study, write_run  # noqa: F401 - fixtures
 
@@ -62,3 +65,42 @@ def test_short_cells_that_are_missing_are_named_as_targets(study):  # noqa: F811
     mixed = config.validate(STUDY | {"experiments": {"one": axes}})
     write_run(mixed, cell(2))
     assert plan.short(mixed, 10) == [Path("results/runs") / cell(1).path / "run.json"]
+
+
+def test_claims_are_read_from_all_folders_originals_first(root, monkeypatch):
+    monkeypatch.chdir(root)
+    both = {"original": "claims/ye2020", "reproductions": ["claims/obadage2024", "claims/ye2020"]}
+    found = plan.published(config.validate(STUDY | {"claims": both}))
+    assert {folder: claims.source.name for folder, claims in found.items()} == {
+        "claims/ye2020": "ye2020", "claims/obadage2024": "obadage2024"}  # fmt: skip
+    assert list(found) == ["claims/ye2020", "claims/obadage2024"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("check: verdict_count", "check: verdict_cuont",
+         "claims/obadage2024/statements.yaml: .*: check: unknown 'verdict_cuont': did you mean 'verdict_count'?"),
+        ("verdict: reproduced", "verdict: reproducd", "statements.yaml: .*: parameters.verdict: unknown 'reproducd'"),
+        ("of: 134", "from: 134", "statements.yaml: .*: parameters.from: unknown: "),
+    ],
+)  # fmt: skip
+def test_a_sentence_that_nothing_could_judge_is_refused_before(study, root, capsys, old, new, words):  # noqa: F811
+    for name in ("ye2020", "obadage2024"):
+        shutil.copytree(root / "claims" / name, f"claims/{name}", ignore=shutil.ignore_patterns(SUMS))
+    file = Path("claims/obadage2024/statements.yaml")
+    assert old in file.read_text()
+    held = config.validate(STUDY | {"claims": {"original": "claims/ye2020", "reproductions": ["claims/obadage2024"]}})
+    plan.plan(held)
+    file.write_text(file.read_text().replace(old, new, 1))
+    capsys.readouterr()
+    with pytest.raises(RenormError, match=words) as caught:
+        plan.plan(held)
+    assert "\n" not in str(caught.value) and capsys.readouterr().out == ""
+
+
+def test_a_misspelt_folder_of_reproductions_is_refused_before(study, root):  # noqa: F811
+    shutil.copytree(root / "claims/ye2020", "claims/ye2020")
+    held = config.validate(STUDY | {"claims": {"original": "claims/ye2020", "reproductions": ["claims/obadage2042"]}})
+    with pytest.raises(RenormError, match="^claims/obadage2042: no such claims folder"):
+        plan.plan(held)

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from renorm import grid
 from renorm.cell import Cell
-from renorm.claims import load_claims
+from renorm.claims import Claims, load_claims
 from renorm.collect import find, run_folder
 from renorm.config import Study
 from renorm.estimate import basis, disk_mb, estimate
@@ -118,11 +118,27 @@ def _group(cell: Cell) -> tuple:
     return cell.dataset, cell.arch, cell.norm, cell.recipe, cell.epochs
 
 
+def published(study: Study) -> dict[str, Claims]:
+    """Folder → its claims, those that are checked first; each sentence asks for a check that exists, as it must be.
+
+    Raises `RenormError` for what the judgement would refuse after all the training.
+    """
+    from renorm.analysis.checks import validate  # scipy comes with it, which only a start and a plan may pay for
+
+    folders = [*study.claims.original, *study.claims.reproductions] if study.claims else []
+    found = {folder: load_claims(folder) for folder in folders}
+    for folder, claims in found.items():
+        for statement in claims.statements:
+            validate(statement.check, statement.parameters, f"{folder}/statements.yaml: {statement.id}")
+    return found
+
+
 def _claims(study: Study) -> Counter:
     """Cell without its seed → values of it that the original sources print; a diverged run has none."""
     counted: Counter = Counter()
+    found = published(study)
     for folder in study.claims.original if study.claims else ():
-        frame = load_claims(folder).frame
+        frame = found[folder].frame
         rows = frame.loc[frame.value.notna(), ["dataset", "arch", "norm", "recipe", "epochs"]]
         counted.update(rows.itertuples(index=False, name=None))
     return counted

@@ -155,6 +155,27 @@ def test_a_bad_configuration_is_one_line_and_exit_2_before_any_job(make_checkout
     assert not (checkout.folder / "results").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"reproductions": ["claims/obadage2042"]}, "claims/obadage2042: no such claims folder"),
+        ({"original": "claims/obadage2024"}, "check: unknown 'verdict_cuont': did you mean 'verdict_count'?"),
+    ],
+)
+def test_a_mistake_in_the_claims_is_one_line_and_exit_2_before_any_job(make_checkout, tmp_path, change, words):
+    checkout = make_checkout(tmp_path / "checkout")
+    folder = checkout.folder / "claims/obadage2024"
+    statements = folder / "statements.yaml"
+    statements.write_text(statements.read_text().replace("check: verdict_count", "check: verdict_cuont", 1))
+    (folder / "SHA256SUMS").unlink()
+    checkout.write(STUDY | {"claims": {"original": "claims/ye2020"} | change})
+    output = checkout.snakemake(expect=2)
+    lines = [line for line in output.splitlines() if line.startswith("renorm: ")]
+    assert len(lines) == 1 and words in lines[0]
+    assert "Traceback" not in output
+    assert not (checkout.folder / "results").exists()
+
+
 def test_killed_in_the_middle_and_run_again_gives_the_same_tables(finished, make_checkout, tmp_path):
     """SIGKILL to Snakemake alone, its jobs going on, and to all of its processes, at random moments."""
     checkout, rng = make_checkout(tmp_path / "checkout"), random.Random(7)

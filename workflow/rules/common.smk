@@ -65,7 +65,16 @@ share_overrides(workflow.resource_settings)
 container: "envs/renorm.sif"
 
 
+def check_claims():
+    """What was published, read as the judgement will read it after all the training."""
+    # Not above: pandas and scipy come with it, and every job of a cluster reads this file.
+    from renorm.plan import published
+
+    published(STUDY)
+
+
 onstart:
+    or_end(check_claims)
     or_end(check_space, STUDY, get_cells_to_train())
     # Before anything is submitted: would this cluster run what we ask for?
     if workflow.executor_plugin.name == "slurm":

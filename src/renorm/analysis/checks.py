@@ -87,15 +87,16 @@ def check(function: Callable) -> Callable:
 
 
 def run(name: str, view: View, parameters: dict[str, Any], where: str) -> Outcome:
-    """The outcome of the check `name`; a wrong name or parameter is one line that begins with `where`."""
-    if name not in CHECKS:
-        raise RenormError(f"{where}: check: unknown '{name}': {nearest(name, CHECKS)}")
-    _validate(CHECKS[name], parameters, where)
+    """The outcome of the check `name`, after `validate`."""
+    validate(name, parameters, where)
     return CHECKS[name](view, **parameters)
 
 
-def _validate(function: Callable, parameters: dict[str, Any], where: str) -> None:
-    known = dict(list(inspect.signature(function).parameters.items())[1:])
+def validate(name: str, parameters: dict[str, Any], where: str) -> None:
+    """Raise `RenormError`, one line that begins with `where`, for a wrong name or parameter."""
+    if name not in CHECKS:
+        raise RenormError(f"{where}: check: unknown '{name}': {nearest(name, CHECKS)}")
+    known = dict(list(inspect.signature(CHECKS[name]).parameters.items())[1:])
     for key, value in parameters.items():
         if key not in known:
             raise RenormError(f"{where}: parameters.{key}: unknown: {nearest(key, known)}")
