@@ -23,7 +23,7 @@ from renorm.config import data_root
 
 NORMS = ["batch_norm", "deconv"]
 SMALL = {
-    "study": "prediction", "threads": 1,
+    "study": "prediction", "device": "cpu", "threads": 1,
     "recipes": {
         "digits": {"batch_size": 64, "augment": "crop", "optimizer": {"lr": 0.05}},
         "flat": {"augment": "none", "optimizer": {"lr": 0.05}},

@@ -206,6 +206,7 @@ def test_data_root_order(monkeypatch):
 def test_shipped_studies_are_valid(root, name):
     study = config.load(root / name)
     assert len(grid.cells(study)) == {"config.yaml": 360, "config/demo.yaml": 24, "config/cpu.yaml": 12}[name]
+    assert study.gpu or study.device == "cpu"  # `auto` is planned for a processor and would be trained on a GPU
 
 
 def test_every_experiment_of_the_documents_stands_in_the_study_with_its_cells(root):
