@@ -114,6 +114,7 @@ def test_extends_takes_over_nested_keys():
          ["drawings.d.cell", "'digits/tiny_vgg/deconv/paper/e7/s1' is in no experiment"]),
         ("drawings.d", {"kind": "image", "cell": "digits/tiny_vgg/deconv/paper/e1/s1", "image": 200},
          ["drawings.d", "image: 200 is none of the first 128 images"]),
+        ("gpu_slots", 3, ["gpu_slots: 3 cells share a GPU only with gpu: 1 (found 0): change one"]),
         ("judge.threshold_kind", "percent", ["judge.threshold_kind", "'relative' or 'absolute'"]),
     ],
 )  # fmt: skip
@@ -122,6 +123,11 @@ def test_a_mistake_is_one_line_with_key_value_and_way_out(path, value, words):
     assert "\n" not in line
     for word in words:
         assert word in line
+
+
+def test_cells_share_a_gpu_only_where_each_takes_one():
+    assert config.validate(GOOD | {"gpu": 1, "gpu_slots": 3}).gpu_slots == 3
+    assert "gpu_slots: 3 cells share a GPU only with gpu: 1 (found 4)" in complaint(GOOD | {"gpu": 4, "gpu_slots": 3})
 
 
 def test_every_mistake_is_told_at_once():

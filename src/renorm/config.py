@@ -264,6 +264,9 @@ class Study(Strict):
             norm = getattr(self.compare, axis)
             if norm not in catalogue.names("norm"):
                 raise ValueError(f"compare.{axis}: unknown norm '{norm}': {nearest(norm, catalogue.names('norm'))}")
+        if self.gpu_slots > 1 and self.gpu != 1:
+            raise ValueError(f"gpu_slots: {self.gpu_slots} cells share a GPU only with gpu: 1 (found {self.gpu}): "
+                             "change one")  # fmt: skip
         return self
 
     def _refuse_names(self) -> None:
