@@ -112,6 +112,8 @@ def test_extends_takes_over_nested_keys():
         ("drawings.d", {"kind": "image", "cell": "digits/tiny_vgg"}, ["drawings.d", "is no cell's path"]),
         ("drawings.d", {"kind": "image", "cell": "digits/tiny_vgg/deconv/paper/e7/s1"},
          ["drawings.d.cell", "'digits/tiny_vgg/deconv/paper/e7/s1' is in no experiment"]),
+        ("drawings.d", {"kind": "image", "cell": "digits/tiny_vgg/batch_norm/paper/e1/s1"},
+         ["drawings.d.cell: 'batch_norm' deconvolves nothing: name a cell with deconv"]),
         ("drawings.d", {"kind": "image", "cell": "digits/tiny_vgg/deconv/paper/e1/s1", "image": 200},
          ["drawings.d", "image: 200 is none of the first 128 images"]),
         ("gpu_slots", 3, ["gpu_slots: 3 cells share a GPU only with gpu: 1 (found 0): change one"]),

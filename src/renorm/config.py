@@ -260,6 +260,9 @@ class Study(Strict):
         for name, drawing in self.drawings.items():
             if not any(drawing.of in experiment for experiment in self.experiments.values()):
                 raise ValueError(f"drawings.{name}.cell: '{drawing.of}' is in no experiment: name a cell of the grid")
+            if "deconv" not in drawing.of.norm:
+                norm = drawing.of.norm
+                raise ValueError(f"drawings.{name}.cell: '{norm}' deconvolves nothing: name a cell with deconv")
         for axis in ("baseline", "method"):
             norm = getattr(self.compare, axis)
             if norm not in catalogue.names("norm"):

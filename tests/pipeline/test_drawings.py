@@ -27,13 +27,14 @@ def rows(checkout, name: str) -> list[dict]:
 def test_drawings_from_weights_to_the_page(make_checkout, tmp_path):
     checkout = make_checkout(tmp_path / "checkout")
     study = copying.deepcopy(STUDY) | {"drawings": DRAWINGS}
+    study["experiments"]["method"]["seeds"] = [1, 2]
     checkout.write(study)
     assert checkout.planned("results/method/report.html") == {
-        "dataset": 1, "train_keep": 1, "draw": 3, **AFTER}  # fmt: skip
+        "dataset": 1, "train": 1, "train_keep": 1, "draw": 3, **AFTER}  # fmt: skip
     # What the command line gives to the training cells, these get as well.
     given = ("--set-resources", "train:checkpoint_minutes=7", "--set-threads", "train=2")
     commands = re.findall(r"renorm train .*", checkout.snakemake("--dry-run", "--printshellcmds", *given))
-    assert len(commands) == 3 and sum("--keep" in command for command in commands) == 1
+    assert len(commands) == 4 and sum("--keep" in command for command in commands) == 1
     assert all("--threads 2 --checkpoint-minutes 7 " in command for command in commands), commands
     checkout.snakemake()
     kept = list((checkout.folder / "results/runs").rglob("weights.pt"))
@@ -60,7 +61,7 @@ def test_drawings_from_weights_to_the_page(make_checkout, tmp_path):
     assert checkout.planned(config="title.yaml") == AFTER
     checkout.write(study | {"drawings": {"fresh": DRAWINGS["fresh"]}}, "less.yaml")
     assert checkout.planned(config="less.yaml") == AFTER
-    more = {"cell": "digits/tiny_vgg/batch_norm/base/e1/s1", "kind": "image"}
+    more = {"cell": METHOD.replace("s1", "s2"), "kind": "image"}
     checkout.write(study | {"drawings": DRAWINGS | {"more": more}}, "more.yaml")
     assert checkout.planned(config="more.yaml") == {"train_keep": 1, "draw": 1, **AFTER}
 
