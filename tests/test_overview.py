@@ -193,7 +193,8 @@ def test_why_names_the_reason(study, hold):
     assert "would not be trained: it is completed" in overview.why(study, str(folder / "run.json"))
     other = config.validate(STUDY | {"recipes": {"base": {"optimizer": {"lr": 0.2}, "batch_size": 64}}})
     told = overview.why(other, path)
-    assert "trained again: batch_size was 128, is 64; optimizer.lr was 0.1, is 0.2." in told
+    assert "does not count: batch_size was 128, is 64; optimizer.lr was 0.1, is 0.2. Snakemake trains it again" in told
+    assert "remove its run.json" in told
     (folder / "run.json").write_text((folder / "run.json").read_text().replace('"top1": 0.', '"top1": 0.0', 1))
     assert "does not count" in overview.why(study, path) and "checksum" in overview.why(study, path)
     (folder / "run.json").unlink()

@@ -201,7 +201,9 @@ def _why_again(study: Study, cell: Cell, record: dict) -> str:
         if _flat(record["hyperparameters"]).get(key) != _flat(wanted).get(key)
     ]
     if changes:
-        return f"would be trained again: {'; '.join(changes)}."
+        # Snakemake compares with what it noted when it made the file, and has noted nothing of other files.
+        return (f"does not count: {'; '.join(changes)}. Snakemake trains it again if it made it; otherwise remove its "
+                "run.json.")  # fmt: skip
     if data_checksum(study, cell.dataset) not in (None, record["provenance"]["data_sha256"]):
         return "would not be trained, and does not count: its data are not the study's; remove its run.json."
     return f"would not be trained: it is {record['status']}, since {record['finished']}."
