@@ -21,7 +21,10 @@ app = typer.Typer(
 )  # fmt: skip
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="The study's configuration (YAML or JSON).")]
-Only = Annotated[str | None, typer.Option(help="Experiments to take, separated by commas; default: all.")]
+Only = Annotated[str | None, typer.Option(
+    help="Experiments to take, separated by commas (`all`: every one); "
+         "default: those that `only` of the configuration takes.",
+)]  # fmt: skip
 
 
 class Device(StrEnum):
@@ -190,7 +193,7 @@ def _drawing(text: str, path: Path | None, hyper: str | None) -> tuple[config.Dr
 
 @app.command()
 def collect(study: ConfigFile = Path("config.yaml"), only: Only = None) -> None:
-    """All runs of the study → cells.csv, runs.csv, histories.csv, provenance.csv, study.json."""
+    """All runs of the study → its tidy tables (cells, runs, histories, steps, provenance, drawings) and study.json."""
     from renorm.collect import collect as run
 
     for path in run(_study(study, only)):

@@ -66,7 +66,7 @@ def plan(study: Study, part: bool = False) -> None:
     console = screen()
     console.print(table)
     if rest:
-        console.print("Experiments in brackets are left out by `only`; --config only=all takes them too.",
+        console.print("Experiments in brackets are left out by `only`; `snakemake … --config only=all` runs them too.",
                       style="dim", soft_wrap=True)  # fmt: skip
     console.print("Claims are the published values that an experiment's cells are held against. "
                   f"{made.basis} A job asks for at least half as much again and 10 minutes. "
