@@ -7,10 +7,12 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from renorm import cli
+from renorm import cli, config
 from renorm.errors import RenormError
 
 TRAIN = ["train", "--dataset", "digits", "--arch", "tiny_vgg", "--norm", "deconv", "--epochs", "1"]
+
+WHOLE = config.Recipe().resolved("deconv", "tiny_vgg")
 
 
 def complaint(*arguments: str) -> str:
@@ -44,6 +46,10 @@ def with_option(option: str, value: str) -> list[str]:
         ("--hyper", "{", "--hyper: is no JSON object"),
         ("--hyper", "[]", "--hyper: is no JSON object"),
         ("--hyper", '{"protocol": 1, "batchsize": 1}', "--hyper: batchsize: unknown key"),
+        ("--hyper", "{}", "--hyper: protocol: is missing: by hand, use --set"),
+        ("--hyper", json.dumps(WHOLE | {"optimizer": {"name": "sgd"}}), "--hyper: optimizer.lr: is missing"),
+        ("--hyper", json.dumps(WHOLE | {"norm": {}}), "--hyper: norm.block: is missing"),
+        ("--hyper", json.dumps(WHOLE | {"protocol": "1"}), "--hyper: protocol: '1' is not 1"),
         ("--arch", "../../x", "arch: '../../x' is not a name"),
     ],
 )
@@ -61,6 +67,14 @@ def test_mistakes_of_train(option, value, words):
         (["judge", "nowhere"], "nowhere"),
         (["figures", "nowhere"], "nowhere"),
         (["report", "nowhere"], "nowhere"),
+        (["report", "x", "--out", "page.html"], "report: --out page.html is for --compare: leave it out"),
+        (["report", "x", "--only", "one"], "report: --only one is for --partial: leave it out"),
+        (["report", "x", "--compare", "a", "b"], "report: a folder and --compare make pages of their own"),
+        (["report", "--partial", "c.yaml", "--compare", "a", "b"], "report: --partial and --compare make pages"),
+        ([*TRAIN, "--hyper", "{}", "--set", "batch_size=8"], "train: --hyper holds all hyper-parameters"),
+        ([*TRAIN, "--hyper", "{}", "--config", "c.yaml"], "train: --hyper holds all hyper-parameters"),
+        (["prepare", "cifar10", "here", "--data-dir", "there"], "'here' or, by --data-dir, in 'there': give one"),
+        (["draw", "{}", "--out", "d.json", "--hyper", "{}", "--config", "c.yaml"], "draw: --hyper comes with"),
     ],
 )
 def test_mistakes_of_the_other_commands(arguments, words, tmp_path, monkeypatch):
@@ -119,7 +133,17 @@ def test_audit_finds_what_the_published_tables_hold(root):
 
 def test_audit_of_a_clean_table_finds_nothing(root):
     result = CliRunner().invoke(cli.app, ["audit", str(root / "claims/ye2020/table1.csv")])
-    assert (result.exit_code, result.output) == (0, "")
+    assert (result.exit_code, result.output) == (0, "nothing found in 120 rows\n")
+    result = CliRunner().invoke(cli.app, ["audit", str(root / "claims/ye2020/table1.csv"), "--json"])
+    assert (result.exit_code, result.output) == (0, "[]\n")
+
+
+def test_audit_refuses_a_normaliser_that_the_table_does_not_have(root):
+    table = str(root / "claims/ye2020/table1.csv")
+    words = f"audit: --method: 'deconvv' is in no row of {table}: did you mean 'deconv'?"
+    assert complaint("audit", table, "--method", "deconvv") == words
+    assert "audit: --baseline: 'bn' is in no row" in complaint("audit", table, "--baseline", "bn")
+    assert CliRunner().invoke(cli.app, ["audit", table, "--method", "batch_norm"]).exit_code == 0
 
 
 def test_the_schema_is_printed():

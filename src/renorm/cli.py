@@ -58,7 +58,10 @@ def train(
     seed: Annotated[int, typer.Option(help="Fixes initial weights, order and augmentation.")] = 1,
     recipe: Annotated[str, typer.Option(help="A recipe of --config; without one, `paper` is the built-in.")] = "paper",
     settings: Annotated[list[str] | None, typer.Option("--set", help="Of the recipe: optimizer.lr=0.05")] = None,
-    study: Annotated[Path | None, typer.Option("--config", help="A study whose recipes are used.")] = None,
+    study: Annotated[
+        Path | None,
+        typer.Option("--config", help="A study whose recipes are used (not its device, threads, results_dir)."),
+    ] = None,
     hyper: Annotated[str | None, typer.Option(help="All hyper-parameters as JSON (what the workflow passes).")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default results/runs/<cell>.")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Raw data sets; default: RENORM_DATA, else data.")] = None,
@@ -78,7 +81,9 @@ def train(
 ) -> None:
     """Train one cell: writes run.json, history.csv and log.txt; continues where a stopped run left off."""
     cell = Cell(dataset, arch, norm, recipe, epochs, seed)
-    values = _from_json(hyper) if hyper else _hyperparameters(cell, study, settings or [])
+    if hyper and (study or settings):
+        raise RenormError("train: --hyper holds all hyper-parameters: leave --set and --config out, or --hyper")
+    values = _from_json(hyper, cell) if hyper else _hyperparameters(cell, study, settings or [])
     from renorm import slots
     from renorm.training.run import Job
     from renorm.training.run import train as run
@@ -93,14 +98,20 @@ def train(
         print(_sentence(record, job.out))
 
 
-def _from_json(text: str) -> dict:
+def _from_json(text: str, cell: Cell) -> dict:
     """What the workflow passes: a resolved recipe and its protocol number, held against the types once more."""
     try:
         values = json.loads(text)
         recipe = {key: value for key, value in values.items() if key != "protocol"}
     except (ValueError, AttributeError, RecursionError):
         raise RenormError("--hyper: is no JSON object of hyper-parameters: by hand, use --set key=value") from None
-    reading.checked(config.Recipe, recipe, "--hyper")
+    whole = reading.checked(config.Recipe, recipe, "--hyper").resolved(cell.norm, cell.arch)
+    # A default is good enough for a recipe, and not for a record, which names everything its numbers depend on.
+    missing = [key for key in config.flat(whole) if key not in config.flat(values)]
+    if missing:
+        raise RenormError(f"--hyper: {missing[0]}: is missing: by hand, use --set key=value")
+    if values["protocol"] != config.PROTOCOL:
+        raise RenormError(f"--hyper: protocol: {values['protocol']!r} is not {config.PROTOCOL}, that of this version")
     return values
 
 
@@ -153,6 +164,8 @@ def prepare(
     """Read a data set, check its checksums, and write it as the trainer reads it."""
     from renorm import data
 
+    if folder and data_dir:
+        raise RenormError(f"prepare: the data lie in '{folder}' or, by --data-dir, in '{data_dir}': give one")
     root = config.data_root(folder or data_dir)
     options = data.PictureOptions(sample, move, image_size)
     print(data.prepare(dataset, root, out or Path("results/data") / dataset, download, options))
@@ -162,7 +175,9 @@ def prepare(
 def draw(
     drawing: Annotated[str, typer.Argument(help="A drawing of --config by name, or as JSON (the workflow).")],
     out: Annotated[Path, typer.Option(help="The file to write.")],
-    study: Annotated[Path | None, typer.Option("--config", help="The study whose drawing is meant.")] = None,
+    study: Annotated[
+        Path | None, typer.Option("--config", help="The study whose drawing is meant; default config.yaml.")
+    ] = None,
     hyper: Annotated[str | None, typer.Option(help="All hyper-parameters as JSON (what the workflow passes).")] = None,
     runs: Annotated[Path, typer.Option(help="Where the runs stand.")] = Path("results/runs"),
     prepared: Annotated[Path, typer.Option(help="Prepared data sets.")] = Path("results/data"),
@@ -182,8 +197,11 @@ def draw(
 
 def _drawing(text: str, path: Path | None, hyper: str | None) -> tuple[config.Drawing, dict]:
     """A drawing with its cell's hyper-parameters."""
+    if hyper and path:
+        raise RenormError("draw: --hyper comes with a drawing as JSON: leave --config out, or --hyper")
     if hyper:
-        return reading.checked(config.Drawing, reading.parse_yaml(text, "drawing"), "drawing"), _from_json(hyper)
+        wanted = reading.checked(config.Drawing, reading.parse_yaml(text, "drawing"), "drawing")
+        return wanted, _from_json(hyper, wanted.of)
     study = _study(path or Path("config.yaml"))
     if text not in study.drawings:
         raise RenormError(f"draw: no drawing '{text}' in the configuration: {nearest(text, study.drawings)}")
@@ -227,6 +245,7 @@ def report(
     out: Annotated[Path | None, typer.Option(help="The page of --compare; default beside the first folder.")] = None,
 ) -> None:
     """The tables and figures → report.html, and the tables as CSV, LaTeX and Markdown."""
+    _refuse_idle(folder, partial, only, compare, out)
     if compare:
         from renorm.report.compare import compare as side_by_side
 
@@ -241,6 +260,19 @@ def report(
         raise RenormError("report: name the study's folder (results/<study>), or --partial CONFIG")
     write_tables(folder)
     print(render(folder))
+
+
+def _refuse_idle(
+    folder: Path | None, partial: Path | None, only: str | None, compare: tuple[Path, Path] | None, out: Path | None
+) -> None:
+    """Raise `RenormError` for what `report` was given and would not look at."""
+    given = [name for name, value in {"a folder": folder, "--partial": partial, "--compare": compare}.items() if value]
+    if len(given) > 1:
+        raise RenormError(f"report: {' and '.join(given)} make pages of their own: give one of them")
+    if only and not partial:
+        raise RenormError(f"report: --only {only} is for --partial: leave it out")
+    if out and not compare:
+        raise RenormError(f"report: --out {out} is for --compare: leave it out")
 
 
 def _everything_but_training(study: config.Study) -> Path:
@@ -331,8 +363,8 @@ def resume_study(
 def audit(
     runs: Annotated[Path, typer.Argument(help="A tidy CSV of runs; docs/judging.md lists its columns.")],
     claims: Annotated[list[Path] | None, typer.Option(help="Claims folder(s) to hold blocks of it against.")] = None,
-    baseline: Annotated[str, typer.Option(help="The baseline's name in the column `norm`.")] = "batch_norm",
-    method: Annotated[str, typer.Option(help="The method's name in the column `norm`.")] = "deconv",
+    baseline: Annotated[str | None, typer.Option(help="Its name in the column `norm`; default batch_norm.")] = None,
+    method: Annotated[str | None, typer.Option(help="Its name in the column `norm`; default deconv.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Anybody's table of runs: what cannot be, what was copied, what was mixed up. Exit code 1 when something is."""
@@ -340,11 +372,20 @@ def audit(
     from renorm.analysis.audit import load_runs_csv, rows
     from renorm.claims import load_claims
 
-    found = rows(run(load_runs_csv(runs), [load_claims(folder) for folder in claims or ()], baseline, method))
+    frame = load_runs_csv(runs)
+    for option, norm in (("--baseline", baseline), ("--method", method)):
+        if norm is not None and norm not in set(frame["norm"]):
+            raise RenormError(f"audit: {option}: '{norm}' is in no row of {runs}: {nearest(norm, set(frame['norm']))}")
+    held = config.Compare()
+    found = rows(run(frame, [load_claims(folder) for folder in claims or ()], baseline or held.baseline,
+                     method or held.method))  # fmt: skip
     if as_json:
         print(json.dumps(found, indent=1))
-    for row in () if as_json else found:
-        print(f"{row['kind']}: {row['sentence']} (rows {row['rows']})")
+    else:
+        for row in found:
+            print(f"{row['kind']}: {row['sentence']} (rows {row['rows']})")
+        if not found:
+            print(f"nothing found in {len(frame):,} rows")
     raise typer.Exit(1 if found else 0)
 
 

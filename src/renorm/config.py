@@ -344,6 +344,14 @@ def merged(base: dict, change: dict) -> dict:
     return out
 
 
+def flat(values: dict, prefix: str = "") -> dict:
+    """Nested keys with dots between them, as `--set` takes them."""
+    out = {}
+    for key, value in values.items():
+        out |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return out
+
+
 def validate(values: Any, where: str = "config") -> Study:
     """The study in `values` (a parsed YAML document), or one `RenormError` line per mistake."""
     if not isinstance(values, dict):

@@ -14,7 +14,7 @@ from rich.table import Table
 from renorm import cluster, grid, records
 from renorm.cell import Cell
 from renorm.collect import Found, data_checksum, find, last_error, run_folder
-from renorm.config import Study
+from renorm.config import Study, flat
 from renorm.errors import RenormError, nearest
 from renorm.estimate import estimate
 from renorm.terminal import screen, span
@@ -194,11 +194,11 @@ def _why_missing(folder: Path) -> str:
 
 
 def _why_again(study: Study, cell: Cell, record: dict) -> str:
-    wanted = grid.hyperparameters(study, cell)
+    was, wanted = flat(record["hyperparameters"]), flat(grid.hyperparameters(study, cell))
     changes = [
-        f"{key} was {_flat(record['hyperparameters']).get(key)}, is {_flat(wanted).get(key)}"
-        for key in sorted(_flat(record["hyperparameters"]).keys() | _flat(wanted).keys())
-        if _flat(record["hyperparameters"]).get(key) != _flat(wanted).get(key)
+        f"{key} was {was.get(key)}, is {wanted.get(key)}"
+        for key in sorted(was.keys() | wanted.keys())
+        if was.get(key) != wanted.get(key)
     ]
     if changes:
         # Snakemake compares with what it noted when it made the file, and has noted nothing of other files.
@@ -207,11 +207,3 @@ def _why_again(study: Study, cell: Cell, record: dict) -> str:
     if data_checksum(study, cell.dataset) not in (None, record["provenance"]["data_sha256"]):
         return "would not be trained, and does not count: its data are not the study's; remove its run.json."
     return f"would not be trained: it is {record['status']}, since {record['finished']}."
-
-
-def _flat(values: dict, prefix: str = "") -> dict:
-    """Nested keys with dots between them, as `--set` takes them."""
-    out = {}
-    for key, value in values.items():
-        out |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return out
