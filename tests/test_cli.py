@@ -84,6 +84,12 @@ def test_mistakes_of_the_other_commands(arguments, words, tmp_path, monkeypatch)
     assert "\n" not in line
 
 
+def test_draw_without_prepared_data_names_the_command(tmp_path, monkeypatch, root):
+    monkeypatch.chdir(tmp_path)
+    words = "results/data/digits: data set digits is not prepared: `renorm prepare digits --out results/data/digits`"
+    assert complaint("draw", "covariance", "--config", str(root / "config/demo.yaml"), "--out", "d.json") == words
+
+
 def test_the_real_program_prints_one_line_and_exits_with_2(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "renorm", *with_option("--arch", "resnet81")],

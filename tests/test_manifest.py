@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from renorm import manifest
+from renorm import data, manifest
 from renorm.errors import RenormError
 
 
@@ -15,6 +15,7 @@ def test_it_is_read_again_when_it_changed(tmp_path, prepared_digits):
     shutil.copytree(prepared_digits, tmp_path / "data")
     found = manifest.read(str(tmp_path), "digits")
     assert set(found["sha256"]) == {"train.npz", "test.npz"}
+    assert manifest.checksum(found) == data.open_prepared(prepared_digits / "digits", "digits").checksum
     path = tmp_path / "data/digits/manifest.json"
     path.write_text(path.read_text().replace(found["sha256"]["train.npz"], "0" * 64))
     os.utime(path, ns=(1, 1))

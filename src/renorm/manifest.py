@@ -5,6 +5,8 @@ from pathlib import Path
 
 from renorm import files
 
+SPLITS = ("train", "test")
+
 
 def read(results_dir: str | Path, dataset: str) -> dict:
     """What `results_dir/data/<dataset>/manifest.json` holds.
@@ -13,6 +15,11 @@ def read(results_dir: str | Path, dataset: str) -> dict:
     """
     path = Path(results_dir, "data", dataset, "manifest.json").absolute()
     return _read(path, path.stat().st_mtime_ns)
+
+
+def checksum(manifest: dict) -> str:
+    """The checksum of a prepared data set, as run records hold it."""
+    return "+".join(manifest["sha256"][f"{split}.npz"][:16] for split in SPLITS)
 
 
 @lru_cache(maxsize=64)

@@ -2,6 +2,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 
 import numpy as np
@@ -156,6 +157,14 @@ def test_a_vanished_file_is_named(copy):
     (copy / "test.npz").unlink()
     with pytest.raises(RenormError, match=r"test.npz: cannot be read: No such file"):
         data.open_prepared(copy, "digits")
+
+
+def test_what_is_not_prepared_names_the_command(copy):
+    for folder in (copy, copy.parent / "nowhere"):
+        (copy / "manifest.json").unlink(missing_ok=True)
+        words = f"{folder}: data set digits is not prepared: `renorm prepare digits --out {folder}`"
+        with pytest.raises(RenormError, match=re.escape(words)):
+            data.open_prepared(folder, "digits")
 
 
 @pytest.mark.realdata

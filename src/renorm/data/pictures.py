@@ -15,11 +15,11 @@ import numpy as np
 from renorm.data.registry import PictureTree
 from renorm.errors import RenormError
 from renorm.files import sha256, write_atomic, write_sealed
+from renorm.manifest import SPLITS
 
 # Mean and deviation of ImageNet's training pictures as torchvision and nearly every paper use them.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ENDINGS = (".jpeg", ".jpg", ".png")
-SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)

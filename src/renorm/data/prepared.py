@@ -13,8 +13,8 @@ from renorm.data.pictures import PictureOptions, Pictures, prepare_pictures
 from renorm.data.registry import PictureTree, RawImages, reader
 from renorm.errors import RenormError
 from renorm.files import locked, read_sealed, sha256, write_atomic, write_sealed
+from renorm.manifest import SPLITS, checksum
 
-SPLITS = ("train", "test")
 AGAIN = "remove the folder and prepare the data set again (`renorm prepare`)"
 
 
@@ -113,6 +113,8 @@ def _manifest(name: str, raw: RawImages, folder: Path) -> dict:
 def open_prepared(folder: str | Path, name: str) -> Dataset:
     """The data set in `folder`, after its checksums were found right; anything else is a `RenormError`."""
     folder = Path(folder)
+    if not (folder / "manifest.json").exists():
+        raise RenormError(f"{folder}: data set {name} is not prepared: `renorm prepare {name} --out {folder}`")
     manifest = read_sealed(folder / "manifest.json", AGAIN)
     try:
         found, sums = manifest["dataset"], manifest["sha256"]
@@ -123,8 +125,7 @@ def open_prepared(folder: str | Path, name: str) -> Dataset:
     if found != name:
         raise RenormError(f"{folder}: holds '{found}', not '{name}'; {AGAIN}")
     splits = {s: _read_split(folder / f"{s}.npz", sums.get(f"{s}.npz"), folders.get(s)) for s in SPLITS}
-    checksum = "+".join(sums[f"{split}.npz"][:16] for split in SPLITS)
-    return Dataset(name, classes, mean, std, splits["train"], splits["test"], checksum)
+    return Dataset(name, classes, mean, std, splits["train"], splits["test"], checksum(manifest))
 
 
 def _read_split(path: Path, expected: str | None, pictures: Path | None) -> Split | Pictures:
