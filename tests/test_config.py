@@ -72,6 +72,13 @@ def test_reports_have_folders_and_names_of_their_own(name):
         assert f"study: '{name}' is the" in complaint(GOOD | {"claims": claims, "study": name})
 
 
+def test_folders_of_claims_are_one_or_several():
+    claims = config.validate(GOOD | {"claims": {"original": "claims/x", "reproductions": "claims/y"}}).claims
+    assert (claims.original, claims.reproductions) == (["claims/x"], ["claims/y"])
+    both = {"original": ["claims/x", "claims/y"], "reproductions": ["claims/y"]}
+    assert config.validate(GOOD | {"claims": both}).claims.reproductions == ["claims/y"]
+
+
 def test_extends_takes_over_nested_keys():
     fast = config.validate(GOOD).recipes["fast"]
     assert (fast.optimizer.lr, fast.optimizer.momentum, fast.optimizer.weight_decay) == (0.2, 0.9, 1e-3)
@@ -94,6 +101,15 @@ def test_extends_takes_over_nested_keys():
         ("experiments.one.seeds", [1, 2, 1], ["experiments.one.seeds", "1 stands there twice"]),
         ("experiments.one.seeds", [], ["experiments.one.seeds", "empty"]),
         ("experiments.one.seeds", 1, ["experiments.one.seeds", "valid list"]),
+        ("recipes.paper.optimizer", "sgd",
+         ['recipes.paper.optimizer: expected keys and values (name, lr, momentum, …) (found "sgd")']),
+        ("compare", 3, ["compare: expected keys and values (baseline, method) (found 3)"]),
+        ("claims", [], ["claims: expected keys and values (original, reproductions, own_cells) (found [])"]),
+        ("experiments.one", None, ["experiments.one: expected keys and values (title, dataset, arch, …)"]),
+        ("recipes.paper.by_arch", "vgg11", ["recipes.paper.by_arch: expected keys and values (found"]),
+        ("drawings", "d", ["drawings: expected keys and values (found"]),
+        ("claims", {"original": "claims/x", "reproductions": ["a/y", "b/y"]},
+         ["claims.reproductions: 'y' stands there twice: each source needs a name of its own"]),
         ("experiments", {}, ["experiments", "empty"]),
         ("study", "../../x", ["study", "lower-case letters"]),
         ("study", "$(reboot)", ["study", "lower-case letters"]),

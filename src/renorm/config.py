@@ -183,10 +183,19 @@ class Claims(Strict):
     reproductions: list[str] = []
     own_cells: bool = False
 
-    @field_validator("original", mode="before")
+    @field_validator("original", "reproductions", mode="before")
     @classmethod
     def _one_or_several(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
+
+    @field_validator("original", "reproductions")
+    @classmethod
+    def _not_twice(cls, folders: list[str]) -> list[str]:
+        names = [Path(folder).name for folder in folders]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"'{name}' stands there twice: each source needs a name of its own")
+        return folders
 
 
 class Labels(Strict):

@@ -79,10 +79,16 @@ def _line(model: type[BaseModel], item: dict) -> str:
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "string_pattern_mismatch":
         message = "use lower-case letters, digits and _ . - only, beginning with a letter or digit"
+    if item["type"] in ("model_type", "dict_type"):
+        message = "expected keys and values" + _some(_fields_at(model, item["loc"]))
     if item["type"] == "value_error" and not key:
         return message
     value = json.dumps(item["input"], default=str)
     return f"{key}: {message} (found {value if len(value) <= 80 else value[:77] + '...'})"
+
+
+def _some(fields: list[str]) -> str:
+    return f" ({', '.join(fields[:3])}{', …' * (len(fields) > 3)})" if fields else ""
 
 
 def _fields_at(model: type[BaseModel], loc: tuple) -> list[str]:
