@@ -1,10 +1,12 @@
 """The command line as a person meets it: one line and exit code 2 for a mistake, never a traceback."""
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from renorm import cli, config
@@ -125,6 +127,38 @@ def test_recipes_of_a_study_are_found_by_name(tmp_path, prepared_digits, root):
     result = CliRunner().invoke(cli.app, command)
     assert result.exit_code == 0, result.output
     assert json.loads((tmp_path / "run.json").read_text())["hyperparameters"]["augment"] == "crop"
+
+
+AWAY = """
+import sys
+sys.modules["renorm"] = None
+import torch
+images, expected = torch.load("expected.pt")
+found = torch.export.load("plain.pt2").module()(images)
+torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+print("the same")
+"""
+
+
+def test_a_trained_network_leaves_the_repository_as_the_readme_says(tmp_path, monkeypatch, root):
+    """README's lines, and then the saved program in a process that has no renorm."""
+    monkeypatch.chdir(tmp_path)
+    text = (root / "README.md").read_text().replace("\\\n", "")
+    words = re.search(r"\$ renorm (train .*--keep-weights.*)", text)[1].split()
+    result = CliRunner().invoke(cli.app, [*words, "--device", "cpu", "--set", "train_images=256"])
+    assert result.exit_code == 0, result.output
+    names: dict = {}
+    exec(re.search(r"```python\n(.*?)```", text, re.S)[1], names)
+    dataset, model = names["dataset"], names["model"].eval()
+    pixels = torch.from_numpy(dataset.test.images[:5]).float()
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (dataset.mean, dataset.std))
+    images = (pixels / 255 - mean) / std
+    with torch.no_grad():
+        torch.save((images, model(images)), "expected.pt")
+    done = subprocess.run([sys.executable, "-c", AWAY], capture_output=True, text=True)
+    assert done.stdout == "the same\n", done.stderr
+    kept = [type(module).__name__ for module in names["plain"].modules()]
+    assert "Conv2d" in kept and not any("Deconv" in name for name in kept)
 
 
 def test_audit_finds_what_the_published_tables_hold(root):
