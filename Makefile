@@ -45,7 +45,7 @@ benchmarks: $(STAMP) ## Every benchmark, on the GPU if there is one (an hour on 
 	$(BIN)/python -m benchmarks.study --steps $$(ls -t results/benchmarks/step-*.csv | head -n 1)
 	set -e; for name in layer loop cell prediction dag report; do $(BIN)/python -m benchmarks.$$name; done
 
-torture: $(STAMP) ## The long form of the fault tests; writes docs/reliability.md (most of an hour; RENORM_SOAK=500: a shorter soak)
+torture: $(STAMP) ## The long form of the fault tests; writes docs/reliability.md (an hour; RENORM_SOAK=500: a shorter soak)
 	mkdir -p results && rm -f results/tally.jsonl
 	RENORM_TORTURE=1 RENORM_KILLS=50 RENORM_TALLY=$(CURDIR)/results/tally.jsonl \
 		$(BIN)/python -m pytest --timeout 20000 -s tests/training/test_resume.py tests/faults $(PYTEST_ARGS)
