@@ -96,12 +96,12 @@ def write_records(folder: Path) -> None:
                 (run / "run.json").write_text("{}")
 
 
-def write_judged(folder: Path, *, demo: bool = False, originals: tuple[str, ...] = ("ye2020",)) -> Path:
-    """The same simulated runs held against the real claims by the real judge."""
+def write_judged(folder: Path, *, demo: bool = False, originals: tuple[str, ...] = ("ye2020",), times: int = 1) -> Path:
+    """The same simulated runs held against the real claims by the real judge; every cell has `times` as many seeds."""
     from renorm.analysis import judge
 
     folder.mkdir(parents=True, exist_ok=True)
-    maker = Maker(demo, runs=True, claims=False)
+    maker = Maker(demo, runs=True, claims=False, times=times)
     for cell in maker.cells:
         if cell["dataset"] == "imagenet":
             cell |= {"arch": f"{cell['arch']}_imagenet", "recipe": "imagenet"}
@@ -126,7 +126,8 @@ def write_table(folder: Path, name: str, rows: list[dict]) -> None:
 class Maker:
     """Simulates claims, runs and their judgement from one seed, so that every call gives the same bytes."""
 
-    def __init__(self, demo: bool, runs: bool, claims: bool):
+    def __init__(self, demo: bool, runs: bool, claims: bool, times: int = 1):
+        self.times = times
         self.name = "demo" if demo else "full"
         self.random = np.random.default_rng(2020)
         self.claims = self.claimed() if claims else []
@@ -161,10 +162,12 @@ class Maker:
         return top - slow - place * (1 - top) - (0 if norm == METHOD else 0.012)
 
     def full_cells(self) -> list[dict]:
-        axes = product(("cifar10", "cifar100"), ARCHS, (BASELINE, METHOD), (1, 20, 100), (1, 2, 3))
+        seeds = range(1, 3 * self.times + 1)
+        axes = product(("cifar10", "cifar100"), ARCHS, (BASELINE, METHOD), (1, 20, 100), seeds)
         rows = [self.cell(*axis) for axis in axes]
         imagenet = [("vgg11", "none"), *product(("vgg11", "resnet18", "densenet121"), (BASELINE, METHOD))]
-        return rows + [self.cell("imagenet", arch, norm, 90, 1, "imagenet") for arch, norm in imagenet]
+        once = product(imagenet, range(1, self.times + 1))
+        return rows + [self.cell("imagenet", arch, norm, 90, seed, "imagenet") for (arch, norm), seed in once]
 
     def demo_cells(self) -> list[dict]:
         axes = product(("digits",), ("vgg11", "resnet18"), (BASELINE, METHOD), (1, 2), (1, 2, 3))
