@@ -1,5 +1,8 @@
 NAME = "[a-z0-9_.-]+"
 RUN = f"{RUNS}/{{dataset}}/{{arch}}/{{norm}}/{{recipe}}/e{{epochs}}/s{{seed}}"
+# Without GPUs in the study its cells are planned as a processor's work, as many at once as it has cores: on a GPU that
+# happens to be there nothing would limit them.
+DEVICE = "cpu" if STUDY.device == "auto" and not STUDY.gpu else STUDY.device
 
 
 rule train:
@@ -23,10 +26,10 @@ rule train:
         mem_mb=get_mem_mb,
         runtime=get_runtime,
         # Not in params: where and how often to save changes no number.
-        device=STUDY.device,
+        device=DEVICE,
         checkpoint_minutes=str(STUDY.checkpoint_minutes),
         # Processes that share every batch; on a CPU one, whatever the cluster gives.
-        processes=STUDY.gpu if STUDY.device != "cpu" else 1,
+        processes=STUDY.gpu if DEVICE != "cpu" else 1,
         keep=get_keep,
         gpu_slots=STUDY.gpu_slots if STUDY.gpu == 1 else 0,
         # A killed Snakemake leaves its jobs running: the next one's wait for their results instead of failing.
