@@ -4,6 +4,8 @@ import json
 import math
 import os
 import signal
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from renorm import cli, records
 from renorm.errors import RenormError
 from renorm.training.loop import Loop
 from renorm.training.run import train
-from renorm.training.team import Alone, Team
+from renorm.training.team import Alone, Team, assemble
 
 from .cells import history_without_times, small_job, without_times
 
@@ -116,6 +118,30 @@ def test_a_killed_process_is_one_line(tmp_path, prepared_digits, signals):
     assert "process 2 of 2 was killed by signal 9" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not torch.distributed.is_initialized()
+
+
+def stay_until_the_leader_leaves(job, team):
+    team.agree(True)
+    with suppress(RuntimeError):
+        torch.distributed.recv(torch.zeros(1), src=0)
+
+
+@pytest.mark.timeout(180)
+def test_the_leader_leaves_before_it_waits_for_the_others():
+    """As NCCL wants it, whose processes may only leave together."""
+    with assemble(2, torch.device("cpu"), stay_until_the_leader_leaves, None) as team:
+        team.agree(True)
+    assert not followers()
+
+
+def stay_for_ever(job, team):
+    time.sleep(3600)
+
+
+def test_a_leader_that_fails_waits_for_nobody():
+    with pytest.raises(ZeroDivisionError), assemble(2, torch.device("cpu"), stay_for_ever, None):
+        _ = 1 / 0
+    assert not followers() and not torch.distributed.is_initialized()
 
 
 def test_a_batch_that_cannot_be_shared(tmp_path, prepared_digits):

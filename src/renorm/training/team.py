@@ -157,17 +157,19 @@ def assemble(size: int, device: torch.device, follow: Callable[[Any, Alone], Non
         try:
             _join(0, size, meeting, device)
             yield Team(0, size, device)
+            # Together with the followers, which do so last of all: NCCL may keep each until all leave.
+            _leave()
             for follower in followers:
                 follower.process.join()
         except (RuntimeError, dist.DistError) as error:
             # What the leader sees of a follower's death is a broken connection.
             raise _reason(followers) or error from None
         finally:
+            ended.set()
             for follower in followers:
                 follower.process.kill()
                 follower.process.join()
-            _leave()
-            ended.set()
+            _break_off()
 
 
 def device_of(rank: int, kind: str) -> torch.device:
@@ -203,10 +205,10 @@ def _follow(rank: int, size: int, meeting: str, kind: str, follow, job, news: Co
         follow(job, Team(rank, size, device))
     except RenormError as error:
         news.send((True, str(error)))
-        sys.exit(2)
+        os._exit(2)  # at once: an orderly end may wait for processes that wait for this one
     except Exception:
         news.send((False, traceback.format_exc()))
-        sys.exit(1)
+        os._exit(1)
     _leave()
 
 
@@ -225,9 +227,16 @@ def _join(rank: int, size: int, meeting: str, device: torch.device) -> None:
 
 
 def _leave() -> None:
+    """Leave an intact team; may wait for the others to leave as well."""
+    with suppress(RuntimeError):
+        dist.destroy_process_group()
+
+
+def _break_off() -> None:
+    """Leave, unless that is done, a team whose other processes are gone: wait for none of them."""
     if dist.is_initialized():
         with suppress(RuntimeError):
-            dist.destroy_process_group()
+            dist.distributed_c10d._abort_process_group()
 
 
 def _watch(followers: list[_Follower], ended: threading.Event) -> None:
