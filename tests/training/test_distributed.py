@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 from typer.testing import CliRunner
 
 from renorm import cli, records
 from renorm.errors import RenormError
+from renorm.norms import NormSpec, apply
 from renorm.training.loop import Loop
 from renorm.training.run import train
 from renorm.training.team import Alone, Team, assemble
@@ -118,6 +120,23 @@ def test_a_killed_process_is_one_line(tmp_path, prepared_digits, signals):
     assert "process 2 of 2 was killed by signal 9" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not torch.distributed.is_initialized()
+
+
+def take_steps(job, team):
+    """How often the counter's buffer was written to in three steps, and what it counts, of all processes."""
+    torch.manual_seed(0)
+    model = apply(nn.Linear(4, 3), NormSpec("deconv", overrides={"": {"freeze": True}}))
+    network, before = team.wrap(model), model.steps._version
+    for step in range(3):
+        x = torch.randn(8, 4, generator=torch.Generator().manual_seed(10 * step + team.rank))
+        network(x).square().mean().backward()
+    return team.gather(torch.tensor([model.steps._version - before, int(model.steps)])).tolist()
+
+
+def test_nobody_but_the_layer_writes_to_its_count():
+    """Else it asks the device for it in every step."""
+    with assemble(2, torch.device("cpu"), take_steps, None) as team:
+        assert take_steps(None, team) == [[3, 3], [3, 3]]
 
 
 def stay_until_the_leader_leaves(job, team):

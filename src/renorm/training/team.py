@@ -88,6 +88,10 @@ class Team(Alone):
         self.rank, self.size, self.device = rank, size, device
 
     def wrap(self, model: nn.Module) -> nn.Module:
+        # The counts of steps (norms.freeze) are equal in all processes, and each would be read back from the device
+        # in every step if it were sent around.
+        counters = [name for name, _ in model.named_buffers() if name.rpartition(".")[2] == "steps"]
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, counters)
         return DistributedDataParallel(model, device_ids=[self.device] if self.device.type == "cuda" else None)
 
     def share(self, start: int, stop: int) -> tuple[int, int]:
