@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torchvision import transforms
 
-from renorm.data.batches import PADDING, Augmentation, DeviceSplit, memory_layout
+from renorm.data.batches import PADDING, Augmentation, DeviceSplit, evaluation_batch, memory_layout
 from renorm.data.prepared import Split
 
 CPU = torch.device("cpu")
@@ -99,3 +99,11 @@ def test_batches_lie_as_the_device_likes_them(split):
     for images, _ in (ready.plain(0, 5), ready.augmented(ready.draw(1, 1, "crop_flip"), 0, 5)):
         assert images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous()
     assert memory_layout(torch.device("cuda")) is torch.contiguous_format
+
+
+def test_large_images_are_tested_in_smaller_batches_on_a_gpu(split):
+    cuda = torch.device("cuda")
+    sizes = {(28, 28): 2000, (32, 32): 2000, (64, 64): 500, (96, 96): 222, (224, 224): 40, (2000, 2000): 1}
+    assert {size: evaluation_batch(*size, cuda) for size in sizes} == sizes
+    # A processor's metrics are sums over batches: other batches would change their last digits.
+    assert {evaluation_batch(*size, CPU) for size in sizes} == {on_cpu(split).evaluation_batch} == {500}

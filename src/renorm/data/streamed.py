@@ -18,13 +18,15 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from renorm.data.batches import DeviceSplit, Normalisation, derived_generator, derived_seed
+from renorm.data.batches import DeviceSplit, Normalisation, derived_generator, derived_seed, evaluation_batch
 from renorm.data.pictures import Pictures
 from renorm.data.prepared import Dataset
 from renorm.errors import RenormError
 
 # A picture is tested by its middle: of 224 pixels after its shorter side was brought to 256.
 MARGIN = 256 / 224
+# Pictures that are tested at once at most: a worker decodes so many before the next one's turn comes.
+TESTED = 128
 # Batches that a worker holds ready.
 AHEAD = 2
 # Seconds that a worker stays after SIGTERM: the trainer may be in the middle of a step that needs its batches.
@@ -65,8 +67,6 @@ class StreamedSplit:
     With `workers` = 0 the process decodes by itself.
     """
 
-    largest_batch = 128
-
     def __init__(self, pictures: Pictures, mean, std, device: torch.device, limit: int | None, workers: int):
         count = len(pictures.labels)
         kept = min(limit or count, count)
@@ -74,6 +74,7 @@ class StreamedSplit:
         self.pictures, self.device, self.workers = pictures, device, workers
         self.labels = torch.from_numpy(pictures.labels)[self.chosen]
         self.normalised = Normalisation(mean, std, device)
+        self.evaluation_batch = min(TESTED, evaluation_batch(pictures.image_size, pictures.image_size, device))
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -16,8 +16,6 @@ from renorm.data.batches import derived_seed
 from renorm.training import objective, optimizers
 from renorm.training.team import Alone
 
-TEST_BATCH = {"cuda": 2000, "cpu": 500}
-
 
 class Diverged(Exception):
     """The loss of `step` in `epoch` (both from 1) was not finite; step 0 means the evaluation after the epoch."""
@@ -210,8 +208,7 @@ class Loop:
         self.team.align(self.model)
         self.model.eval()
         sums, n = self._zero(), len(self.test)
-        size = min(TEST_BATCH[self.device.type], self.test.largest_batch)
-        start, stop = self.team.share(0, n)
+        size, (start, stop) = self.test.evaluation_batch, self.team.share(0, n)
         rows = [(row, min(row + size, stop)) for row in range(start, stop, size)]
         with closing(self.test.batches(None, rows)) as batches:
             for x, y in batches:
