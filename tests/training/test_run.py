@@ -7,7 +7,7 @@ import torch
 from renorm import files, records
 from renorm.config import Recipe
 from renorm.errors import RenormError
-from renorm.training.run import configure, train
+from renorm.training.run import configure, memory_watched, train
 
 from .cells import history_without_times, small_job, without_times
 
@@ -154,6 +154,34 @@ def test_a_cpu_machine_says_that_it_has_no_gpu(tmp_path, prepared_digits):
 
     with pytest.raises(RenormError, match="no CUDA device here: use cpu or auto"):
         train(replace(small_job(tmp_path, prepared_digits), device="cuda"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        torch.AcceleratorError("CUDA error: out of memory\nCompile with TORCH_USE_CUDA_DSA"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+)
+def test_too_little_memory_is_one_line_whoever_says_so(tmp_path, prepared_digits, error):
+    def step():
+        raise error
+
+    with pytest.raises(
+        RenormError, match=r"^cell digits/tiny_vgg/.*: CUDA ran out of memory with batch_size 32"
+    ) as told:
+        with memory_watched(small_job(tmp_path, prepared_digits)):
+            step()
+    assert "\n" not in str(told.value)
+
+
+def test_another_error_stays_what_it_is(tmp_path, prepared_digits):
+    """Among them that of main memory, of which a device has no part."""
+    with pytest.raises(RuntimeError, match="DefaultCPUAllocator: can't allocate memory"):
+        with memory_watched(small_job(tmp_path, prepared_digits)):
+            torch.empty(2**50)
 
 
 @pytest.mark.cuda

@@ -19,13 +19,14 @@ from renorm import calibration, data, estimate, grid, machine, records, workload
 from renorm.calibration import Calibration, DataTimes, Measured
 from renorm.cell import Cell
 from renorm.config import Study
+from renorm.data.batches import evaluation_batch
 from renorm.data.prepared import Split
 from renorm.data.streamed import Decoder, StreamedSplit
 from renorm.errors import RenormError
 from renorm.training import checkpoint
 from renorm.training.loop import Loop
 from renorm.training.progress import Silent
-from renorm.training.run import configure, device_named, network, threads_each
+from renorm.training.run import configure, device_named, lacks_memory, network, threads_each, wake
 from renorm.workload import Step
 
 Say = Callable[[str], None]
@@ -34,8 +35,8 @@ FIRST_TURNS = 0.6
 TURNS = 8
 # A turn is an epoch of as many steps, and a test of as many images, as take about so many seconds each.
 TURN_SECONDS, TURN_STEPS = 0.5, 16
-# Images tested in the first turn, and at most: a whole batch of the trainer's, fewer of large ones.
-TEST_FIRST, TEST_MOST, TEST_MOST_LARGE, LARGE = 64, 2000, 128, 64
+# Images that a processor tests in the first turn, and at most; a GPU tests one whole batch of the trainer's.
+TEST_FIRST, TEST_MOST = 64, 2000
 DECODED = 64
 # Of the time of one thread; below it, somebody else had the processor.
 BUSY_SHARE = 0.8
@@ -61,12 +62,17 @@ class Bench:
         self.hyper = kind.hyper | {"optimizer": optimizer, "batch_size": kind.step.batch, "train_images": None,
                                    "test_images": None, "log_steps": 0}  # fmt: skip
         self.model = network(kind.cell, self.hyper, self._images(1, 1))
-        self.loop = self._loop(1, TEST_FIRST)
+        gpu = device.type == "cuda"
+        self.tested = evaluation_batch(*kind.step.shape[1:], device) if gpu else TEST_FIRST
+        self.loop = self._loop(1, self.tested)
         self.first = self.turn()
         self.warm_seconds = time.perf_counter() - begun
+        if gpu:
+            # A kind's first step on a GPU loads kernels and tries algorithms, for seconds: it is no measure of a step.
+            self.first = self.turn()
         step, image = self.first
-        most = TEST_MOST_LARGE if max(kind.step.shape) > LARGE else TEST_MOST
-        self.loop = self._loop(_fitting(step, 1, TURN_STEPS), _fitting(image, TEST_FIRST, most))
+        tested = self.tested if gpu else _fitting(image, TEST_FIRST, TEST_MOST)
+        self.loop = self._loop(_fitting(step, 1, TURN_STEPS), tested)
         self.turns: list[tuple[float, float]] = []
         self.save_seconds = self._save()
 
@@ -90,11 +96,14 @@ class Bench:
         # The first turn pays for what only the first step does; where nothing else was measured it has to do.
         turns = self.turns or [self.first]
         step, image = (statistics.median(values) for values in zip(*turns, strict=True))
-        warm = max(0.0, self.warm_seconds - step - image * TEST_FIRST)
-        one = self.kind.step
+        warm, one = self.once(step, image), self.kind.step
         return Measured(arch=one.arch, norm=one.norm, shape=one.shape, batch=one.batch, seconds=step,
                         image_seconds=image, save_seconds=self.save_seconds, warm_seconds=warm,
                         turns=len(turns))  # fmt: skip
+
+    def once(self, step: float, image: float) -> float:
+        """Seconds of building and of what only the first turn does, when a step and a tested image take so many."""
+        return max(0.0, self.warm_seconds - step - image * self.tested)
 
     def _loop(self, steps: int, tested: int) -> Loop:
         images = self._images(steps * self.kind.step.batch, tested)
@@ -135,6 +144,7 @@ def calibrate(study: Study, minutes: float, say: Say) -> Path:
     place = _place(study, device)
     kinds = sorted(_kinds(study), key=lambda kind: (kind.step.key in place.steps, _expected(kind, study)))
     start = start_seconds(device)
+    wake(device)
     times = _data_times(study, {kind.cell.dataset for kind in _kinds(study)})
     begun, used = time.perf_counter(), time.process_time()
     benches = _benches(kinds, study, device, 60 * minutes, say)
@@ -191,19 +201,22 @@ def _benches(kinds: Iterable[Kind], study: Study, device: torch.device, seconds:
     """Build and measure in the given order until the time is up; at least one."""
     begun = time.monotonic()
     benches: list[Bench] = []
-    ratio = 0.0
+    ratio = once = 0.0
     for kind in kinds:
-        if benches and time.monotonic() - begun + 2 * ratio * _expected(kind, study) > FIRST_TURNS * seconds:
+        needed = once + 2 * ratio * _expected(kind, study)
+        if benches and time.monotonic() - begun + needed > FIRST_TURNS * seconds:
             break
         configure(kind.hyper, threads_each(study.threads, study.gpu), device)
         try:
             bench = Bench(kind, device)
-        except torch.cuda.OutOfMemoryError:
+        except RuntimeError as error:
+            if not lacks_memory(error):
+                raise
             say(f"{kind.step.key}: needs more memory than this device has; not measured")
             torch.cuda.empty_cache()
             continue
         benches.append(bench)
-        ratio = bench.first[0] / _expected(kind, study)
+        ratio, once = bench.first[0] / _expected(kind, study), bench.once(*bench.first)
     _turns(benches, study, begun + seconds)
     return benches
 
@@ -219,10 +232,10 @@ def _turns(benches: list[Bench], study: Study, deadline: float) -> None:
 
 
 def start_seconds(device: torch.device) -> float:
-    """Seconds of a process that imports the trainer, touches the device, asks for its provenance, and ends."""
+    """Seconds of a process that imports the trainer, wakes the device, asks for its provenance, and ends."""
     code = (
         "import torch; from renorm import cli; from renorm.training import provenance, run; "
-        f"device = torch.device('{device.type}'); torch.zeros(1, device=device).item(); "
+        f"device = torch.device('{device.type}'); run.wake(device); "
         "provenance.describe(device, 1, {'precision': '', 'deterministic': False}, '')"
     )
     begun = time.perf_counter()

@@ -69,10 +69,8 @@ def train(job: Job) -> dict:
                 # Snakemake removes the log of a job that it starts anew, also from under a twin that still writes it.
                 teller.say(f"{job.cell}: was finished {done['finished']}: nothing to train")
                 return done
-            with _signals() as caught, data.workers_watched():
+            with _signals() as caught, data.workers_watched(), memory_watched(job):
                 return _train(job, teller, caught)
-        except torch.cuda.OutOfMemoryError:
-            raise _out_of_memory(job) from None
         finally:
             teller.close()
 
@@ -159,7 +157,7 @@ def _lead(job: Job, loop: Loop, dataset, device: torch.device, teller: Teller, c
 
 def _follow(job: Job, team: Alone) -> None:
     """What the other processes of a team do: the leader's steps, without files, signals or words."""
-    try:
+    with suppress(Stopped), memory_watched(job):
         device, dataset = _set_up(job, team.rank)
         loop = _loop(job, dataset, device, team)
         state = team.told(None)
@@ -168,10 +166,6 @@ def _follow(job: Job, team: Alone) -> None:
         with data.workers_watched(), suppress(Diverged):
             loop.run(loop.state, lambda: False, math.inf, Silent())
         loop.step_losses()
-    except Stopped:
-        return
-    except torch.cuda.OutOfMemoryError:
-        raise _out_of_memory(job) from None
 
 
 def _loop(job: Job, dataset, device: torch.device, team: Alone) -> Loop:
@@ -258,12 +252,35 @@ def configure(hyper: dict, threads: int, device: torch.device) -> None:
     torch.backends.cudnn.benchmark = device.type == "cuda" and not hyper["deterministic"]
 
 
-def _out_of_memory(job: Job) -> RenormError:
-    total = torch.cuda.get_device_properties(0).total_memory / 2**30
-    return RenormError(
-        f"cell {job.cell}: CUDA ran out of memory with batch_size {job.hyper['batch_size']} on a device of "
-        f"{total:.0f} GiB: lower batch_size, run fewer cells per device, or take a larger one"
-    )
+def wake(device: torch.device) -> None:
+    """Load what every cell on the device loads once: its context, and the libraries of convolutions and products."""
+    images, weight = torch.zeros(1, 8, 8, 8, device=device), torch.zeros(8, 8, 3, 3, device=device, requires_grad=True)
+    maps = torch.nn.functional.conv2d(images, weight)
+    (maps.flatten(1) @ torch.zeros(maps.numel(), 1, device=device)).sum().backward()
+    weight.grad.sum().item()
+
+
+def lacks_memory(error: RuntimeError) -> bool:
+    """Whether the device's memory was too small: the allocator has a class for it, CUDA, cuDNN and cuBLAS words."""
+    words = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in words or "_ALLOC_FAILED" in words
+
+
+@contextmanager
+def memory_watched(job: Job):
+    """A `RenormError` instead of the many errors that a device has for too little memory."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not lacks_memory(error):
+            raise
+        place = "the device"
+        if torch.cuda.is_initialized():  # there may not have been enough even for that
+            place = f"a device of {torch.cuda.get_device_properties(0).total_memory / 2**30:.0f} GiB"
+        raise RenormError(
+            f"cell {job.cell}: CUDA ran out of memory with batch_size {job.hyper['batch_size']} on {place}: lower "
+            "batch_size, run fewer cells per device, or take a larger one"
+        ) from None
 
 
 @contextmanager
