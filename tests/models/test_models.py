@@ -170,6 +170,26 @@ def test_other_images(arch):
         assert model.eval()(torch.empty(3, 1, 28, 28)).shape == (3, 7)
 
 
+def test_vgg_of_imagenet_without_its_pooling_is_the_same_to_the_last_bit():
+    torch.manual_seed(0)
+    model = build("vgg11_imagenet", 5, 224)
+    images = torch.randn(2, 3, 224, 224).contiguous(memory_format=memory_layout(torch.device("cpu")))
+
+    def outcome() -> list[torch.Tensor]:
+        model.zero_grad()
+        torch.manual_seed(1)  # of the dropout
+        out = model(images)
+        nn.functional.cross_entropy(out, torch.arange(2)).backward()
+        return [out, *(p.grad.clone() for p in model.parameters())]
+
+    assert isinstance(model.avgpool, nn.Identity)
+    ours, model.avgpool = outcome(), nn.AdaptiveAvgPool2d((7, 7))
+    assert all(map(torch.equal, ours, outcome()))
+    smaller = build("vgg11_imagenet", 5, 64)
+    assert isinstance(smaller.avgpool, nn.AdaptiveAvgPool2d)
+    assert [*smaller.state_dict()] == [*model.state_dict()]
+
+
 def test_errors_are_clear():
     with pytest.raises(RenormError, match="did you mean 'resnet18'"):
         build("resnet_18", 10)
