@@ -114,3 +114,18 @@ def test_degenerate_input_stays_finite(name, scale):
     assert out.isfinite().all()
     assert x.grad.isfinite().all()
     assert all(t.isfinite().all() for t in layer.state_dict().values())
+
+
+@pytest.mark.parametrize("name", ["decorrelated_bn", "iterative_norm", "switchable_whitening"])
+@pytest.mark.parametrize("bad", [torch.inf, torch.nan])
+def test_a_batch_that_is_not_finite_makes_the_loss_nan_and_spoils_nothing_else(name, bad):
+    """As the loop expects of a run that diverges; the running statistics stay."""
+    layer = put(name, 32)
+    before = {key: value.clone() for key, value in layer.state_dict().items()}
+    x = correlated(4, 32)
+    x[1, 20, 0, 0] = bad
+    x.requires_grad_()
+    loss = layer(x).square().mean()
+    loss.backward()
+    assert loss.isnan()
+    assert all(torch.equal(value, before[key]) for key, value in layer.state_dict().items())

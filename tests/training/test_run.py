@@ -84,8 +84,9 @@ def test_two_writers_one_wins(tmp_path, prepared_digits):
     assert not (tmp_path / "run.json").exists()
 
 
-def test_divergence_is_a_result_and_not_a_crash(tmp_path, prepared_digits):
-    record = train(small_job(tmp_path, prepared_digits, norm="none", epochs=3, recipe={"optimizer": {"lr": 1e12}}))
+@pytest.mark.parametrize("norm", ["none", "deconv", "decorrelated_bn"])
+def test_divergence_is_a_result_and_not_a_crash(tmp_path, prepared_digits, norm):
+    record = train(small_job(tmp_path, prepared_digits, norm=norm, epochs=3, recipe={"optimizer": {"lr": 1e12}}))
     assert record["status"] == "diverged"
     assert record["metrics"]["final"] is None
     assert record["diverged"]["epoch"] == record["epochs_completed"] + 1

@@ -16,14 +16,17 @@ class InverseRoot(torch.autograd.Function):
 
     The derivative of eigenvectors, 1/(λᵢ − λⱼ), is infinite where two eigenvalues meet, as they do for a constant
     input. The derivative of the root itself is not: its divided difference is −1/(sᵢ sⱼ (sᵢ + sⱼ)) with s = √λ.
+    Of a matrix that is not finite, which cannot be decomposed, the root is NaN: the run has diverged.
     """
 
     @staticmethod
     def forward(ctx: FunctionCtx, a: Tensor) -> Tensor:
-        values, vectors = torch.linalg.eigh(a)
+        finite = a.isfinite().all(-1).all(-1)[..., None, None]
+        identity = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
+        values, vectors = torch.linalg.eigh(torch.where(finite, a, identity))
         scale = values.clamp_min(torch.finfo(a.dtype).tiny).sqrt()
         ctx.save_for_backward(scale, vectors)
-        return vectors / scale[..., None, :] @ vectors.mT
+        return torch.where(finite, vectors / scale[..., None, :] @ vectors.mT, torch.nan)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
