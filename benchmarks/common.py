@@ -49,6 +49,25 @@ def what_clock(device) -> str:
     return "processor time of one thread" if threads == 1 else f"wall clock of {threads} threads"
 
 
+def configure_as_training(threads: int, device) -> None:
+    """Set this process up as the trainer does for a recipe that says nothing of it."""
+    from renorm.config import Recipe
+    from renorm.training.run import configure
+
+    configure(Recipe().resolved("batch_norm", "vgg16"), threads, device)
+
+
+def what_precision(device) -> str:
+    """In which numbers this process computes; on a GPU also whether cuDNN looks for the fastest kernels."""
+    import torch
+
+    if device.type != "cuda":
+        return "float32"
+    convolutions, products = torch.backends.cudnn.conv.fp32_precision, torch.backends.cuda.matmul.fp32_precision
+    search = "on" if torch.backends.cudnn.benchmark else "off"
+    return f"float32, as {convolutions} in convolutions and {products} in products, cudnn.benchmark {search}"
+
+
 def interleaved(device, works: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
     """Median seconds of each of `works`, which take turns; the first turn warms up."""
     seconds: dict[str, list[float]] = {name: [] for name in works}

@@ -5,7 +5,8 @@
 By default the costliest shape of every architecture and of every kind of layer; `--all`: every distinct shape. What is
 achieved is held against a large product and a large copy, measured in the same run. Operations and bytes are those of
 the plain form (all products whole, 3n − 3 and 4n − 4 products of an iteration of n steps, every matrix read and written
-once), so that a form with fewer of them shows as faster, even as above the ceiling.
+once), so that a form with fewer of them shows as faster, even as above the ceiling. So may a convolution on a GPU,
+which is computed in TF32 as in training; the product is not.
 """
 
 import argparse
@@ -17,14 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.common import bars, clock, interleaved, show, what_clock
+from benchmarks.common import bars, clock, configure_as_training, interleaved, show, what_clock, what_precision
 from renorm.data.batches import memory_layout
 from renorm.models import create, describe
 from renorm.norms import few_samples
 from renorm.norms.deconv import DeconvConv2d, DeconvLinear
 from renorm.norms.products import exact_products
 from renorm.norms.whitening import PatchStats, WhitenRows
-from renorm.training.allocator import keep_freed_memory
 
 ARCHS = ("vgg16", "resnet18", "preact_resnet18", "densenet121", "resnext29_32x4d", "mobilenet_v2", "dpn92", "pnasnet_a",
          "senet18", "efficientnet_b0")  # fmt: skip
@@ -280,17 +280,16 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     o = parser.parse_args()
-    torch.set_num_threads(o.threads)
     device = torch.device(o.device)
-    keep_freed_memory(device)
+    configure_as_training(o.threads, device)
     batch = o.batch or (128 if device.type == "cuda" else 32)
     peak = ceilings(device, o.repeats)
     clock(device)
     rows = []
     for place, count in chosen(o.archs, batch, o.all).items():
         rows += measure(place, count, batch, device, o.repeats, peak)
-    note = (f"float32, batch {batch}, median of {o.repeats}, interleaved, {what_clock(device)}; ceilings: "
-            f"{peak['flops'] / 1e9:,.0f} GFLOP/s, {peak['bytes'] / 1e9:,.1f} GB/s")  # fmt: skip
+    note = (f"{what_precision(device)}, batch {batch}, median of {o.repeats}, interleaved, {what_clock(device)}; "
+            f"ceilings: {peak['flops'] / 1e9:,.0f} GFLOP/s, {peak['bytes'] / 1e9:,.1f} GB/s")  # fmt: skip
     path = show("layer", rows, note)
     columns = {f"{part} {way}": f"{part}, {way}" for part in PARTS for way in ("forward", "backward")}
     bars(path, plotted(rows), "layer", columns, "ms a step")

@@ -4,11 +4,11 @@
     python -m benchmarks.step --reference ../deconvolution    # beside the layers of the original repository
 
 A step is forward, loss, backward and the optimiser's update on the same batch; a test is a forward pass in evaluation.
-On a CPU the time is processor time of one thread, so that another program on the machine distorts it little; allocator
-and layout of the batch are those of training, for all kinds. On a GPU it is wall clock between synchronisations. The
-textbook form is the oracle of the tests (coupled iteration, gradients by autograd). Peak memory is that of two steps on
-`--memory-batch` images in a process of its own: on a CPU its largest resident set less what it had before the network
-was built, on a GPU the most that was allocated.
+On a CPU the time is processor time of one thread, so that another program on the machine distorts it little; on a GPU
+it is wall clock between synchronisations. Allocator, layout of the batch, precision and choice of kernels are those of
+training, for all kinds. The textbook form is the oracle of the tests (coupled iteration, gradients by autograd). Peak
+memory is that of two steps on `--memory-batch` images in a process of its own: on a CPU its largest resident set less
+what it had before the network was built, on a GPU the most that was allocated.
 """
 
 import argparse
@@ -23,11 +23,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks import reference
-from benchmarks.common import bars, interleaved, show, what_clock
+from benchmarks.common import bars, configure_as_training, interleaved, show, what_clock, what_precision
 from renorm.data.batches import memory_layout
 from renorm.models import create
 from renorm.norms.deconv import DeconvConv2d, DeconvLinear
-from renorm.training.allocator import keep_freed_memory
 from tests.norms import oracle
 
 ARCHS = ("vgg16", "resnet18", "preact_resnet18", "densenet121", "resnext29_32x4d", "mobilenet_v2", "dpn92", "pnasnet_a",
@@ -95,6 +94,7 @@ def measure(
     arch: str, kinds: list[str], batch: int, repeats: int, device: torch.device, original: ModuleType | None = None
 ) -> dict:
     """Median milliseconds of a step and, of batch norm and ours, of a test per kind, the kinds taking turns."""
+    configure_as_training(1, device)
     trainers = {kind: Trainer(arch, kind, batch, device, original) for kind in kinds}
     works = {f"{kind} ms": trainer.step for kind, trainer in trainers.items()}
     works |= {f"{kind} test ms": trainers[kind].test for kind in kinds[:2]}
@@ -120,7 +120,9 @@ def peaks(arch: str, kinds: list[str], batch: int, device: str) -> dict:
 
 def peak(arch: str, kind: str, batch: int, device: torch.device) -> float:
     """MB that two steps need in this process at most."""
+    configure_as_training(1, device)
     if device.type == "cuda":
+        torch.cuda.init()  # a device with a number does not start CUDA by being asked
         torch.cuda.reset_peak_memory_stats(device)
     before = _resident(reset=True)
     trainer = Trainer(arch, kind, batch, device)
@@ -151,10 +153,8 @@ def main() -> None:
     parser.add_argument("--memory-batch", type=int, default=128)
     parser.add_argument("--peak", metavar="KIND", help="print the peak memory of this kind of the first arch, in MB")
     o = parser.parse_args()
-    torch.set_num_threads(1)
     device = torch.device(o.device)
     o.batch = o.batch or (128 if device.type == "cuda" else 32)
-    keep_freed_memory(device)
     if o.peak:
         print(peak(o.archs[0], o.peak, o.memory_batch, device))
         return
@@ -169,7 +169,7 @@ def main() -> None:
     for key in rows[0]:
         if " / " in key:
             mean[key] = statistics.geometric_mean(row[key] for row in rows)
-    note = f"float32, batch {o.batch}, median of {o.repeats}, interleaved, {what_clock(device)}"
+    note = f"{what_precision(device)}, batch {o.batch}, median of {o.repeats}, interleaved, {what_clock(device)}"
     if not o.no_memory:
         note += f"; peak memory at batch {o.memory_batch}"
     path = show("step", [*rows, mean], note)

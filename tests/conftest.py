@@ -42,6 +42,18 @@ def prepared_digits(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
+def precisions():
+    """A GPU's convolutions and products, of which a test may set `fp32_precision`."""
+    import torch
+
+    both = torch.backends.cudnn.conv, torch.backends.cuda.matmul
+    before = [one.fp32_precision for one in both]
+    yield both
+    for one, value in zip(both, before, strict=True):
+        one.fp32_precision = value
+
+
+@pytest.fixture
 def tally():
     """`tally(what, tried, survived)`: a line for docs/reliability.md, kept when RENORM_TALLY names a file."""
 

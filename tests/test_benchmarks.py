@@ -97,6 +97,16 @@ def test_step_measures_time_and_memory(run):
     assert float(one["peak deconv / batch_norm"]) == pytest.approx(ratio)
 
 
+def test_a_step_is_measured_in_the_precision_of_training(run, precisions):
+    convolutions, products = precisions
+    convolutions.fp32_precision, products.fp32_precision = "ieee", "tf32"
+    run(step, "--archs", "tiny_vgg", "--batch", "2", "--repeats", "1", "--no-textbook", "--no-memory")
+    assert common.what_precision(torch.device("cuda")).startswith(
+        "float32, as tf32 in convolutions and ieee in products"
+    )
+    assert common.what_precision(CPU) == "float32"
+
+
 def kept_mb(arch: str, batch: int) -> float:
     trainer, kept = step.Trainer(arch, "batch_norm", batch, CPU), {}
 

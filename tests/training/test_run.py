@@ -201,16 +201,14 @@ def test_cuda_trains_the_same_cell(tmp_path, prepared_digits, norm):
 
 
 @pytest.mark.parametrize(("precision", "convolutions"), [("float32", "ieee"), ("tf32", "tf32"), ("bfloat16", "tf32")])
-def test_precision_sets_the_convolutions_and_never_the_products(precision, convolutions):
-    conv, products = torch.backends.cudnn.conv, torch.backends.cuda.matmul
-    before = conv.fp32_precision, products.fp32_precision, torch.get_num_threads()
+def test_precision_sets_the_convolutions_and_never_the_products(precisions, precision, convolutions):
+    conv, products = precisions
+    threads, products.fp32_precision = torch.get_num_threads(), "tf32"
     try:
-        products.fp32_precision = "tf32"
         configure(Recipe(precision=precision).resolved("deconv", "tiny_vgg"), 1, torch.device("cpu"))
         assert (conv.fp32_precision, products.fp32_precision) == (convolutions, "ieee")
     finally:
-        conv.fp32_precision, products.fp32_precision = before[:2]
-        torch.set_num_threads(before[2])
+        torch.set_num_threads(threads)
 
 
 def test_the_record_says_in_which_precision_it_was_trained(tmp_path, prepared_digits):
