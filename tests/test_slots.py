@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from renorm import slots
+from renorm import machine, slots
 from renorm.errors import RenormError
 
 HOLD = """
@@ -92,6 +92,17 @@ def test_an_allocation_of_several_devices_is_shared_out_apart_from_others(start)
 @pytest.mark.parametrize("devices", ["", "-1", "NoDevFiles"])
 def test_without_a_gpu_nothing_is_bound(start, devices):
     assert start(1, devices).stdout.readline().split()[0] == "None"
+
+
+def test_without_the_driver_s_programs_its_files_are_counted(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(machine, "NVIDIA", tmp_path / "gpus")
+    assert slots.devices({}) == []
+    for bus in ("0000:01:00.0", "0000:41:00.0"):
+        (tmp_path / "gpus" / bus).mkdir(parents=True)
+        (tmp_path / "gpus" / bus / "information").write_text("Model: \t NVIDIA A100\n")
+    assert slots.devices({}) == ["0", "1"]
+    assert slots.devices({"CUDA_VISIBLE_DEVICES": "1"}) == ["1"]
 
 
 def test_all_places_taken_is_one_line_that_names_the_way_out(start, tmp_path, monkeypatch):

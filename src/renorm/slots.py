@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from renorm import machine
 from renorm.errors import RenormError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -24,9 +25,10 @@ def devices(env: Mapping[str, str] = os.environ) -> list[str]:
         return [name.strip() for name in env[VISIBLE].split(",") if name.strip() not in ("", "-1", "NoDevFiles")]
     try:
         listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, timeout=60)
+        found = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
     except (OSError, subprocess.TimeoutExpired):
-        return []
-    found = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
+        # Containers may have the driver and not its programs.
+        found = list(machine.NVIDIA.glob("*/information"))
     return [str(index) for index in range(len(found))]
 
 
