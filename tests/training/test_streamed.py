@@ -175,6 +175,14 @@ def test_a_killed_worker_is_one_line(tmp_path, prepared, monkeypatch):
     assert not multiprocessing.active_children()
 
 
+def test_a_killed_worker_is_told_from_other_errors():
+    """On a GPU the thread that pins its batches ends first; the words are those of torch's DataLoader."""
+    with pytest.raises(RenormError, match="a process that decodes pictures was ended"), data.workers_watched():
+        raise RuntimeError("Pin memory thread exited unexpectedly")
+    with pytest.raises(RuntimeError, match="another"), data.workers_watched():
+        raise RuntimeError("another")
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, prepared):
     out = tmp_path_factory.mktemp("whole")

@@ -182,11 +182,14 @@ def read_picture(path: Path, size: int) -> Image.Image:
 
 @contextmanager
 def workers_watched() -> Iterator[None]:
-    """A `RenormError` instead of torch's error when a worker is killed; that comes wherever the process just is."""
+    """A `RenormError` instead of torch's error when a worker is killed; that comes wherever the process just is.
+
+    Where batches are pinned for a GPU the thread that does so may be the first to fall over it.
+    """
     try:
         yield
     except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+        if not any(words in str(error) for words in ("DataLoader worker", "Pin memory thread")):
             raise
         raise RenormError(WORKER_ENDED) from None
 
