@@ -1,13 +1,17 @@
 import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
-from renorm import files, records
+from renorm import data, files, records
 from renorm.config import Recipe
 from renorm.errors import RenormError
-from renorm.training.run import configure, memory_watched, train
+from renorm.training.loop import Loop
+from renorm.training.progress import Silent
+from renorm.training.provenance import weights_sha256
+from renorm.training.run import configure, memory_watched, network, train
 
 from .cells import history_without_times, small_job, without_times
 
@@ -57,6 +61,30 @@ def test_the_same_cell_twice_is_equal_bit_for_bit(run, tmp_path, prepared_digits
     again = train(small_job(tmp_path, prepared_digits))
     assert without_times(again) == without_times(run[1])
     assert history_without_times(tmp_path) == history_without_times(run[0])
+
+
+@pytest.fixture
+def determinism():
+    """What a deterministic cell sets for its process is taken back."""
+    before = torch.get_deterministic_debug_mode()
+    yield torch.utils.deterministic
+    torch.set_deterministic_debug_mode(before)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+
+
+@pytest.mark.parametrize("norm", ["batch_norm", "deconv", "deconv_every", "decorrelated_bn", "switchable_whitening"])
+def test_no_memory_is_read_that_was_not_written(prepared_digits, determinism, norm):
+    """Filled with NaN, as torch does by default where algorithms are deterministic, it changes no number."""
+    job = small_job(Path("none"), prepared_digits, norm=norm, epochs=1, recipe={"deterministic": True})
+    digits, device, hashes = data.open_prepared(prepared_digits / "digits", "digits"), torch.device("cpu"), []
+    for fill in (False, True):
+        configure(job.hyper, 1, device)
+        assert not determinism.fill_uninitialized_memory
+        determinism.fill_uninitialized_memory = fill
+        loop = Loop(network(job.cell, job.hyper, digits), digits, job.hyper, 1, 1, device)
+        loop.run(lambda: None, lambda: False, math.inf, Silent())
+        hashes.append(weights_sha256(loop.model.state_dict()))
+    assert hashes[0] == hashes[1]
 
 
 def test_another_seed_differs_from_the_first_step(run, tmp_path, prepared_digits):
