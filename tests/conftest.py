@@ -41,6 +41,23 @@ def prepared_digits(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def device(request) -> str:
+    """Every device on which the test is to hold."""
+    return request.param
+
+
+@pytest.fixture
+def determinism():
+    """torch's switches of determinism; what a test sets, as a deterministic cell does, is taken back."""
+    import torch
+
+    before = torch.get_deterministic_debug_mode()
+    yield torch.utils.deterministic
+    torch.set_deterministic_debug_mode(before)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+
+
 @pytest.fixture
 def precisions():
     """A GPU's convolutions and products, of which a test may set `fp32_precision`."""

@@ -16,6 +16,7 @@ from renorm.models import build, create, describe, list_archs
 from renorm.norms import NormSpec, list_norms
 from renorm.norms.deconvolution import Deconvolution
 from renorm.norms.registry import is_batch_norm
+from renorm.training.run import configure
 
 # batch norm with 10 and 100 classes, deconvolution with 10 and 100 classes
 PARAMETERS = {
@@ -161,6 +162,24 @@ def test_a_training_step(arch, norm):
     assert out.shape == (2, 5)
     assert out.isfinite().all()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("norm", ["batch_norm", "deconv"])
+@pytest.mark.parametrize("arch", list_archs())
+def test_a_deterministic_step_on_a_gpu(determinism, arch, norm):
+    """Every operation has a deterministic form at the size that the network was made for, else torch refuses it."""
+    device, size = torch.device("cuda"), describe(arch).size
+    configure(config.Recipe(deterministic=True).resolved(norm, arch), 1, device)
+
+    def gradients() -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        model, images = create(arch, norm, 10, size).to(device), torch.randn(4, 3, size, size).to(device)
+        nn.functional.cross_entropy(model(images), torch.arange(4, device=device)).backward()
+        return [p.grad for p in model.parameters()]
+
+    for first, second in zip(gradients(), gradients(), strict=True):
+        torch.testing.assert_close(first, second, rtol=0, atol=0, equal_nan=True)
 
 
 @pytest.mark.parametrize("arch", [arch for arch in list_archs() if describe(arch).min_size <= 28])

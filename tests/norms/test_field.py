@@ -129,3 +129,16 @@ def test_a_batch_that_is_not_finite_makes_the_loss_nan_and_spoils_nothing_else(n
     loss.backward()
     assert loss.isnan()
     assert all(torch.equal(value, before[key]) for key, value in layer.state_dict().items())
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("name", ["decorrelated_bn", "iterative_norm", "switchable_whitening"])
+def test_a_gpu_does_the_same(name):
+    found = []
+    for device in ("cpu", "cuda"):
+        layer, x = put(name, 32).to(device), correlated(8, 32).to(device).requires_grad_()
+        out = layer(x)
+        out.pow(3).mean().backward()
+        found.append([tensor.detach().cpu() for tensor in (out, x.grad, *layer.state_dict().values())])
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b)

@@ -30,9 +30,9 @@ def unfolded(x: torch.Tensor, sampler: Patches) -> torch.Tensor:
 
 @settings(max_examples=200, deadline=None)
 @given(samplers(), layouts)
-def test_it_gathers_as_unfold_and_scatters_as_its_gradient(drawn, layout):
+def test_it_gathers_as_unfold_and_scatters_as_its_gradient(device, drawn, layout):
     sampler, shape = drawn
-    x = torch.randn(shape, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
+    x = torch.randn(shape, dtype=torch.float64, device=device).contiguous(memory_format=layout).requires_grad_()
     expected = unfolded(x, sampler)
     found = sampler.gather(x.detach(), torch.float64)
     assert torch.equal(found, expected) and sampler.count(x) == found.shape[1]
@@ -47,8 +47,8 @@ def test_it_gathers_as_unfold_and_scatters_as_its_gradient(drawn, layout):
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(1, 12), st.tuples(*[st.integers(1, 6)] * 4), layouts)
-def test_every_so_many_pixels_of_the_batch(step, shape, layout):
-    x = torch.randn(shape, dtype=torch.float64).contiguous(memory_format=layout)
+def test_every_so_many_pixels_of_the_batch(device, step, shape, layout):
+    x = torch.randn(shape, dtype=torch.float64, device=device).contiguous(memory_format=layout)
     sampler = Pixels(step)
     expected = x.permute(1, 0, 2, 3).flatten(1)[:, ::step]
     found = sampler.gather(x, torch.float64)
@@ -59,7 +59,7 @@ def test_every_so_many_pixels_of_the_batch(step, shape, layout):
     found.mul_(2)
     assert torch.equal(x, before)
     scattered = sampler.scatter(found / 2, x)
-    mask = torch.zeros(shape[0] * shape[2] * shape[3], dtype=torch.float64)
+    mask = torch.zeros(shape[0] * shape[2] * shape[3], dtype=torch.float64, device=device)
     mask[::step] = 1
     assert torch.equal(scattered, x * mask.view(shape[0], 1, *shape[2:]))
     assert scattered.is_contiguous(memory_format=layout)

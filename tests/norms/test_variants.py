@@ -10,7 +10,7 @@ from renorm.norms import NormSpec, apply, fold, list_norms
 from renorm.norms.variants import VARIANTS
 
 from . import oracle
-from .test_deconv import inputs
+from .test_deconv import distance, inputs
 
 torch.set_num_threads(1)
 
@@ -143,6 +143,24 @@ def test_three_times_the_steps_come_nearer_to_the_root():
         d = layer.running_deconv
         error[name] = (d @ covariance @ d - torch.eye(72)).norm()
     assert error["deconv_converged"] < 0.1 * error["deconv"]
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("name", ["deconv", *VARIANTS])
+def test_a_gpu_takes_the_same_steps(name):
+    """In float64; but for the sums of rounded samples, which a GPU has in float32."""
+    layers = {device: apply(conv_layer(), name).to(device) for device in ("cpu", "cuda")}
+    for step in range(3):
+        found = {}
+        for device, layer in layers.items():
+            x = inputs((9, 8, 12, 10), torch.float64, seed=step).to(device).requires_grad_()
+            layer.zero_grad()
+            out = layer(x)
+            out.square().mean().backward()
+            tensors = out, x.grad, layer.weight.grad, layer.bias.grad, layer.running_mean, layer.running_deconv
+            found[device] = [tensor.detach().cpu() for tensor in tensors]
+        for a, b in zip(found["cuda"], found["cpu"], strict=True):
+            assert distance(a, b) < (0.02 if name == "deconv_bf16" else 1e-8)
 
 
 def kept_network():

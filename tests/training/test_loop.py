@@ -1,5 +1,6 @@
 """The loop against a straightforward one: torchvision transforms, a DataLoader, a plain SGD, one `.item()` a step."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -133,3 +134,22 @@ def test_bfloat16_leaves_weights_and_statistics_in_float32(prepared_digits):
     assert set(seen["tf32"]) == {(torch.float32, torch.float32)}
     assert set(seen["bfloat16"]) == {(torch.bfloat16, torch.bfloat16)}
     assert all(map(torch.equal, buffers["tf32"], buffers["bfloat16"]))
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("norm", ["batch_norm", "deconv"])
+def test_the_steps_of_an_epoch_never_wait_for_the_gpu(prepared_digits, norm):
+    digits = data.open_prepared(prepared_digits / "digits", "digits")
+    hyper = Recipe(**(SMALL | {"train_images": 320})).resolved(norm, "tiny_vgg")
+    loop = Loop(model(norm), digits, hyper, epochs=2, seed=1, device=torch.device("cuda"))
+    for batch in loop._batches():  # the first steps read the layers' counts, which were put on the device
+        loop._train_step(batch)
+    loop.epoch, loop.step = 2, 0
+    batches = loop._batches()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for batch in batches:
+            loop._train_step(batch)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert loop.step == loop.steps == 10

@@ -9,7 +9,6 @@ import torch
 from renorm.training import optimizers
 
 SHAPES = ((7, 5), (5,), (3, 2, 3, 3))
-DEVICES = ("cpu", pytest.param("cuda", marks=pytest.mark.cuda))
 KINDS = {
     "momentum": ({"name": "sgd", "momentum": 0.9, "weight_decay": 1e-3}, torch.optim.SGD),
     "plain": ({"name": "sgd", "momentum": 0.0, "weight_decay": 0.0}, torch.optim.SGD),
@@ -42,7 +41,6 @@ def assert_equal(mine, theirs):
     assert all(torch.equal(a, b) for a, b in zip(mine, theirs, strict=True))
 
 
-@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_steps_equal_torchs_while_the_rate_changes(kind, device):
     mine, theirs, our, torchs = ours_and_torchs(kind, device)
@@ -72,7 +70,6 @@ def test_a_parameter_without_gradient_stays(kind):
     assert all(p.grad is None for p in mine)
 
 
-@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_saved_state_goes_on_as_if_nothing_was(kind, device):
     mine, theirs, our, torchs = ours_and_torchs(kind, device)

@@ -165,3 +165,19 @@ def test_a_checkpoint_of_other_hyperparameters_is_not_used(stopped):
     record = train(replace(stopped, hyper=hyper))
     assert record["resumes"] == 0
     assert "belongs to other hyper-parameters" in (stopped.out / "log.txt").read_text()
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_gpu_goes_on_bit_for_bit(tmp_path, prepared_digits, determinism, monkeypatch, norm):
+    def job(name: str):
+        recipe = {"deterministic": True}
+        return replace(small_job(tmp_path / name, prepared_digits, norm=norm, recipe=recipe), device="cuda")
+
+    whole = train(job("whole"))
+    with monkeypatch.context() as patch:
+        stop_after_each_step(patch, spared=6)
+        with pytest.raises(SystemExit):
+            train(job("run"))
+    assert train(job("run"))["resumes"] == 1
+    assert_equal(tmp_path / "run", (tmp_path / "whole", whole))

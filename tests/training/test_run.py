@@ -63,15 +63,6 @@ def test_the_same_cell_twice_is_equal_bit_for_bit(run, tmp_path, prepared_digits
     assert history_without_times(tmp_path) == history_without_times(run[0])
 
 
-@pytest.fixture
-def determinism():
-    """What a deterministic cell sets for its process is taken back."""
-    before = torch.get_deterministic_debug_mode()
-    yield torch.utils.deterministic
-    torch.set_deterministic_debug_mode(before)
-    torch.utils.deterministic.fill_uninitialized_memory = False
-
-
 @pytest.mark.parametrize("norm", ["batch_norm", "deconv", "deconv_every", "decorrelated_bn", "switchable_whitening"])
 def test_no_memory_is_read_that_was_not_written(prepared_digits, determinism, norm):
     """Filled with NaN, as torch does by default where algorithms are deterministic, it changes no number."""
@@ -215,7 +206,7 @@ def test_another_error_stays_what_it_is(tmp_path, prepared_digits):
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("norm", ["batch_norm", "deconv"])
-def test_cuda_trains_the_same_cell(tmp_path, prepared_digits, norm):
+def test_cuda_trains_the_same_cell(tmp_path, prepared_digits, determinism, norm):
     """On the GPU: same draws and initial weights, so the same learning within float error; and deterministic."""
     from dataclasses import replace
 
