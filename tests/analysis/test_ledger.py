@@ -130,3 +130,13 @@ def test_who_is_weakest_is_asked_about_the_networks_of_the_sentence(study):
     study.cell("cifar10", "simple_cnn", "deconv", 20, 1, 0.2).cell("cifar10", "vgg16", "none", 20, 1, 0.1)
     row = one(judge(study.write())["ledger"], id="weak-architecture", role="study")
     assert (row["outcome"], row["found"][:8]) == ("holds", "0 of 9 o")
+
+
+def test_a_sentence_asked_about_other_networks_says_so(study):
+    """Two small networks may bear out what was said of ten large ones; the reader is told that they are others."""
+    study.against("ye2020", "obadage2024")
+    for arch, told in (("tiny_vgg", "1 of 1 pairs better (none of them in cells that the sentence is about)"),
+                       ("vgg16", "2 of 2 pairs better (1 of them in cells that the sentence is about)")):  # fmt: skip
+        study.cell("cifar10", arch, "batch_norm", 1, 1, 0.3).cell("cifar10", arch, "deconv", 1, 1, 0.6)
+        row = one(judge(study.write())["ledger"], id="first-epoch", role="study")
+        assert (row["outcome"], row["found"]) == ("holds", told)

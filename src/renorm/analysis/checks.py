@@ -60,6 +60,11 @@ class View:
         """Those of `values` that the statement's own source has too."""
         return [v for v in values if v.group in self.spoken]
 
+    def elsewhere(self, values: list[Value]) -> str:
+        """What to say when not all of `values` are of cells that the statement's own source has."""
+        own = len(self.field_of(values))
+        return "" if own == len(values) else f" ({own or 'none'} of them in cells that the sentence is about)"
+
     def couples(self, method: str, baseline: str, where: dict | None, metrics=ACCURACIES) -> list[tuple[Value, Value]]:
         """(method, baseline) that differ in nothing but the normaliser."""
         others = {key_without(v, "norm"): v for v in self.values if v.norm == (baseline or self.settings.baseline)}
@@ -146,8 +151,7 @@ def method_beats_baseline(
     view: View, method: str = "", baseline: str = "", where: dict | None = None, share: float = 1.0
 ) -> Outcome:
     """The method's accuracy is above the baseline's in at least `share` of the pairs."""
-    answers = [_greater(m, b) for m, b in view.couples(method, baseline, where)]
-    return tally(answers, share, "pairs better")
+    return _pairs(view, view.couples(method, baseline, where), share, "pairs better")
 
 
 @check
@@ -155,8 +159,11 @@ def method_slower(
     view: View, method: str = "", baseline: str = "", where: dict | None = None, share: float = 1.0
 ) -> Outcome:
     """Training takes longer with the method in at least `share` of the pairs."""
-    answers = [_greater(m, b) for m, b in view.couples(method, baseline, where, ("seconds",))]
-    return tally(answers, share, "pairs take longer")
+    return _pairs(view, view.couples(method, baseline, where, ("seconds",)), share, "pairs take longer")
+
+
+def _pairs(view: View, couples: list[tuple[Value, Value]], share: float, told: str) -> Outcome:
+    return tally([_greater(m, b) for m, b in couples], share, told + view.elsewhere([m for m, _ in couples]))
 
 
 @check
