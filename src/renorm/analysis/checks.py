@@ -7,7 +7,7 @@ other sources the same sentence is read as a bound, since nobody expects another
 import inspect
 import statistics
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin
 
@@ -36,6 +36,10 @@ class Outcome:
     counted: float | None
     of: float | None
     found: str
+
+    def but(self, told: str) -> "Outcome":
+        """The same with more words behind the finding."""
+        return replace(self, found=self.found + told)
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,7 @@ def method_slower(
 
 
 def _pairs(view: View, couples: list[tuple[Value, Value]], share: float, told: str) -> Outcome:
-    return tally([_greater(m, b) for m, b in couples], share, told + view.elsewhere([m for m, _ in couples]))
+    return tally([_greater(m, b) for m, b in couples], share, told).but(view.elsewhere([m for m, _ in couples]))
 
 
 @check
@@ -209,7 +213,7 @@ def growth_range(
     """Training time grows by `low` to `high` percent from baseline to method."""
     couples = view.couples(method, baseline, where, ("seconds",))
     found = [None if None in (m.mean, b.mean) else (m.mean / b.mean - 1) * 100 for m, b in couples]
-    return _range(view, found, low, high, digits, unit=" %")
+    return _range(view, found, low, high, digits, unit=" %").but(view.elsewhere([m for m, _ in couples]))
 
 
 @check
@@ -220,9 +224,10 @@ def ratio_between(
     couples = view.couples(method, baseline, where, ("seconds",))
     ratios = [None if None in (m.mean, b.mean) else m.mean / b.mean for m, b in couples]
     told = ", ".join(f"{ratio:.2f}" for ratio in ratios[:4] if ratio is not None)
-    return tally(
+    found = tally(
         [None if r is None else low <= r <= high for r in ratios], 1.0, f"ratios as said ({told or 'none yet'})"
     )
+    return found.but(view.elsewhere([m for m, _ in couples]))
 
 
 def _range(
