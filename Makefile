@@ -43,7 +43,7 @@ test: $(STAMP) debian ## The whole test suite
 benchmarks: $(STAMP) ## Every benchmark, on the GPU if there is one (an hour on an idle machine); tables under results/benchmarks/
 	$(BIN)/python -m benchmarks.step
 	$(BIN)/python -m benchmarks.study --steps $$(ls -t results/benchmarks/step-*.csv | head -n 1)
-	set -e; for name in layer loop cell prediction dag report; do $(BIN)/python -m benchmarks.$$name; done
+	set -e; for name in layer loop cell dag report prediction; do $(BIN)/python -m benchmarks.$$name; done
 
 torture: $(STAMP) ## The long form of the fault tests; writes docs/reliability.md (an hour; RENORM_SOAK=500: a shorter soak)
 	mkdir -p results && rm -f results/tally.jsonl
