@@ -107,7 +107,8 @@ def _from_json(text: str, cell: Cell) -> dict:
         raise RenormError("--hyper: is no JSON object of hyper-parameters: by hand, use --set key=value") from None
     whole = reading.checked(config.Recipe, recipe, "--hyper").resolved(cell.norm, cell.arch)
     # A default is good enough for a recipe, and not for a record, which names everything its numbers depend on.
-    missing = [key for key in config.flat(whole) if key not in config.flat(values)]
+    given = config.flat(values)
+    missing = [key for key in config.flat(whole) if key not in given]
     if missing:
         raise RenormError(f"--hyper: {missing[0]}: is missing: by hand, use --set key=value")
     if values["protocol"] != config.PROTOCOL:

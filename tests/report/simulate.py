@@ -10,6 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from renorm.analysis.judging import COLUMNS as JUDGED
+from renorm.claims import COLUMNS as CLAIMS
+
 REPO = Path(__file__).parents[2]
 ARCHS = {
     **{"vgg16": "VGG-16", "resnet18": "ResNet-18", "preact_resnet18": "PreAct-18", "densenet121": "DenseNet-121"},
@@ -20,10 +23,7 @@ BASELINE, METHOD = "batch_norm", "deconv"
 CELL = ("dataset", "arch", "norm", "recipe", "epochs")
 COLUMNS = {
     "cells": (*CELL, "seed", "experiments", "status", "epochs_completed", "parameters", "error"),
-    "runs": (
-        *("source", "table", "page", *CELL, "attempt", "metric", "split", "selection", "value", "unit", "n"),
-        *("n_images", "epochs_completed", "status", "note"),
-    ),
+    "runs": CLAIMS,
     "histories": (
         *(*CELL, "seed", "epoch", "lr", "train_loss", "train_top1", "train_top5", "test_loss", "test_top1"),
         *("test_top5", "train_seconds", "test_seconds"),
@@ -33,37 +33,7 @@ COLUMNS = {
         *("device", "host_cpus", "threads", "precision", "deterministic", "data_sha256", "resumes", "started"),
         "finished",
     ),
-    "verdicts": (
-        *("claim_source", "table", "page", *CELL, "metric", "split", "selection", "claimed", "source"),
-        *(
-            "reproduced_split",
-            "n",
-            "n_expected",
-            "value",
-            "sd",
-            "minimum",
-            "maximum",
-            "change",
-            "relative_change",
-            "verdict",
-            "colour",
-            "mark",
-        ),
-        "reason",
-    ),
-    "comparison": (
-        *("source", "dataset", "arch", "recipe", "epochs", "metric", "split", "baseline", "method", "baseline_value"),
-        *("method_value", "improvement", "n_baseline", "n_method", "n_expected", "holds"),
-    ),
-    "consistency": (
-        *("claim_source", "source", *CELL, "metric", "split", "selection", "claimed", "n", "basis", "deviation"),
-        "consistent",
-    ),
-    "timing": (
-        *("source", "dataset", "arch", "recipe", "epochs", "norm", "n", "train_seconds", "test_seconds"),
-        *("baseline_train_seconds", "ratio"),
-    ),
-    "summary": ("section", "source", "dataset", "name", "value", "of", "text"),
+    **{name: JUDGED[name] for name in ("verdicts", "comparison", "consistency", "timing", "summary")},
 }
 OPTIONAL = {"steps": (*CELL, "seed", "step", "train_loss")}
 LOOKS = {
@@ -287,14 +257,9 @@ class Maker:
         return rows
 
     def verdict(self, claim: dict, source: str, values: list[float], n: int, expected: int) -> dict:
-        row = {
-            **pick("verdicts", claim),
-            "selection": "unstated",
-            "claim_source": claim["source"],
-            "claimed": claim["value"],
-            "value": "",
-        }
+        row = {**pick("verdicts", claim), "claim_source": claim["source"], "claimed": claim["value"], "value": ""}
         row |= {"source": source, "n": n, "n_expected": expected, "verdict": "missing", "reason": "no run has finished"}
+        row["selection"] = "unstated"
         if values:
             row |= self.held(claim["value"], values)
         row["colour"], row["mark"] = LOOKS[row["verdict"]]

@@ -8,6 +8,7 @@ from pathlib import Path
 from renorm import config as study_config
 from renorm import cluster
 from renorm import grid
+from renorm import workload
 from renorm.errors import RenormError
 from renorm.estimate import check_space
 from renorm.estimate import estimate

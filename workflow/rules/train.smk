@@ -2,7 +2,7 @@ NAME = "[a-z0-9_.-]+"
 RUN = f"{RUNS}/{{dataset}}/{{arch}}/{{norm}}/{{recipe}}/e{{epochs}}/s{{seed}}"
 # Without GPUs in the study its cells are planned as a processor's work, as many at once as it has cores: on a GPU that
 # happens to be there nothing would limit them.
-DEVICE = "cpu" if STUDY.device == "auto" and not STUDY.gpu else STUDY.device
+DEVICE = "cpu" if workload.kind(STUDY) == "cpu" else STUDY.device
 
 
 rule train:

@@ -64,10 +64,10 @@ class View:
         """Those of `values` that the statement's own source has too."""
         return [v for v in values if v.group in self.spoken]
 
-    def elsewhere(self, values: list[Value]) -> str:
-        """What to say when not all of `values` are of cells that the statement's own source has."""
-        own = len(self.field_of(values))
-        return "" if own == len(values) else f" ({own or 'none'} of them in cells that the sentence is about)"
+    def elsewhere(self, couples: list[tuple[Value, Value]]) -> str:
+        """What to say when not all of `couples` are of cells that the statement's own source has."""
+        own = len(self.field_of(method for method, _ in couples))
+        return "" if own == len(couples) else f" ({own or 'none'} of them in cells that the sentence is about)"
 
     def couples(self, method: str, baseline: str, where: dict | None, metrics=ACCURACIES) -> list[tuple[Value, Value]]:
         """(method, baseline) that differ in nothing but the normaliser."""
@@ -167,7 +167,7 @@ def method_slower(
 
 
 def _pairs(view: View, couples: list[tuple[Value, Value]], share: float, told: str) -> Outcome:
-    return tally([_greater(m, b) for m, b in couples], share, told).but(view.elsewhere([m for m, _ in couples]))
+    return tally([_greater(m, b) for m, b in couples], share, told).but(view.elsewhere(couples))
 
 
 @check
@@ -213,7 +213,7 @@ def growth_range(
     """Training time grows by `low` to `high` percent from baseline to method."""
     couples = view.couples(method, baseline, where, ("seconds",))
     found = [None if None in (m.mean, b.mean) else (m.mean / b.mean - 1) * 100 for m, b in couples]
-    return _range(view, found, low, high, digits, unit=" %").but(view.elsewhere([m for m, _ in couples]))
+    return _range(view, found, low, high, digits, unit=" %").but(view.elsewhere(couples))
 
 
 @check
@@ -227,7 +227,7 @@ def ratio_between(
     found = tally(
         [None if r is None else low <= r <= high for r in ratios], 1.0, f"ratios as said ({told or 'none yet'})"
     )
-    return found.but(view.elsewhere([m for m, _ in couples]))
+    return found.but(view.elsewhere(couples))
 
 
 def _range(

@@ -8,18 +8,9 @@ from renorm.analysis.values import Value
 from renorm.analysis.verdicts import Pair
 
 COLUMNS = (
-    "claim_source",
-    "source",
-    *GROUP,
-    "metric",
-    "split",
-    "selection",
-    "claimed",
-    "n",
-    "basis",
-    "deviation",
+    "claim_source", "source", *GROUP, "metric", "split", "selection", "claimed", "n", "basis", "deviation",
     "consistent",
-)
+)  # fmt: skip
 
 
 def deviation(claimed: float, value: Value) -> float | None:

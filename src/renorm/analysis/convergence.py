@@ -1,6 +1,6 @@
 """How soon: epochs and seconds until a share of the baseline's final accuracy is reached."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,11 @@ def rows(inputs: Inputs) -> list[dict[str, Any]]:
 
     A diverged run counts in n: it never got there.
     """
-    runs = {status: [tuple(c[k] for k in (*SETTING, "norm", "seed")) for c in inputs.cells if c["status"] == status]
-            for status in ("completed", "diverged")}  # fmt: skip
-    done, lost = set(runs["completed"]), Counter(run[:-1] for run in runs["diverged"])
+    done = {tuple(c[k] for k in (*SETTING, "norm", "seed")) for c in inputs.cells if c["status"] == "completed"}
+    lost: dict[tuple, Counter] = defaultdict(Counter)
+    for cell in inputs.cells:
+        if cell["status"] == "diverged":
+            lost[tuple(cell[k] for k in SETTING)][cell["norm"]] += 1
     frame = inputs.histories
     if frame.empty or not done:
         return []
@@ -33,22 +35,19 @@ def rows(inputs: Inputs) -> list[dict[str, Any]]:
     frame = frame[index.isin(list(done))].sort_values([*SETTING, "norm", "seed", "epoch"])
     found = []
     for setting, curves in frame.groupby(SETTING, sort=True):
-        diverged = {run[-1]: count for run, count in lost.items() if run[:-1] == setting}
-        found += _setting(inputs, dict(zip(SETTING, setting, strict=True)), curves, diverged)
+        found += _setting(inputs, dict(zip(SETTING, setting, strict=True)), curves, lost[setting])
     return found
 
 
-def _setting(
-    inputs: Inputs, setting: dict[str, Any], curves: pd.DataFrame, diverged: dict[str, int]
-) -> list[dict[str, Any]]:
+def _setting(inputs: Inputs, setting: dict[str, Any], curves: pd.DataFrame, diverged: Counter) -> list[dict[str, Any]]:
     baseline = curves[curves.norm == inputs.settings.baseline]
     if baseline.empty:
         return []
     final = float(baseline.groupby("seed").test_top1.last().mean())
-    norms = sorted({*curves.norm, *diverged})
+    parts = {norm: curves[curves.norm == norm] for norm in sorted({*curves.norm, *diverged})}
     found = []
     for level in LEVELS:
-        times = {norm: _reached(curves[curves.norm == norm], level * final, diverged.get(norm, 0)) for norm in norms}
+        times = {norm: _reached(part, level * final, diverged[norm]) for norm, part in parts.items()}
         base = times[inputs.settings.baseline]["seconds_needed"]
         for norm, reached in times.items():
             seconds = reached["seconds_needed"]

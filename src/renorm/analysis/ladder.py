@@ -45,12 +45,11 @@ class Pools:
             if value.basis == "attempts":
                 pools.setdefault(self._key(value), []).append(value)
         self._pooled: dict[tuple, tuple[float, int]] = {}
-        self._wide: set[int] = set()
+        self._wide: set[Value] = set()
         for key, members in pools.items():
             wide = statistics.unusually_wide([v.attempts for v in members])
-            self._wide.update(id(v) for v, stands_out in zip(members, wide, strict=True) if stands_out)
-            kept = [v.attempts for v, stands_out in zip(members, wide, strict=True) if not stands_out]
-            self._pooled[key] = statistics.pooled_sd(kept)
+            self._wide.update(v for v, stands_out in zip(members, wide, strict=True) if stands_out)
+            self._pooled[key] = statistics.pooled_sd([v.attempts for v in members if v not in self._wide])
 
     @staticmethod
     def _key(value: Value) -> tuple:
@@ -66,7 +65,7 @@ class Pools:
             return None
         sd, df = self.pooled(value)
         own = len(value.attempts) - 1
-        if own and (df <= own or id(value) in self._wide):
+        if own and (df <= own or value in self._wide):
             return Spread(value.sd, own, "own")
         return Spread(sd, df, "pooled") if df else None
 

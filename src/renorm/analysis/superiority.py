@@ -127,7 +127,7 @@ def _bootstraps(inputs: Inputs, found: list[Couple]) -> list[dict[str, Any]]:
                     result = way(strata, settings.resamples, settings.bootstrap_seed, settings.level)
                     head = f"{inputs.source_label(source)}: {metric.replace('top', 'top-')}: "
                     text = head + told(inputs, result)
-                    out += _rows_of(source, dataset, f"{name}{{}}_{metric}", result, text)
+                    out += _rows_of(source, dataset, name, metric, result, text)
     return out
 
 
@@ -153,11 +153,13 @@ def _interval(inputs: Inputs, found: statistics.Bootstrapped, factor: int, form:
     return told + (f", {found.single} of them with a single run on a side)" if found.single else ")")
 
 
-def _rows_of(source: str, dataset: str, name: str, found: statistics.Bootstrapped, text: str) -> list[dict[str, Any]]:
+def _rows_of(
+    source: str, dataset: str, name: str, metric: str, found: statistics.Bootstrapped, text: str
+) -> list[dict[str, Any]]:
     numbers = {"": found.value}
     if found.interval:
         numbers |= dict(zip(("_low", "_high"), found.interval, strict=True))
     return [
-        summary.row("superiority", source, dataset, name.format(end), value, found.strata, text)
+        summary.row("superiority", source, dataset, f"{name}{end}_{metric}", value, found.strata, text)
         for end, value in numbers.items()
     ]

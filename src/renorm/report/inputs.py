@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from renorm.cell import AXES
+from renorm.claims import load_source
 from renorm.errors import RenormError
 from renorm.report.links import run_links
 
@@ -19,20 +20,8 @@ REQUIRED = {
     "provenance": (*AXES, "device", "torch", "commit"),
     "verdicts": (
         *("claim_source", "table", "page", *AXES[:5], "metric", "split", "selection", "claimed", "source"),
-        *(
-            "reproduced_split",
-            "n",
-            "n_expected",
-            "value",
-            "sd",
-            "minimum",
-            "maximum",
-            "change",
-            "relative_change",
-            "verdict",
-            "mark",
-            "reason",
-        ),
+        *("reproduced_split", "n", "n_expected", "value", "sd", "minimum", "maximum", "change", "relative_change"),
+        *("verdict", "mark", "reason"),
     ),
     "comparison": (
         *("source", "dataset", "arch", "recipe", "epochs", "metric", "split", "baseline", "method", "baseline_value"),
@@ -91,6 +80,15 @@ class Inputs:
         return self.frames[name]
 
     @cached_property
+    def published(self) -> dict[str, dict]:
+        """source → its source.yaml, in reading order; of one that cannot be read nothing is known but its name."""
+        claims = self.study.get("claims") or {}
+        originals = claims.get("original") or []
+        paths = [originals] if isinstance(originals, str) else list(originals)
+        folders = [Path(path) for path in [*paths, *(claims.get("reproductions") or [])]]
+        return {folder.name: _source(folder / "source.yaml") for folder in folders}
+
+    @cached_property
     def _links(self) -> dict[tuple, list[tuple[str, str]]]:
         return run_links(self.folder, self["cells"])
 
@@ -102,6 +100,13 @@ class Inputs:
 
     def has(self, name: str) -> bool:
         return name in self.frames and not self.frames[name].empty
+
+
+def _source(path: Path) -> dict:
+    try:
+        return vars(load_source(path))
+    except RenormError:
+        return {}
 
 
 def load(folder: Path) -> Inputs:

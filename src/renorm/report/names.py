@@ -2,13 +2,10 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
 from renorm.cell import AXES
-from renorm.claims import load_source
-from renorm.errors import RenormError
 from renorm.report.inputs import Inputs
 
 METRICS = {"top1": "top-1", "top5": "top-5", "loss": "loss", "seconds": "seconds"}
@@ -39,7 +36,7 @@ class Names:
     def __init__(self, inputs: Inputs):
         self.inputs = inputs
         self.labels = inputs.study.get("labels") or {}
-        self.source_labels = {key: str(source.get("label", key)) for key, source in published(inputs.study).items()}
+        self.source_labels = {key: source.get("label", key) for key, source in inputs.published.items()}
 
     def label(self, axis: str, key: object) -> str:
         key = str(key)
@@ -114,22 +111,6 @@ class Names:
         found = list(dict.fromkeys(column))
         places = {key: place for place, key in enumerate(dict.fromkeys([*self.source_labels, *found]))}
         return sorted(found, key=lambda key: (key == self.inputs.name, places[key]))
-
-
-def published(study: dict) -> dict[str, dict]:
-    """source → its source.yaml, in reading order; of one that cannot be read nothing is known but its name."""
-    claims = study.get("claims") or {}
-    originals = claims.get("original") or []
-    paths = [originals] if isinstance(originals, str) else list(originals)
-    folders = [Path(path) for path in [*paths, *(claims.get("reproductions") or [])]]
-    return {folder.name: _source(folder / "source.yaml") for folder in folders}
-
-
-def _source(path: Path) -> dict:
-    try:
-        return vars(load_source(path))
-    except RenormError:
-        return {}
 
 
 def epochs_label(epochs: float) -> str:

@@ -13,24 +13,23 @@ from renorm.report.palette import LIGHT, norm_colours
 
 
 def figures(inputs: Inputs) -> Iterator[Figure]:
-    verdicts = inputs["verdicts"]
-    found = verdicts[verdicts["value"].notna() & verdicts["metric"].isin(["top1", "top5"])]
-    for dataset, metric in per_dataset(inputs, found):
-        for answers in Names(inputs).answers(found[(found["dataset"] == dataset) & (found["metric"] == metric)]):
-            for source in Names(inputs).sources(answers.rows):
-                rows = answers.rows[answers.rows["source"] == source]
-                yield _figure(inputs, answers, dataset, metric, source, rows)
+    for dataset, metric, answers in per_claims(inputs):
+        for source in Names(inputs).sources(answers.rows):
+            yield _figure(inputs, answers, dataset, metric, source)
 
 
-def per_dataset(inputs: Inputs, rows: pd.DataFrame) -> list[tuple[str, str]]:
-    """(dataset, metric) pairs that have values, in the study's order."""
-    pairs = set(zip(rows["dataset"], rows["metric"], strict=True))
-    datasets = Names(inputs).order("dataset", rows)
-    return [(d, metric) for d in datasets for metric in ("top1", "top5") if (d, metric) in pairs]
+def per_claims(inputs: Inputs) -> Iterator[tuple[str, str, Answers]]:
+    """(dataset, metric, what was found about one source's claims) wherever there are values, in the study's order."""
+    names, verdicts = Names(inputs), inputs["verdicts"]
+    found = verdicts[verdicts["value"].notna()]
+    for dataset in names.order("dataset", found):
+        for metric in ("top1", "top5"):
+            for answers in names.answers(found[(found["dataset"] == dataset) & (found["metric"] == metric)]):
+                yield dataset, metric, answers
 
 
-def _figure(inputs: Inputs, answers: Answers, dataset: str, metric: str, source: str, rows: pd.DataFrame) -> Figure:
-    names = Names(inputs)
+def _figure(inputs: Inputs, answers: Answers, dataset: str, metric: str, source: str) -> Figure:
+    names, rows = Names(inputs), answers.rows[answers.rows["source"] == source]
     epochs = sorted(set(rows["epochs"]))
     pairs, norms = names.rows(rows), names.norms(rows)
     colours = {norm: LIGHT[name] for norm, name in norm_colours(norms, inputs.baseline, inputs.method).items()}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from renorm.report.figures.accuracy import per_dataset
+from renorm.report.figures.accuracy import per_claims
 from renorm.report.figures.captions import words
 from renorm.report.figures.style import HEAD, Figure, bands, legend, panels, plain, rows_axis, tidy
 from renorm.report.inputs import Inputs
@@ -16,11 +16,8 @@ MARKERS = "Dosv^P"  # this study is the filled diamond; published sources are op
 
 
 def figures(inputs: Inputs) -> Iterator[Figure]:
-    verdicts = inputs["verdicts"]
-    found = verdicts[verdicts["value"].notna() & verdicts["metric"].isin(["top1", "top5"])]
-    for dataset, metric in per_dataset(inputs, found):
-        for answers in Names(inputs).answers(found[(found["dataset"] == dataset) & (found["metric"] == metric)]):
-            yield _figure(inputs, answers, dataset, metric)
+    for dataset, metric, answers in per_claims(inputs):
+        yield _figure(inputs, answers, dataset, metric)
 
 
 def _figure(inputs: Inputs, answers: Answers, dataset: str, metric: str) -> Figure:

@@ -3,12 +3,11 @@
 import re
 
 from renorm.report.inputs import Inputs
-from renorm.report.names import published
 from renorm.report.tables.model import Cell, Table, flat, text
 
 
 def tables(inputs: Inputs) -> list[Table]:
-    rows = [_row(key, source) for key, source in published(inputs.study).items()]
+    rows = [_row(key, source) for key, source in inputs.published.items()]
     titles = ["Source", "Title", "Authors", "Year", "Kind", "Where", "Note"]
     return [flat("sources", "Published sources", "sources", titles, rows)] if rows else []
 
