@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from renorm.machine import cpu_name
+from renorm.core.machine import cpu_name
 
 RESULTS = Path(__file__).parents[1] / "results" / "benchmarks"
 
@@ -51,8 +51,8 @@ def what_clock(device) -> str:
 
 def configure_as_training(threads: int, device) -> None:
     """Set this process up as the trainer does for a recipe that says nothing of it."""
-    from renorm.config import Recipe
-    from renorm.training.run import configure
+    from renorm.study.config import Recipe
+    from renorm.training.job import configure
 
     configure(Recipe().resolved("batch_norm", "vgg16"), threads, device)
 

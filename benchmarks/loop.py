@@ -25,12 +25,12 @@ from torchvision.transforms import functional as transforms
 
 from benchmarks.common import bars, clock, show, what_clock
 from renorm import data, models
-from renorm.config import Recipe
 from renorm.data.batches import PADDING, Augmentation
 from renorm.data.prepared import Split
-from renorm.training.loop import Loop
-from renorm.training.progress import Silent
-from renorm.training.run import configure
+from renorm.study.config import Recipe
+from renorm.training.job import configure
+from renorm.training.run_log import Silent
+from renorm.training.trainer import Loop
 
 SIZE, CLASSES, TESTED, SEED = 32, 10, 8, 1
 

@@ -19,8 +19,10 @@ import time
 from pathlib import Path
 
 from benchmarks.common import show
-from renorm import calibration, config, estimate, grid, reading
-from renorm.config import data_root
+from renorm.core import validation
+from renorm.execution import calibration_store, cost_model
+from renorm.study import config, grid
+from renorm.study.config import data_root
 
 NORMS = ["batch_norm", "deconv"]
 SMALL = {
@@ -52,7 +54,7 @@ def run(*command: str) -> tuple[float, float]:
 
 
 def measure(study: config.Study, path: Path, cell, share: float) -> dict:
-    expected = estimate.estimate(study, cell)
+    expected = cost_model.estimate(study, cell)
     root = Path(study.results_dir)
     options = {
         "config": path, **cell.as_dict(), "out": root / "measured" / cell.path, "prepared": root / "data",
@@ -76,7 +78,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         # Relative to it are the results; absolute paths of claims and data stay.
         path = Path(folder) / "study.json"
-        values = reading.read_yaml(o.config) if o.config else SMALL
+        values = validation.read_yaml(o.config) if o.config else SMALL
         values = values | {"results_dir": f"{folder}/results", "only": o.only}
         values.pop("claims", None)
         path.write_text(json.dumps(values))
@@ -86,10 +88,10 @@ def main() -> None:
                 "--out", f"{study.results_dir}/data/{name}")  # fmt: skip
         wall, used = run("calibrate", "--config", str(path), "--minutes", str(o.minutes))
         share = used / wall / study.threads
-        cells = sorted(grid.cells(study), key=lambda cell: estimate.estimate(study, cell).seconds)
+        cells = sorted(grid.cells(study), key=lambda cell: cost_model.estimate(study, cell).seconds)
         chosen = cells[:: max(1, len(cells) // o.cells)][: o.cells]
         rows = [measure(study, path, cell, share) for cell in chosen]
-        names = ", ".join(one.name for one in calibration.choose(study).taken)
+        names = ", ".join(one.name for one in calibration_store.choose(study).taken)
     within = sum(abs(row["error %"]) <= 30 for row in rows)
     within_used = sum(abs(row["error % of processor s"]) <= 30 for row in rows)
     show("prediction", rows, f"{names}; calibrated in {wall:.0f} s with {share:.0%} of the processor; within 30 %: "

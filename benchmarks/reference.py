@@ -6,7 +6,7 @@ from types import ModuleType
 
 from torch import nn
 
-from renorm.errors import RenormError
+from renorm.core.errors import RenormError
 from renorm.norms.deconv import DeconvConv2d, DeconvLinear
 
 FILE = Path("models/deconv.py")

@@ -21,7 +21,7 @@ def timed(work: Callable[[], object]) -> float:
 
 def measure(times: int, repeats: int) -> dict:
     """Median seconds of every step of a study with `times` the seeds, and what its page weighs."""
-    from renorm.analysis import judge
+    from renorm.judging import judge
     from renorm.report.export import write_tables
     from renorm.report.figures import draw
     from renorm.report.page import render

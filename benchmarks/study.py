@@ -16,11 +16,12 @@ import torch
 
 from benchmarks.common import bars, show, what_clock
 from benchmarks.step import measure
-from renorm import config, grid, workload
-from renorm.cell import Cell
-from renorm.claims import load_claims
-from renorm.config import Study
-from renorm.training.calibrate import start_seconds
+from renorm.execution import workload
+from renorm.execution.calibrate import start_seconds
+from renorm.study import config, grid
+from renorm.study.cell import Cell
+from renorm.study.claims import load_claims
+from renorm.study.config import Study
 
 ROOT = Path(__file__).parents[1]
 KINDS = ("batch_norm", "deconv")

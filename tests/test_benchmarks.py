@@ -13,9 +13,9 @@ import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import common, dag, layer, loop, reference, step, study
-from renorm import config, grid
-from renorm.errors import RenormError
+from renorm.core.errors import RenormError
 from renorm.norms.deconvolution import Deconvolution
+from renorm.study import config, grid
 
 CPU = torch.device("cpu")
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 from torchvision.datasets import ImageFolder
 
-from renorm import data, files
+from renorm import data
+from renorm.core import files
+from renorm.core.errors import RenormError
 from renorm.data import PictureOptions
 from renorm.data.imagenet import imagenet
 from renorm.data.pictures import prepare_pictures
-from renorm.errors import RenormError
 
 from .trees import CLASSES, kaggle, listing, picture
 
@@ -165,10 +166,10 @@ def test_options_of_pictures_are_for_pictures(tmp_path):
 def test_the_command(raw, tmp_path):
     from typer.testing import CliRunner
 
-    from renorm import cli
+    from renorm.cli import main
 
     arguments = ["prepare", "imagenet", str(raw), "--out", str(tmp_path / "out"), "--sample", "--image-size", "48"]
-    result = CliRunner().invoke(cli.app, arguments)
+    result = CliRunner().invoke(main.app, arguments)
     assert result.exit_code == 0, result.output
     assert data.open_prepared(tmp_path / "out", "imagenet").image_size == 48
 

@@ -8,8 +8,9 @@ import shutil
 import numpy as np
 import pytest
 
-from renorm import data, files
-from renorm.errors import RenormError
+from renorm import data
+from renorm.core import files
+from renorm.core.errors import RenormError
 
 
 def test_digits_are_real_and_fixed(prepared_digits):

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from renorm.machine import cpu_name
+from renorm.core.machine import cpu_name
 
 HEAD = """# What was tried, and what survived
 

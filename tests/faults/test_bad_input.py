@@ -15,11 +15,14 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from renorm import claims, cli, config, files, records
-from renorm.analysis import load_runs_csv
-from renorm.collect import Found, _cell_row, _foreign, _provenance_row, _run_rows, _step_rows
-from renorm.errors import RenormError
-from renorm.training.run import train
+from renorm.cli import main
+from renorm.core import files
+from renorm.core.errors import RenormError
+from renorm.judging import load_runs_csv
+from renorm.runs import run_record
+from renorm.runs.collect import Found, _cell_row, _foreign, _provenance_row, _run_rows, _step_rows
+from renorm.study import claims, config
+from renorm.training.job import train
 
 from ..training.cells import SMALL, small_job
 from .conftest import cases
@@ -162,7 +165,7 @@ def test_records(tmp_path, tally, record):
     path = tmp_path / "run.json"
 
     def rows():
-        found = records.read(path)
+        found = run_record.read(path)
         if not _foreign(study, cell, found):
             whole = Found(cell, ["e"], found, [], found["status"], "")
             _run_rows(study, whole), _cell_row(whole), _provenance_row(whole), _step_rows(whole)
@@ -202,16 +205,16 @@ def test_arguments(tmp_path, tally, monkeypatch):
     good = ["train", "--dataset", "digits", "--arch", "tiny_vgg", "--norm", "deconv", "--epochs", "1", "--seed", "1",
             "--recipe", "paper", "--set", "optimizer.lr=0.1", "--threads", "1"]  # fmt: skip
     # Whatever still is a good command line must not really train.
-    import renorm.training.run
+    import renorm.training.job
 
-    monkeypatch.setattr(renorm.training.run, "train", lambda job: (_ for _ in ()).throw(RenormError("would train")))
+    monkeypatch.setattr(renorm.training.job, "train", lambda job: (_ for _ in ()).throw(RenormError("would train")))
 
     def one(number):
         rng = random.Random(number)
         words = list(good)
         for _ in range(0 if number is None else rng.choice([1, 1, 2])):
             words[rng.randrange(1, len(words))] = str(rng.choice(NASTY)).replace("\x00", "")
-        result = CliRunner().invoke(cli.app, words)
+        result = CliRunner().invoke(main.app, words)
         if isinstance(result.exception, RenormError):
             assert all(map(is_clear, str(result.exception).splitlines())), words
             return "valid" if str(result.exception) == "would train" else "refused"

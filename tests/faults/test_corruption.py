@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from renorm import claims, data, records
-from renorm.errors import RenormError
+from renorm import data
+from renorm.core.errors import RenormError
+from renorm.runs import run_record
+from renorm.study import claims
 from renorm.training import checkpoint
-from renorm.training.run import train
+from renorm.training.job import train
 
 from ..training.cells import small_job, stop_after_each_step
 from .conftest import cases
@@ -65,8 +67,8 @@ def run(tmp_path_factory, prepared_digits) -> Path:
 @pytest.mark.parametrize("name", ["run.json", "history.csv"])
 def test_records(run, tally, name):
     def read():
-        record = records.read(run / "run.json")
-        return record, records.read_history(run, record)
+        record = run_record.read(run / "run.json")
+        return record, run_record.read_history(run, record)
 
     try_all(run / name, read, same, cases(200, 1000), tally, name)
 

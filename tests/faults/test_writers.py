@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from renorm import records
-from renorm.errors import RenormError
-from renorm.training.run import train
+from renorm.core.errors import RenormError
+from renorm.runs import run_record
+from renorm.training.job import train
 
 from ..training.cells import history_without_times, small_job, without_times
 from .conftest import cases
@@ -36,7 +36,7 @@ def child(job, delay: float, largest: int | None, told=None) -> None:
 @pytest.fixture(scope="module")
 def context():
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["renorm.training.run"])
+    context.set_forkserver_preload(["renorm.training.job"])
     return context
 
 
@@ -48,7 +48,7 @@ def undisturbed(tmp_path_factory, prepared_digits):
 
 def assert_whole(out, undisturbed) -> None:
     folder, record = undisturbed
-    assert without_times(records.read(out / "run.json")) == without_times(record)
+    assert without_times(run_record.read(out / "run.json")) == without_times(record)
     assert history_without_times(out) == history_without_times(folder)
     assert sorted(path.name for path in out.iterdir()) == [".lock", "history.csv", "log.txt", "run.json"]
 

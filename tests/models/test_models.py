@@ -9,14 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from renorm import config, estimate, grid
+from renorm.core.errors import RenormError
 from renorm.data.batches import memory_layout
-from renorm.errors import RenormError
+from renorm.execution import cost_model
 from renorm.models import build, create, describe, list_archs
 from renorm.norms import NormSpec, list_norms
 from renorm.norms.deconvolution import Deconvolution
 from renorm.norms.registry import is_batch_norm
-from renorm.training.run import configure
+from renorm.study import config, grid
+from renorm.training.job import configure
 
 # batch norm with 10 and 100 classes, deconvolution with 10 and 100 classes
 PARAMETERS = {
@@ -229,4 +230,4 @@ def test_normalisers_start_from_the_same_weights():
 def test_room_on_the_disk_is_asked_for_as_many_parameters_as_there_are(arch):
     with torch.device("meta"):
         model = create(arch, NormSpec(name="batch_norm"), 1000 if arch.endswith("_imagenet") else 100)
-    assert math.ceil(parameters(model) / 1e6) == estimate.PARAMETERS[arch]
+    assert math.ceil(parameters(model) / 1e6) == cost_model.PARAMETERS[arch]

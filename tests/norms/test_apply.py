@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torchvision import models as zoo
 
-from renorm.errors import RenormError
+from renorm.core.errors import RenormError
 from renorm.norms import NormSpec, apply, list_norms, register_norm
 from renorm.norms.deconv import DeconvConv2d, DeconvLinear
 from renorm.norms.deconvolution import Deconvolution

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from renorm.errors import RenormError
+from renorm.core.errors import RenormError
 from renorm.norms import NormSpec, apply, deconvolution, fold
 from renorm.norms.deconv import DeconvConv2d, DeconvLinear
 

@@ -6,7 +6,8 @@ import shutil
 
 import pytest
 
-from renorm import calibration, machine
+from renorm.core import machine
+from renorm.execution import calibration_store
 
 from .conftest import STUDY
 
@@ -48,7 +49,7 @@ def test_what_changes_no_number_trains_nothing(finished):
 
 def test_a_comment_in_the_code_reruns_nothing(copy):
     for file in ["Snakefile", *(f"workflow/rules/{n}.smk" for n in ("common", "data", "train", "analyse", "report")),
-                 "src/renorm/training/loop.py", "src/renorm/norms/deconvolution.py"]:  # fmt: skip
+                 "src/renorm/training/trainer.py", "src/renorm/norms/deconvolution.py"]:  # fmt: skip
         path = copy.folder / file
         path.write_text(path.read_text() + "\n# A remark.\n")
     assert copy.planned() == {}
@@ -89,7 +90,7 @@ def test_one_experiment_can_be_taken_by_name(finished):
 
 def test_a_calibration_trains_nothing_again(copy):
     """It changes what jobs ask for, and is no input of any rule."""
-    calibration.write(copy.folder / "results", calibration.Calibration(
+    calibration_store.write(copy.folder / "results", calibration_store.Calibration(
         kind="cpu", device=machine.cpu_name(), torch=machine.torch_version(), threads=1, made="", start_seconds=1.0,
         steps={"x": {"arch": "tiny_vgg", "norm": "batch_norm", "shape": (3, 32, 32), "batch": 32, "seconds": 100.0,
                      "image_seconds": 1.0, "save_seconds": 1.0, "warm_seconds": 1.0, "turns": 1}},

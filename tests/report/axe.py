@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from browser import Browser
 
-from renorm.files import sha256, write_atomic
+from renorm.core.files import sha256, write_atomic
 
 VERSION = "4.14.1"
 SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from renorm.analysis.judging import COLUMNS as JUDGED
-from renorm.claims import COLUMNS as CLAIMS
+from renorm.judging.judge import COLUMNS as JUDGED
+from renorm.study.claims import COLUMNS as CLAIMS
 
 REPO = Path(__file__).parents[2]
 ARCHS = {
@@ -68,7 +68,7 @@ def write_records(folder: Path) -> None:
 
 def write_judged(folder: Path, *, demo: bool = False, originals: tuple[str, ...] = ("ye2020",), times: int = 1) -> Path:
     """The same simulated runs held against the real claims by the real judge; every cell has `times` as many seeds."""
-    from renorm.analysis import judge
+    from renorm.judging import judge
 
     folder.mkdir(parents=True, exist_ok=True)
     maker = Maker(demo, runs=True, claims=False, times=times)

@@ -11,8 +11,8 @@ import simulate
 from test_axe import checker  # noqa: F401 - a fixture
 from test_page import Page
 
-from renorm.analysis import against
-from renorm.errors import RenormError
+from renorm.core.errors import RenormError
+from renorm.judging import compare_studies
 from renorm.report.compare import compare
 
 
@@ -56,7 +56,7 @@ def pair(tmp_path_factory):
 
 
 def test_every_cell_with_its_difference(pair):
-    rows = {(r["arch"], r["norm"], r["epochs"]): r for r in against.cells(*pair)}
+    rows = {(r["arch"], r["norm"], r["epochs"]): r for r in compare_studies.cells(*pair)}
     assert len(rows) == 8
     lifted = rows["vgg11", "deconv", 2]
     assert lifted["difference"] == pytest.approx(-0.1) and lifted["test"] == "paired t"
@@ -64,7 +64,7 @@ def test_every_cell_with_its_difference(pair):
     same = rows["vgg11", "batch_norm", 2]
     assert same["difference"] == 0 and same["value_a"] == same["value_b"] and same["ratio"] == 1
     assert rows["resnet18", "deconv", 1]["in"] == "a"
-    counted = against.counts(list(rows.values()), 0.05)
+    counted = compare_studies.counts(list(rows.values()), 0.05)
     assert (counted["both"], counted["only_a"], counted["only_b"]) == (7, 1, 0)
     assert counted["largest_difference"] == pytest.approx(0.1) and math.isclose(counted["ratio"], 1)
 
@@ -83,7 +83,7 @@ def test_the_page_says_what_differs(pair, tmp_path):
 
 def test_the_columns_are_those_of_the_documentation():
     told = (simulate.REPO / "docs/tables.md").read_text(encoding="utf-8")
-    assert all(f"`{','.join(columns)}`" in told for columns in (against.COLUMNS, against.CHANGES))
+    assert all(f"`{','.join(columns)}`" in told for columns in (compare_studies.COLUMNS, compare_studies.CHANGES))
 
 
 def test_verdicts_that_differ(tmp_path):
@@ -96,7 +96,7 @@ def test_verdicts_that_differ(tmp_path):
         same = row | {"norm": "batch_norm", "verdict": "within"}
         for table in ("verdicts", "ladder"):
             pd.DataFrame([row | {"verdict": verdict}, same]).to_csv(folder / f"{table}.csv", index=False)
-    found = against.changed_verdicts(*pair, ("demo", "demo"))
+    found = compare_studies.changed_verdicts(*pair, ("demo", "demo"))
     assert [(r["norm"], r["rule"], r["verdict_a"], r["verdict_b"]) for r in found] == [
         ("deconv", "published", "better", "below"), ("deconv", "rigorous", "better", "below"),
     ]  # fmt: skip

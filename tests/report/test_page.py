@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import simulate
 
-from renorm.errors import RenormError
+from renorm.core.errors import RenormError
 from renorm.report.figures import draw
 from renorm.report.page import render
 from renorm.report.tables.audit import places

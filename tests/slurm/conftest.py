@@ -122,7 +122,7 @@ def make_checkout(prepared_digits):
         if data:
             shutil.copytree(prepared_digits, folder / "results/data")
         # Nobody here waits for a minute between two looks at the queue.
-        code = folder / "src/renorm/cluster.py"
+        code = folder / "src/renorm/execution/slurm.py"
         text, changes = re.subn(r"^(PAUSE|LOOK_EVERY) = \d+", r"\1 = 3", code.read_text(), flags=re.M)
         assert changes == 2
         code.write_text(text)
@@ -143,15 +143,15 @@ def undisturbed(prepared_digits, tmp_path_factory):
 
     def train(seed: int, epochs: int = EPOCHS) -> dict:
         if (seed, epochs) not in records:
-            from renorm import config, grid
-            from renorm.cell import Cell
-            from renorm.training import run
+            from renorm.study import config, grid
+            from renorm.study.cell import Cell
+            from renorm.training import job
 
             cell = Cell("digits", "tiny_vgg", "batch_norm", "base", epochs, seed)
             hyper = grid.hyperparameters(config.validate(study(recipe=LONG)), cell)
-            job = run.Job(cell, hyper, folder / f"e{epochs}s{seed}", Path("none"), prepared_digits, device="cpu",
+            job = job.Job(cell, hyper, folder / f"e{epochs}s{seed}", Path("none"), prepared_digits, device="cpu",
                           download=False, quiet=True)  # fmt: skip
-            records[seed, epochs] = run.train(job)
+            records[seed, epochs] = job.train(job)
         return records[seed, epochs]
 
     return train

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from renorm import files, records
+from renorm.core import files
+from renorm.runs import run_record
 
 from .cluster import kill, trainers
 from .conftest import EPOCHS, LONG, one_writer, study
@@ -108,7 +109,7 @@ def test_snakemake_killed_and_started_again_never_trains_a_cell_twice(checkout):
     (trainer,) = trainers(checkout.folder)
     first.kill()
     first.wait()
-    killed = records.now()
+    killed = run_record.now()
     second = checkout.start(*TRAINING)
     # The twin has its own job and waits for the lock, which the first one has.
     checkout.wait(lambda: len(trainers(checkout.folder)) == 2)

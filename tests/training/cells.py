@@ -5,10 +5,10 @@ import signal
 from itertools import count
 from pathlib import Path
 
-from renorm.cell import Cell
-from renorm.config import Recipe
-from renorm.training.loop import Loop
-from renorm.training.run import Job
+from renorm.study.cell import Cell
+from renorm.study.config import Recipe
+from renorm.training.job import Job
+from renorm.training.trainer import Loop
 
 SMALL = {"optimizer": {"lr": 0.01}, "batch_size": 32, "train_images": 150, "test_images": 100}
 

@@ -13,12 +13,13 @@ import torch
 from torch import nn
 from typer.testing import CliRunner
 
-from renorm import cli, records
-from renorm.errors import RenormError
+from renorm.cli import main
+from renorm.core.errors import RenormError
 from renorm.norms import NormSpec, apply
-from renorm.training.loop import Loop
-from renorm.training.run import train
-from renorm.training.team import Alone, Team, assemble
+from renorm.runs import run_record
+from renorm.training.job import train
+from renorm.training.process_group import Alone, Team, assemble
+from renorm.training.trainer import Loop
 
 from .cells import history_without_times, small_job, without_times
 
@@ -108,9 +109,9 @@ def by_command(job) -> dict:
         "--epochs", str(cell.epochs), "--seed", str(cell.seed), "--hyper", json.dumps(job.hyper), "--device", "cpu",
         "--out", str(job.out), "--prepared", str(job.prepared), "--gpus", "2", "--threads", "2", "--quiet",
     ]  # fmt: skip
-    result = CliRunner().invoke(cli.app, command)
+    result = CliRunner().invoke(main.app, command)
     assert result.exit_code == 0, result.output
-    return records.read(job.out / "run.json")
+    return run_record.read(job.out / "run.json")
 
 
 def test_a_killed_process_is_one_line(tmp_path, prepared_digits, signals):

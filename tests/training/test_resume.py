@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import pytest
 
-from renorm import records
+from renorm.runs import run_record
 from renorm.training import checkpoint
-from renorm.training.run import train
+from renorm.training.job import train
 
 from .cells import history_without_times, small_job, stop_after_each_step, without_times
 
@@ -30,7 +30,7 @@ def undisturbed(tmp_path_factory, prepared_digits):
 
 def assert_equal(out, whole):
     folder, record = whole
-    found = records.read(out / "run.json")
+    found = run_record.read(out / "run.json")
     assert without_times(found) == without_times(record)
     assert history_without_times(out) == history_without_times(folder)
     assert sorted(p.name for p in out.iterdir()) == [
@@ -65,7 +65,7 @@ def run_in_child(job):
 def test_killed_at_random_and_started_again(tmp_path, prepared_digits, undisturbed, norm, tally):
     """SIGKILL at random moments, with a checkpoint after every step, so that many fall into the writing of one."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["renorm.training.run"])
+    context.set_forkserver_preload(["renorm.training.job"])
     rng, kills, attempt = random.Random(norm), 0, 0
     # The first child also waits for the server that forks them, and would make every later one finish unharmed.
     for turn in ("first", "second"):

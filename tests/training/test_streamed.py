@@ -14,14 +14,14 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from renorm import data
-from renorm.cell import Cell
-from renorm.config import Recipe
+from renorm.core.errors import RenormError
 from renorm.data import PictureOptions
 from renorm.data.batches import derived_seed
 from renorm.data.streamed import read_picture
-from renorm.errors import RenormError
-from renorm.training.loop import Loop
-from renorm.training.run import Job, train
+from renorm.study.cell import Cell
+from renorm.study.config import Recipe
+from renorm.training.job import Job, train
+from renorm.training.trainer import Loop
 
 from ..data.trees import kaggle, picture
 from .cells import history_without_times, stop_after_each_step, without_times

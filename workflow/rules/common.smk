@@ -5,13 +5,13 @@ import shlex
 import sys
 from pathlib import Path
 
-from renorm import config as study_config
-from renorm import cluster
-from renorm import grid
-from renorm import workload
-from renorm.errors import RenormError
-from renorm.estimate import check_space
-from renorm.estimate import estimate
+from renorm.core.errors import RenormError
+from renorm.execution import slurm as cluster
+from renorm.execution import workload
+from renorm.execution.cost_model import check_space
+from renorm.execution.cost_model import estimate
+from renorm.study import config as study_config
+from renorm.study import grid
 
 
 def or_end(function, *arguments):
@@ -69,7 +69,7 @@ container: "envs/renorm.sif"
 def check_claims():
     """What was published, read as the judgement will read it after all the training."""
     # Not above: pandas and scipy come with it, and every job of a cluster reads this file.
-    from renorm.plan import published
+    from renorm.execution.plan import published
 
     published(STUDY)
 

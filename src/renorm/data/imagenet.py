@@ -4,8 +4,8 @@ import csv
 from pathlib import Path
 from xml.etree import ElementTree
 
+from renorm.core.errors import RenormError
 from renorm.data.registry import PictureTree, register_dataset
-from renorm.errors import RenormError
 
 SOURCE = "ILSVRC2012 from https://image-net.org or https://www.kaggle.com/c/imagenet-object-localization-challenge"
 # Where train and val may stand below the folder that was named; "" is that folder itself.

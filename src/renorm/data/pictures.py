@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from renorm.core.errors import RenormError
+from renorm.core.files import sha256, write_atomic, write_sealed
 from renorm.data.registry import PictureTree
-from renorm.errors import RenormError
-from renorm.files import sha256, write_atomic, write_sealed
-from renorm.manifest import SPLITS
+from renorm.study.data_manifest import SPLITS
 
 # Mean and deviation of ImageNet's training pictures as torchvision and nearly every paper use them.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from renorm.core.errors import RenormError
+from renorm.core.files import locked, read_sealed, sha256, write_atomic, write_sealed
 from renorm.data.pictures import PictureOptions, Pictures, prepare_pictures
 from renorm.data.registry import PictureTree, RawImages, reader
-from renorm.errors import RenormError
-from renorm.files import locked, read_sealed, sha256, write_atomic, write_sealed
-from renorm.manifest import SPLITS, checksum
+from renorm.study.data_manifest import SPLITS, checksum
 
 AGAIN = "remove the folder and prepare the data set again (`renorm prepare`)"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from renorm import catalogue
-from renorm.errors import RenormError, nearest
+from renorm.core import plugins
+from renorm.core.errors import RenormError, nearest
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,14 @@ def register_dataset(function: Reader) -> Reader:
 
 def list_datasets() -> list[str]:
     """All names that `reader` takes, sorted."""
-    catalogue.import_room("dataset")
+    plugins.import_plugins("dataset")
     return sorted(_READERS)
 
 
 def reader(name: str) -> Reader:
     """The function that reads the data set; RenormError for an unknown name."""
     # Not when the package is imported: a training job reads prepared data, and must not pay seconds for scikit-learn.
-    catalogue.import_room("dataset")
+    plugins.import_plugins("dataset")
     if name not in _READERS:
         raise RenormError(f"dataset: unknown dataset '{name}': {nearest(name, _READERS)}")
     return _READERS[name]

@@ -18,10 +18,10 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from renorm.core.errors import RenormError
 from renorm.data.batches import DeviceSplit, Normalisation, derived_generator, derived_seed, evaluation_batch
 from renorm.data.pictures import Pictures
 from renorm.data.prepared import Dataset
-from renorm.errors import RenormError
 
 # A picture is tested by its middle: of 224 pixels after its shorter side was brought to 256.
 MARGIN = 256 / 224

@@ -9,8 +9,8 @@ import numpy as np
 from torchvision import datasets
 from torchvision.datasets.utils import check_integrity
 
+from renorm.core.errors import RenormError
 from renorm.data.registry import RawImages, register_dataset
-from renorm.errors import RenormError
 
 # A machine behind a silent firewall must not hang for ever.
 DOWNLOAD_TIMEOUT_S = 60

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from renorm import norms
-from renorm.errors import RenormError, nearest
+from renorm.core.errors import RenormError, nearest
 from renorm.norms import NormSpec
 
 

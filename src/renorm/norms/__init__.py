@@ -1,10 +1,10 @@
 """What may stand where batch norm stood: one file a method, and `apply`, which puts it into any network."""
 
-from renorm import catalogue
+from renorm.core import plugins
 from renorm.norms.fold import fold
 from renorm.norms.registry import apply, list_norms, register_norm, with_defaults
 from renorm.norms.spec import LayerSettings, NormSpec
 
 __all__ = ["LayerSettings", "NormSpec", "apply", "fold", "list_norms", "register_norm", "with_defaults"]
 
-catalogue.import_room("norm")
+plugins.import_plugins("norm")

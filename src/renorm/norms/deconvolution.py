@@ -5,7 +5,7 @@ import logging
 import torch
 from torch import Tensor
 
-from renorm.errors import RenormError
+from renorm.core.errors import RenormError
 from renorm.norms import few_samples
 from renorm.norms.few_samples import CentredSamples
 from renorm.norms.freeze import StepCounter

@@ -6,7 +6,7 @@ from dataclasses import replace
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from renorm.errors import RenormError, nearest
+from renorm.core.errors import RenormError, nearest
 from renorm.norms.spec import LayerSettings, NormSpec, layer_settings, require_matches
 
 Replace = Callable[[nn.Module, LayerSettings], nn.Module]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 
-from renorm.errors import RenormError, nearest
+from renorm.core.errors import RenormError, nearest
 
 
 @dataclass(frozen=True)

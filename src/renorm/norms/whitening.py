@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from renorm.errors import RenormError
+from renorm.core.errors import RenormError
 from renorm.norms import newton_schulz, spectral
 from renorm.norms.patches import Features, Sampler
 from renorm.norms.products import exact_products, gram, gram_bfloat16

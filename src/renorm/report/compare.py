@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from renorm.analysis import against
-from renorm.analysis.tables import write_table
-from renorm.report import numbers
+from renorm.judging import compare_studies
+from renorm.judging.tables import write_table
+from renorm.report import formatting
 from renorm.report.figures.captions import FOLDER, captions
 from renorm.report.inputs import Inputs, load
-from renorm.report.names import Names, epochs_label, slug
+from renorm.report.labels import Names, epochs_label, slug
 from renorm.report.page import environment, frame
 from renorm.report.tables.comparison import of_expected
 from renorm.report.tables.model import Cell, Group, Head, Row, Table, flat, text
@@ -22,12 +22,12 @@ LOW = ("A", "B", "B − A", "time B / A")
 def compare(a: Path, b: Path, out: Path | None = None) -> Path:
     """Write the page and its two CSVs, by default beside study A, and return the page's path."""
     sides = load(Path(a)), load(Path(b))
-    rows = against.cells(a, b)
-    changes = against.changed_verdicts(a, b, (sides[0].name, sides[1].name))
+    rows = compare_studies.cells(a, b)
+    changes = compare_studies.changed_verdicts(a, b, (sides[0].name, sides[1].name))
     out = out or Path(a).resolve().parent / f"compare-{Path(a).resolve().name}-{Path(b).resolve().name}.html"
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_table(out.with_suffix(".csv"), against.COLUMNS, rows)
-    write_table(out.with_name(f"{out.stem}-verdicts.csv"), against.CHANGES, changes)
+    write_table(out.with_suffix(".csv"), compare_studies.COLUMNS, rows)
+    write_table(out.with_name(f"{out.stem}-verdicts.csv"), compare_studies.CHANGES, changes)
     page = environment(FOLDER).get_template("compare.html.j2").render(**_context(sides, rows, changes))
     out.write_text(page, encoding="utf-8")
     return out
@@ -44,7 +44,7 @@ def _context(sides: tuple[Inputs, Inputs], rows: list[dict], changes: list[dict]
     words = captions()["compare"]
     return {
         "a": _called(sides[0]), "b": _called(sides[1]), "words": words,
-        "answers": _answers(words, against.counts(rows, ALPHA), changes),
+        "answers": _answers(words, compare_studies.counts(rows, ALPHA), changes),
         "sections": [{"id": key, "tables": [t for t in tables if t.groups]} for key, tables in sections],
         **frame(FOLDER),
     }  # fmt: skip
@@ -56,11 +56,11 @@ def _called(side: Inputs) -> dict:
 
 def _answers(words: dict, counts: dict, changes: list[dict]) -> list[dict]:
     """Question, the sentence that answers it, and a quieter line."""
-    told = {key: numbers.count(value) for key, value in counts.items() if value is None or float(value).is_integer()}
-    told |= {"mean": numbers.points(counts["mean_difference"]), "ratio": numbers.ratio(counts["ratio"])}
-    told |= {"largest": numbers.percent(counts["largest_difference"]), "timed": numbers.count(counts["timed"])}
+    told = {key: formatting.count(value) for key, value in counts.items() if value is None or float(value).is_integer()}
+    told |= {"mean": formatting.points(counts["mean_difference"]), "ratio": formatting.ratio(counts["ratio"])}
+    told |= {"largest": formatting.percent(counts["largest_difference"]), "timed": formatting.count(counts["timed"])}
     for rule in ("published", "rigorous"):
-        told[rule] = numbers.count(float(sum(row["rule"] == rule for row in changes)))
+        told[rule] = formatting.count(float(sum(row["rule"] == rule for row in changes)))
     return [{key: part.format(**told) for key, part in answer.items()} for answer in words["answers"]]
 
 
@@ -101,7 +101,7 @@ def _only(names: Names, rows: list[dict]) -> Table:
 
 
 def _cells(names: Names, rows: list[dict]) -> list[Table]:
-    both = pd.DataFrame([row for row in rows if row["in"] == "ab"], columns=list(against.COLUMNS))
+    both = pd.DataFrame([row for row in rows if row["in"] == "ab"], columns=list(compare_studies.COLUMNS))
     return [_table(names, d, both[both["dataset"] == d]) for d in names.order("dataset", both)]
 
 
@@ -140,41 +140,40 @@ def _mean(names: Names, row: dict, side: str) -> Cell:
     value, n = row[f"value_{side}"], of_expected(row[f"n_{side}"], row[f"n_expected_{side}"])
     where = f"{names.dataset(row['dataset'])}: {names.arch(row['arch'])}, {names.norm(row['norm'])}"
     card = [("study", side.upper()), ("cell", f"{where}, {epochs_label(row['epochs'])}"), ("n", n)]
-    if not numbers.known(value):
+    if not formatting.known(value):
         return Cell("missing", tone="missing", card=card, id=_id(row, side), below=f"n {n}")
-    card += [("mean", numbers.percent(value)), ("SD", numbers.percent(row[f"sd_{side}"]))]
+    card += [("mean", formatting.percent(value)), ("SD", formatting.percent(row[f"sd_{side}"]))]
     seconds = row[f"seconds_{side}"]
-    card += [("training", numbers.duration(seconds))] if numbers.known(seconds) else []
-    return Cell(numbers.percent(value), sort=value, card=card, id=_id(row, side), below=f"n {n}")
+    card += [("training", formatting.duration(seconds))] if formatting.known(seconds) else []
+    return Cell(formatting.percent(value), sort=value, card=card, id=_id(row, side), below=f"n {n}")
 
 
 def _difference(row: dict) -> Cell:
     """B minus A in points, its interval under it; coloured when it stands after Holm's adjustment."""
     value = row.get("difference")
-    if not numbers.known(value):
+    if not formatting.known(value):
         return Cell("")
-    sure = numbers.known(row["p_holm"]) and row["p_holm"] < ALPHA
+    sure = formatting.known(row["p_holm"]) and row["p_holm"] < ALPHA
     mark, tone = (("▲", "better") if value > 0 else ("▼", "below")) if sure else ("", "")
-    card = [("B − A", f"{numbers.points(value)} points"), ("test", row["test"])]
-    card += (
-        [("common seeds", numbers.count(row["n_pairs"]))] if numbers.known(row["n_pairs"]) and row["n_pairs"] else []
-    )
-    card += [("p", f"{row['p']:.2g}"), ("p (Holm)", f"{row['p_holm']:.2g}")] if numbers.known(row["p"]) else []
-    cell = Cell(numbers.points(value), mark=mark, tone=tone, sort=value, card=card, id=_id(row, "difference"))
-    if numbers.known(row.get("low")):
-        cell.below = f"{numbers.points(row['low'])} to {numbers.points(row['high'])}"
+    card = [("B − A", f"{formatting.points(value)} points"), ("test", row["test"])]
+    if formatting.known(row["n_pairs"]) and row["n_pairs"]:
+        card.append(("common seeds", formatting.count(row["n_pairs"])))
+    card += [("p", f"{row['p']:.2g}"), ("p (Holm)", f"{row['p_holm']:.2g}")] if formatting.known(row["p"]) else []
+    cell = Cell(formatting.points(value), mark=mark, tone=tone, sort=value, card=card, id=_id(row, "difference"))
+    if formatting.known(row.get("low")):
+        cell.below = f"{formatting.points(row['low'])} to {formatting.points(row['high'])}"
     return cell
 
 
 def _ratio(row: dict) -> Cell:
     value = row.get("ratio")
-    if not numbers.known(value):
+    if not formatting.known(value):
         return Cell("", kind="ratio")
     cell = Cell(
-        numbers.ratio(value), kind="ratio", sort=value, id=_id(row, "time"), card=[("time B / A", f"{value:.3f}")]
+        formatting.ratio(value), kind="ratio", sort=value, id=_id(row, "time"), card=[("time B / A", f"{value:.3f}")]
     )
-    if numbers.known(row["ratio_low"]):
-        cell.card.append(("interval", f"{numbers.ratio(row['ratio_low'])} to {numbers.ratio(row['ratio_high'])}"))
+    if formatting.known(row["ratio_low"]):
+        cell.card.append(("interval", f"{formatting.ratio(row['ratio_low'])} to {formatting.ratio(row['ratio_high'])}"))
     return cell
 
 

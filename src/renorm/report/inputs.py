@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from renorm.cell import AXES
-from renorm.claims import load_source
-from renorm.errors import RenormError
+from renorm.core.errors import RenormError
 from renorm.report.links import run_links
+from renorm.study.cell import AXES
+from renorm.study.claims import load_source
 
 # The columns that the pages use; more may stand in a file. The number behind a name is read as a float, empty as NaN.
 REQUIRED = {

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import jinja2
 
-from renorm.errors import RenormError
+from renorm.core.errors import RenormError
 from renorm.report import svg
 from renorm.report.figures.captions import FOLDER, captions
-from renorm.report.glance import Glance
 from renorm.report.inputs import Inputs, load
-from renorm.report.names import Names, slug
+from renorm.report.labels import Names, slug
 from renorm.report.palette import DARK, LIGHT
+from renorm.report.summary import Glance
 from renorm.report.tables import build
 from renorm.report.tables.comparison import MARKS
 from renorm.report.tables.provenance import mixed

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from renorm.errors import RenormError
-from renorm.files import write_atomic
+from renorm.core.errors import RenormError
+from renorm.core.files import write_atomic
 
 MAGIC = b"renorm-checkpoint-2\n"
 NAMES = ("checkpoint.pt", "checkpoint.previous.pt")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from renorm import machine
+from renorm.core import machine
 
 PACKAGES = ("torchvision", "numpy", "scipy", "scikit-learn")
 

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from renorm.report.figures import accuracy, curves, drawings, dumbbell, own, steps, times, tradeoff
+from renorm.report.figures import accuracy, curves, dumbbell, layer_views, runtime, steps, this_study, tradeoff
 from renorm.report.figures.style import look
 from renorm.report.inputs import load
 
-SUBJECTS = (dumbbell, accuracy, own, times, tradeoff, curves, steps, drawings)
+SUBJECTS = (dumbbell, accuracy, this_study, runtime, tradeoff, curves, steps, layer_views)
 
 
 def draw(study_dir: Path) -> list[Path]:

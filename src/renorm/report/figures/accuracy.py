@@ -8,7 +8,7 @@ from matplotlib.patches import Patch
 from renorm.report.figures.captions import words
 from renorm.report.figures.style import Figure, legend, panels, plain, tidy
 from renorm.report.inputs import Inputs
-from renorm.report.names import Answers, Names, epochs_label, slug
+from renorm.report.labels import Answers, Names, epochs_label, slug
 from renorm.report.palette import LIGHT, norm_colours
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from renorm.errors import RenormError
+from renorm.core.errors import RenormError
 
 FOLDER = Path(__file__).parents[4] / "report"
 

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from renorm.report.figures.captions import words
 from renorm.report.figures.style import Figure, legend, line_styles, panels, plain, tidy
 from renorm.report.inputs import Inputs
-from renorm.report.names import Names, epochs_label, slug
+from renorm.report.labels import Names, epochs_label, slug
 
 
 def figures(inputs: Inputs) -> Iterator[Figure]:

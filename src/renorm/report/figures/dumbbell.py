@@ -9,7 +9,7 @@ from renorm.report.figures.accuracy import per_claims
 from renorm.report.figures.captions import words
 from renorm.report.figures.style import HEAD, Figure, bands, legend, panels, plain, rows_axis, tidy
 from renorm.report.inputs import Inputs
-from renorm.report.names import Answers, Names, epochs_label, slug
+from renorm.report.labels import Answers, Names, epochs_label, slug
 from renorm.report.palette import LIGHT, norm_colours
 
 MARKERS = "Dosv^P"  # this study is the filled diamond; published sources are open

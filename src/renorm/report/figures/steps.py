@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter
 from renorm.report.figures.captions import words
 from renorm.report.figures.style import Figure, legend, line_styles, panels, plain, tidy
 from renorm.report.inputs import Inputs
-from renorm.report.names import Names, epochs_label, slug
+from renorm.report.labels import Names, epochs_label, slug
 
 POINTS = 160  # a line: more cannot be told apart in a panel and only make the page heavy
 DECADES = 20  # from this ratio of the largest to the smallest loss on, a linear axis hides the end

@@ -6,13 +6,13 @@ from typing import Any
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from renorm.report import numbers
+from renorm.report import formatting
 from renorm.report.figures.captions import words
 from renorm.report.figures.style import Figure, legend, panels, plain, tidy
 from renorm.report.inputs import Inputs
-from renorm.report.names import Names, epochs_label, slug
+from renorm.report.labels import Names, epochs_label, slug
 from renorm.report.palette import LIGHT, norm_colours
-from renorm.report.tables.own import averages
+from renorm.report.tables.this_study import averages
 
 SHAPES = "osD^vPX"
 UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -44,7 +44,7 @@ def points(inputs: Inputs) -> list[Point]:
     found = []
     for row in inputs["timing"].to_dict("records"):
         value = accuracy.get((row["source"], *(row[key] for key in KEYS)))
-        if numbers.known(value) and numbers.known(row["train_seconds"]) and row["train_seconds"] > 0:
+        if formatting.known(value) and formatting.known(row["train_seconds"]) and row["train_seconds"] > 0:
             found.append({**row, "value": value})
     return found
 

@@ -7,21 +7,22 @@ from renorm.report.tables import (
     completeness,
     consistency,
     convergence,
-    drawings,
-    ladder,
-    ledger,
-    norms,
-    own,
+    equivalence,
+    layer_views,
+    method_vs_baseline,
+    normalisers,
     provenance,
+    runtime,
     sources,
-    superiority,
-    timing,
+    statements,
+    this_study,
 )  # fmt: skip
 from renorm.report.tables.model import Table
 
 SUBJECTS = (
-    *(audit, ledger, completeness, comparison, ladder, superiority, own, timing, norms, consistency, convergence),
-    *(drawings, provenance, sources),
+    *(audit, statements, completeness, comparison, equivalence, method_vs_baseline, this_study, runtime, normalisers),
+    *(consistency, convergence),
+    *(layer_views, provenance, sources),
 )
 
 

@@ -2,9 +2,9 @@
 
 import re
 
-from renorm.report import numbers
+from renorm.report import formatting
 from renorm.report.inputs import Inputs
-from renorm.report.names import Names
+from renorm.report.labels import Names
 from renorm.report.tables.model import Cell, Table, flat, text
 
 
@@ -19,7 +19,7 @@ def tables(inputs: Inputs) -> list[Table]:
 
 def _row(names: Names, row: dict) -> list[Cell]:
     where = (names.dataset(row["dataset"]), names.arch(row["arch"]), names.norm(row["norm"]))
-    epochs = numbers.count(row["epochs"]) if numbers.known(row["epochs"]) else ""
+    epochs = formatting.count(row["epochs"]) if formatting.known(row["epochs"]) else ""
     told = [row["kind"].replace("_", " "), names.source(row["source"]), " · ".join(filter(None, where)), epochs]
     return [text(part) for part in (*told, row["sentence"], places(row["rows"]))]
 

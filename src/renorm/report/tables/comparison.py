@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from renorm.report import numbers
+from renorm.report import formatting
 from renorm.report.inputs import Inputs
-from renorm.report.names import Answers, Names, epochs_label, slug
+from renorm.report.labels import Answers, Names, epochs_label, slug
 from renorm.report.tables.model import Cell, Group, Head, Row, Table
 
 MakeCell = Callable[[Names, dict | None], Cell]
@@ -97,10 +97,10 @@ def claim_cell(names: Names, row: dict | None) -> Cell:
     if row is None:
         return Cell("")
     where = ", ".join(part for part in (row["table"], row["page"]) if part)
-    card = [("claimed", numbers.measure(row["metric"], row["claimed"])), ("by", names.source(row["claim_source"]))]
+    card = [("claimed", formatting.measure(row["metric"], row["claimed"])), ("by", names.source(row["claim_source"]))]
     card += [("where", where), ("split", row["split"])]
     return Cell(
-        numbers.measure(row["metric"], row["claimed"]), tone="claim", sort=_sort(row["claimed"]),
+        formatting.measure(row["metric"], row["claimed"]), tone="claim", sort=_sort(row["claimed"]),
         id=slug("claim", *(row[axis] for axis in CLAIM)),
         card=[pair for pair in card if pair[1]],
     )  # fmt: skip
@@ -111,7 +111,7 @@ def value_cell(inputs: Inputs, names: Names, row: dict | None) -> Cell:
     if row is None:
         return Cell("")
     verdict = row["verdict"] if row["verdict"] in MARKS else "missing"
-    text = numbers.measure(row["metric"], row["value"]) if numbers.known(row["value"]) else "missing"
+    text = formatting.measure(row["metric"], row["value"]) if formatting.known(row["value"]) else "missing"
     mark = "" if verdict == "missing" else row["mark"] or MARKS[verdict]
     mark += "⚑" if row.get("flags") else ""
     cell = Cell(text, mark=mark, tone=verdict, depth=_depth(inputs, row), sort=_sort(row["value"]))
@@ -123,27 +123,27 @@ def value_cell(inputs: Inputs, names: Names, row: dict | None) -> Cell:
 def spread(row: dict) -> str:
     """n of n expected and the standard deviation, as small print under a value."""
     n = of_expected(row["n"], row["n_expected"])
-    return f"±{numbers.percent(row['sd'])}, n {n}" if numbers.known(row["sd"]) else f"n {n}"
+    return f"±{formatting.percent(row['sd'])}, n {n}" if formatting.known(row["sd"]) else f"n {n}"
 
 
 def of_expected(n: float, expected: float) -> str:
-    if not numbers.known(expected) or n == expected:
-        return numbers.count(n) if numbers.known(n) else "unstated"
-    return f"{numbers.count(n if numbers.known(n) else 0)} of {numbers.count(expected)}"
+    if not formatting.known(expected) or n == expected:
+        return formatting.count(n) if formatting.known(n) else "unstated"
+    return f"{formatting.count(n if formatting.known(n) else 0)} of {formatting.count(expected)}"
 
 
 def _card(names: Names, row: dict) -> list[tuple[str, str]]:
     metric = row["metric"]
     cell = f"{names.arch(row['arch'])}, {names.norm(row['norm'])}, {epochs_label(row['epochs'])}"
     card = [("cell", f"{names.dataset(row['dataset'])}: {cell}"), ("source", names.source(row["source"]))]
-    card.append(("claimed", numbers.measure(metric, row["claimed"])))
-    if numbers.known(row["value"]):
-        card.append(("found", numbers.measure(metric, row["value"])))
-        card.append(("change", f"{numbers.points(row['change'])} points, {_relative(row)} of the claim"))
-    if numbers.known(row["sd"]):
-        card.append(("SD", numbers.percent(row["sd"])))
-    if numbers.known(row["minimum"]) and numbers.known(row["maximum"]):
-        card.append(("range", f"{numbers.percent(row['minimum'])} to {numbers.percent(row['maximum'])}"))
+    card.append(("claimed", formatting.measure(metric, row["claimed"])))
+    if formatting.known(row["value"]):
+        card.append(("found", formatting.measure(metric, row["value"])))
+        card.append(("change", f"{formatting.points(row['change'])} points, {_relative(row)} of the claim"))
+    if formatting.known(row["sd"]):
+        card.append(("SD", formatting.percent(row["sd"])))
+    if formatting.known(row["minimum"]) and formatting.known(row["maximum"]):
+        card.append(("range", f"{formatting.percent(row['minimum'])} to {formatting.percent(row['maximum'])}"))
     card.append(("n", of_expected(row["n"], row["n_expected"])))
     card.append(("split", row["reproduced_split"] or "unstated"))
     card += [("why", row["reason"])] if row["reason"] else []
@@ -151,17 +151,17 @@ def _card(names: Names, row: dict) -> list[tuple[str, str]]:
 
 
 def _relative(row: dict) -> str:
-    return f"{numbers.points(row['relative_change'], 1)} %"
+    return f"{formatting.points(row['relative_change'], 1)} %"
 
 
 def _depth(inputs: Inputs, row: dict) -> int:
     """The tint is centred on the claim and scaled by the study's own threshold."""
     judge = inputs.study.get("judge") or {}
     column = "change" if judge.get("threshold_kind") == "absolute" else "relative_change"
-    if not numbers.known(row[column]):
+    if not formatting.known(row[column]):
         return 0
     return sum(abs(row[column]) > step * float(judge.get("threshold", 0.1)) for step in STEPS)
 
 
 def _sort(value: float) -> float | str:
-    return value if numbers.known(value) else ""
+    return value if formatting.known(value) else ""

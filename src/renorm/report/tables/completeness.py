@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from renorm.report import numbers
+from renorm.report import formatting
 from renorm.report.inputs import Inputs
-from renorm.report.names import Names, epochs_label, slug
+from renorm.report.labels import Names, epochs_label, slug
 from renorm.report.tables.model import Cell, Group, Head, Row, Table, flat, text
 
 CELL = ["dataset", "arch", "norm", "recipe", "epochs"]
@@ -57,7 +57,7 @@ def column_title(names: Names, key: tuple[float, str]) -> str:
 def _dots(names: Names, key: tuple[float, str], rows: pd.DataFrame) -> Cell:
     rows = rows[(rows["epochs"] == key[0]) & (rows["norm"] == key[1])]
     dots = "".join(DOTS.get(status, "○") for status in rows["status"])
-    card = [(f"seed {numbers.count(row.seed)}", row.status) for row in rows.itertuples()]
+    card = [(f"seed {formatting.count(row.seed)}", row.status) for row in rows.itertuples()]
     if rows.empty:
         return Cell(dots, kind="dots")
     first = dict(zip(CELL, rows.iloc[0][CELL], strict=True))
@@ -70,12 +70,12 @@ def _unfinished(names: Names, cells: pd.DataFrame) -> Table:
     rows = []
     for key, same in cells.groupby(keys, sort=False, dropna=False):
         dataset, arch, norm, recipe, epochs, status = key[:6]
-        seeds = ", ".join(numbers.count(seed) for seed in same["seed"])
+        seeds = ", ".join(formatting.count(seed) for seed in same["seed"])
         known = [text(f"{DOTS.get(status, '○')} {status}"), text(names.dataset(dataset)), text(names.arch(arch))]
         known += [
             text(names.norm(norm)),
             text(recipe),
-            Cell(numbers.count(epochs), sort=epochs, kind="text"),
+            Cell(formatting.count(epochs), sort=epochs, kind="text"),
             text(seeds),
         ]
         rows.append([*known, text(key[6] if len(key) > 6 else "")])

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from renorm.report import numbers
+from renorm.report import formatting
 from renorm.report.inputs import Inputs
-from renorm.report.names import Answers, Names, slug
+from renorm.report.labels import Answers, Names, slug
 from renorm.report.tables.comparison import CLAIM, per_claims
 from renorm.report.tables.completeness import column_title, columns_of, norm_heads
 from renorm.report.tables.model import Cell, Group, Row, Table
@@ -43,15 +43,15 @@ def _table(names: Names, answers: Answers, source: str, metric: str, rows: pd.Da
 def _cell(row: dict | None, first: bool) -> Cell:
     if row is None:
         return Cell("", first=first)
-    if not numbers.known(row["deviation"]):
+    if not formatting.known(row["deviation"]):
         return Cell("missing", tone="missing", first=first)
     bound = "≥ " if row["basis"] == "average" else ""
     consistent = row["consistent"].strip().lower() == "true"
-    card = [("deviation", bound + numbers.decimal(row["deviation"], 6)), ("n", numbers.count(row["n"]))]
-    card += [("claimed", numbers.measure(row["metric"], row["claimed"])), ("basis", row["basis"])]
+    card = [("deviation", bound + formatting.decimal(row["deviation"], 6)), ("n", formatting.count(row["n"]))]
+    card += [("claimed", formatting.measure(row["metric"], row["claimed"])), ("basis", row["basis"])]
     mark, tone = ("", "") if consistent else ("▼", "below")
     return Cell(
-        bound + numbers.decimal(row["deviation"], 4), mark=mark, tone=tone,
-        sort=row["deviation"], first=first, card=card, small=f"n {numbers.count(row['n'])}",
+        bound + formatting.decimal(row["deviation"], 4), mark=mark, tone=tone,
+        sort=row["deviation"], first=first, card=card, small=f"n {formatting.count(row['n'])}",
         id=slug("consistency", *(row[axis] for axis in CLAIM), row["source"]),
     )  # fmt: skip

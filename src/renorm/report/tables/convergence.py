@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from renorm.report import numbers
+from renorm.report import formatting
 from renorm.report.inputs import Inputs
-from renorm.report.names import Names, epochs_label, slug
+from renorm.report.labels import Names, epochs_label, slug
 from renorm.report.tables.comparison import of_expected
 from renorm.report.tables.model import Cell, Group, Head, Row, Table
 
@@ -43,14 +43,14 @@ def _table(names: Names, dataset: str, epochs: float, rows: pd.DataFrame) -> Tab
 def _cell(row: dict | None, first: bool) -> Cell:
     if row is None:
         return Cell("", first=first)
-    if not numbers.known(row["epochs_needed"]):
+    if not formatting.known(row["epochs_needed"]):
         return Cell("not reached", tone="missing", first=first)
-    card = [("target", f"{numbers.percent(row['target'])} test accuracy")]
-    card += [("seconds", numbers.seconds(row["seconds_needed"]))] if numbers.known(row["seconds_needed"]) else []
-    card += [("time ratio", numbers.ratio(row["ratio"]))] if numbers.known(row["ratio"]) else []
+    card = [("target", f"{formatting.percent(row['target'])} test accuracy")]
+    card += [("seconds", formatting.seconds(row["seconds_needed"]))] if formatting.known(row["seconds_needed"]) else []
+    card += [("time ratio", formatting.ratio(row["ratio"]))] if formatting.known(row["ratio"]) else []
     card.append(("reached by", f"{of_expected(row['n_reached'], row['n'])} runs"))
     partial = of_expected(row["n_reached"], row["n"])
-    cell = Cell(numbers.decimal(row["epochs_needed"], 1), sort=row["epochs_needed"], first=first, card=card)
+    cell = Cell(formatting.decimal(row["epochs_needed"], 1), sort=row["epochs_needed"], first=first, card=card)
     cell.partial = partial if " of " in partial else ""
     cell.id = slug("reached", *(row[k] for k in ("dataset", "arch", "norm", "recipe", "epochs", "level")))
     return cell

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from renorm.report.numbers import ABSENT
+from renorm.report.formatting import ABSENT
 
 
 @dataclass

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from renorm.report import numbers
+from renorm.report import formatting
 from renorm.report.inputs import Inputs
-from renorm.report.names import Names
+from renorm.report.labels import Names
 from renorm.report.tables.model import Cell, Table, flat, text
 
 # In the order of a reader's question: on what, with what, from which code, how exact.
@@ -30,7 +30,7 @@ def _row(inputs: Inputs, columns: list[str], key: tuple, same: pd.DataFrame) -> 
     names = Names(inputs)
     datasets = ", ".join(map(names.dataset, names.order("dataset", same)))
     values = [text(_short(column, value)) for column, value in zip(columns, key, strict=True)]
-    return [Cell(numbers.count(float(len(same))), sort=len(same)), *values, text(datasets)]
+    return [Cell(formatting.count(float(len(same))), sort=len(same)), *values, text(datasets)]
 
 
 def _short(column: str, value: object) -> str:

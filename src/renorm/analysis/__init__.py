@@ -1,6 +1,0 @@
-"""Runs and claims become verdicts. Nothing here trains, and nothing here imports torch."""
-
-from renorm.analysis.audit import Finding, audit, load_runs_csv
-from renorm.analysis.judging import judge
-
-__all__ = ["Finding", "audit", "judge", "load_runs_csv"]

@@ -1,0 +1,103 @@
+"""YAML that people write, read without its surprises, and checked against a model: one line for each mistake."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from renorm.core.errors import RenormError, nearest
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader without YAML's surprises: a key that stands twice and an alias (a bomb needs them) are errors."""
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise RenormError(f"line {mark.line + 1}: YAML aliases (*name) are not read here: write the value out")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, list | dict):
+                raise RenormError(f"line {key_node.start_mark.line + 1}: a key must be a plain name")
+            if key in seen:
+                raise RenormError(f"line {key_node.start_mark.line + 1}: key '{key}' stands twice: remove one")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """The document in `text`; errors name `where` and the line."""
+    try:
+        return yaml.load(text, Loader=_Loader)  # nosec B506
+    except RenormError as error:
+        raise RenormError(f"{where}: {error}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise RenormError(f"{where}: {line}not readable as YAML: {getattr(error, 'problem', None) or error}") from None
+
+
+def read_yaml(path: str | Path) -> Any:
+    """The document in the YAML or JSON file `path`."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise RenormError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise RenormError(f"{path}: is not UTF-8 text") from None
+    return parse_yaml(text, str(path))
+
+
+def checked(model: type[BaseModel], values: Any, where: str) -> Any:
+    """`model(**values)`, with pydantic's errors told in our one-line form."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        lines = {_place(item): _line(model, item) for item in reversed(error.errors())}
+        raise RenormError(*(f"{where}: {line}" for line in reversed(lines.values()))) from None
+
+
+def _place(item: dict) -> tuple:
+    """What makes a mistake one: a recipe that extends another repeats its mistakes, and only the first is told."""
+    loc = item["loc"]
+    return (loc[0], *loc[2:], repr(item["input"])) if loc[:1] == ("recipes",) and len(loc) > 2 else loc
+
+
+def _line(model: type[BaseModel], item: dict) -> str:
+    key = ".".join(str(part) for part in item["loc"] if part != "[key]")
+    if item["type"] == "extra_forbidden":
+        siblings = _fields_at(model, item["loc"][:-1])
+        return f"{key}: unknown key: {nearest(item['loc'][-1], siblings)}"
+    if item["type"] == "missing":
+        return f"{key}: is missing: add it (config/README.md explains every key)"
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "string_pattern_mismatch":
+        message = "use lower-case letters, digits and _ . - only, beginning with a letter or digit"
+    if item["type"] in ("model_type", "dict_type"):
+        message = "expected keys and values" + _some(_fields_at(model, item["loc"]))
+    if item["type"] == "value_error" and not key:
+        return message
+    value = json.dumps(item["input"], default=str)
+    return f"{key}: {message} (found {value if len(value) <= 80 else value[:77] + '...'})"
+
+
+def _some(fields: list[str]) -> str:
+    return f" ({', '.join(fields[:3])}{', …' * (len(fields) > 3)})" if fields else ""
+
+
+def _fields_at(model: type[BaseModel], loc: tuple) -> list[str]:
+    """The field names of the model that stands at `loc`, for the hint beside an unknown key."""
+    kind: Any = model
+    for part in loc:
+        field = getattr(kind, "model_fields", {}).get(part)
+        kind = field.annotation if field else (getattr(kind, "__args__", (None,))[-1])
+        args = [a for a in getattr(kind, "__args__", ()) if hasattr(a, "model_fields")]
+        if args and not hasattr(kind, "model_fields") and getattr(kind, "__origin__", None) is not dict:
+            kind = args[0]
+    return list(getattr(kind, "model_fields", {}))

@@ -1,0 +1,1 @@
+"""How cells are planned, costed and run on machines."""

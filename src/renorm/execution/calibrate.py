@@ -1,0 +1,294 @@
+"""`renorm calibrate`: a minute of measuring on a device, from which the seconds of a study's cells are predicted.
+
+What is timed is the trainer's own loop on random images of the study's shapes, so that nothing has to be downloaded.
+"""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from renorm import data
+from renorm.core import machine
+from renorm.core.errors import RenormError
+from renorm.data.batches import evaluation_batch
+from renorm.data.prepared import Split
+from renorm.data.streamed import Decoder, StreamedSplit
+from renorm.execution import calibration_store, cost_model, workload
+from renorm.execution.calibration_store import Calibration, DataTimes, Measured
+from renorm.execution.workload import Step
+from renorm.runs import run_record
+from renorm.study import grid
+from renorm.study.cell import Cell
+from renorm.study.config import Study
+from renorm.training import checkpoint
+from renorm.training.job import configure, device_named, lacks_memory, network, threads_each, wake
+from renorm.training.run_log import Silent
+from renorm.training.trainer import Loop
+
+Say = Callable[[str], None]
+# The first turn of every kind gets this part of the time, the rest goes to further turns of all in rotation.
+FIRST_TURNS = 0.6
+TURNS = 8
+# A turn is an epoch of as many steps, and a test of as many images, as take about so many seconds each.
+TURN_SECONDS, TURN_STEPS = 0.5, 16
+# Images that a processor tests in the first turn, and at most; a GPU tests one whole batch of the trainer's.
+TEST_FIRST, TEST_MOST = 64, 2000
+DECODED = 64
+# Of the time of one thread; below it, somebody else had the processor.
+BUSY_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of step with a cell that has it."""
+
+    step: Step
+    cell: Cell
+    hyper: dict
+
+
+class Bench:
+    """One kind of step, built and warm; `turn` measures it once more."""
+
+    def __init__(self, kind: Kind, device: torch.device):
+        begun = time.perf_counter()
+        self.kind, self.device = kind, device
+        # So small that nothing is learnt: random labels must not drive the weights to infinity.
+        optimizer = kind.hyper["optimizer"] | {"lr": 1e-8}
+        self.hyper = kind.hyper | {"optimizer": optimizer, "batch_size": kind.step.batch, "train_images": None,
+                                   "test_images": None, "log_steps": 0}  # fmt: skip
+        self.model = network(kind.cell, self.hyper, self._images(1, 1))
+        gpu = device.type == "cuda"
+        self.tested = evaluation_batch(*kind.step.shape[1:], device) if gpu else TEST_FIRST
+        self.loop = self._loop(1, self.tested)
+        self.first = self.turn()
+        self.warm_seconds = time.perf_counter() - begun
+        if gpu:
+            # A kind's first step on a GPU loads kernels and tries algorithms, for seconds: it is no measure of a step.
+            self.first = self.turn()
+        step, image = self.first
+        tested = self.tested if gpu else _fitting(image, TEST_FIRST, TEST_MOST)
+        self.loop = self._loop(_fitting(step, 1, TURN_STEPS), tested)
+        self.turns: list[tuple[float, float]] = []
+        self.save_seconds = self._save()
+
+    def turn(self) -> tuple[float, float]:
+        """Seconds of a step and of a tested image, of one more epoch."""
+        self.loop.epochs = self.loop.epoch
+        self.loop.run(lambda: None, lambda: False, float("inf"), Silent())
+        row = self.loop.rows[-1]
+        return row["train_seconds"] / self.loop.steps, row["test_seconds"] / self.loop.images["test"]
+
+    def measure(self) -> None:
+        self.turns.append(self.turn())
+
+    @property
+    def seconds(self) -> float:
+        """What one more turn is expected to take."""
+        step, image = (self.turns or [self.first])[-1]
+        return step * self.loop.steps + image * self.loop.images["test"]
+
+    def result(self) -> Measured:
+        # The first turn pays for what only the first step does; where nothing else was measured it has to do.
+        turns = self.turns or [self.first]
+        step, image = (statistics.median(values) for values in zip(*turns, strict=True))
+        warm, one = self.once(step, image), self.kind.step
+        return Measured(arch=one.arch, norm=one.norm, shape=one.shape, batch=one.batch, seconds=step,
+                        image_seconds=image, save_seconds=self.save_seconds, warm_seconds=warm,
+                        turns=len(turns))  # fmt: skip
+
+    def once(self, step: float, image: float) -> float:
+        """Seconds of building and of what only the first turn does, when a step and a tested image take so many."""
+        return max(0.0, self.warm_seconds - step - image * self.tested)
+
+    def _loop(self, steps: int, tested: int) -> Loop:
+        images = self._images(steps * self.kind.step.batch, tested)
+        return Loop(self.model, images, self.hyper, 1, self.kind.cell.seed, self.device)
+
+    def _images(self, *counts: int) -> data.Dataset:
+        """Random images, so many to train and so many to test."""
+        random, classes = np.random.default_rng(0), 10
+        shape = self.kind.step.shape
+        splits = (Split(random.integers(0, 256, (n, *shape), np.uint8), random.integers(0, classes, n)) for n in counts)
+        half = (0.5,) * shape[0]
+        return data.Dataset(self.kind.cell.dataset, classes, half, half, *splits, checksum="")
+
+    def _save(self) -> float:
+        """Seconds of a checkpoint that follows another."""
+        with tempfile.TemporaryDirectory(prefix="renorm-") as folder:
+            seconds = 0.0
+            for _ in range(2):
+                begun = time.perf_counter()
+                checkpoint.save(Path(folder), {"loop": self.loop.state()})
+                seconds = time.perf_counter() - begun
+        return seconds
+
+
+def _fitting(seconds: float, least: int, most: int) -> int:
+    """How many of so many seconds each fit into a turn."""
+    return min(most, max(least, round(TURN_SECONDS / max(seconds, 1e-9))))
+
+
+def calibrate(study: Study, minutes: float, say: Say) -> Path:
+    """Measure what the study's missing cells need on this machine's device, for about `minutes`; the record's path.
+
+    Kinds of step that an earlier calibration of the same device has not are measured first, then the cheap ones first;
+    what does not fit into the time is left to be scaled. Raises `RenormError` when the study's kind of device is not
+    here.
+    """
+    device = _device(study)
+    place = _place(study, device)
+    kinds = sorted(_kinds(study), key=lambda kind: (kind.step.key in place.steps, _expected(kind, study)))
+    start = start_seconds(device)
+    wake(device)
+    times = _data_times(study, {kind.cell.dataset for kind in _kinds(study)})
+    begun, used = time.perf_counter(), time.process_time()
+    benches = _benches(kinds, study, device, 60 * minutes, say)
+    share = (time.process_time() - used) / (time.perf_counter() - begun)
+    found = place.model_copy(update={
+        "made": run_record.now(), "start_seconds": start, "data": {**place.data, **times},
+        "steps": {**place.steps, **{bench.kind.step.key: bench.result() for bench in benches}},
+    })  # fmt: skip
+    path = calibration_store.write(study.results_dir, found)
+    for line in _told(benches, kinds, found, share if device.type == "cpu" and study.threads == 1 else 1.0):
+        say(line)
+    return path
+
+
+def _device(study: Study) -> torch.device:
+    wanted = workload.kind(study)
+    try:
+        return device_named(wanted)
+    except RenormError:
+        raise RenormError(
+            "calibrate: the study trains on GPUs and there is none here: run it where there is one (on a cluster: "
+            "srun --gpus=1 renorm calibrate), or set `device: cpu`"
+        ) from None
+
+
+def _place(study: Study, device: torch.device) -> Calibration:
+    """What is known of this device already, else a record without measurements."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else machine.cpu_name()
+    empty = Calibration(kind=device.type, device=name, torch=machine.torch_version(), threads=study.threads, made="",
+                        start_seconds=0, steps={})  # fmt: skip
+    try:
+        return calibration_store.read(calibration_store.folder(study.results_dir) / empty.file_name)
+    except RenormError:
+        return empty
+
+
+def _kinds(study: Study) -> list[Kind]:
+    """The kinds of step of the cells that have no record yet; of all cells when none is missing."""
+    cells = list(grid.cells(study))
+    runs = Path(study.results_dir) / "runs"
+    missing = [cell for cell in cells if not (runs / cell.path / "run.json").exists()]
+    found: dict[str, Kind] = {}
+    for cell in missing or cells:
+        step = workload.workload(study, cell).step
+        found.setdefault(step.key, Kind(step, cell, grid.hyperparameters(study, cell)))
+    return list(found.values())
+
+
+def _expected(kind: Kind, study: Study) -> float:
+    return cost_model.table_seconds(kind.step, workload.kind(study), study.threads)
+
+
+def _benches(kinds: Iterable[Kind], study: Study, device: torch.device, seconds: float, say: Say) -> list[Bench]:
+    """Build and measure in the given order until the time is up; at least one."""
+    begun = time.monotonic()
+    benches: list[Bench] = []
+    ratio = once = 0.0
+    for kind in kinds:
+        needed = once + 2 * ratio * _expected(kind, study)
+        if benches and time.monotonic() - begun + needed > FIRST_TURNS * seconds:
+            break
+        configure(kind.hyper, threads_each(study.threads, study.gpu), device)
+        try:
+            bench = Bench(kind, device)
+        except RuntimeError as error:
+            if not lacks_memory(error):
+                raise
+            say(f"{kind.step.key}: needs more memory than this device has; not measured")
+            torch.cuda.empty_cache()
+            continue
+        benches.append(bench)
+        ratio, once = bench.first[0] / _expected(kind, study), bench.once(*bench.first)
+    _turns(benches, study, begun + seconds)
+    return benches
+
+
+def _turns(benches: list[Bench], study: Study, deadline: float) -> None:
+    """Further turns of all in rotation, so that a disturbance does not meet one of them alone."""
+    for _ in range(TURNS):
+        for bench in benches:
+            if time.monotonic() + bench.seconds > deadline:
+                continue
+            configure(bench.hyper, threads_each(study.threads, study.gpu), bench.device)
+            bench.measure()
+
+
+def start_seconds(device: torch.device) -> float:
+    """Seconds of a process that imports the trainer, wakes the device, asks for its provenance, and ends."""
+    code = (
+        "import torch; from renorm import cli; from renorm.training import provenance, run; "
+        f"device = torch.device('{device.type}'); run.wake(device); "
+        "provenance.describe(device, 1, {'precision': '', 'deterministic': False}, '')"
+    )
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True)
+    return time.perf_counter() - begun
+
+
+def _data_times(study: Study, names: Iterable[str]) -> dict[str, DataTimes]:
+    """Of the data sets that are prepared: seconds of opening, and of decoding one picture in one process."""
+    out = {}
+    for name in sorted(names):
+        folder = Path(study.results_dir) / "data" / name
+        if not (folder / "manifest.json").exists():
+            continue
+        begun = time.perf_counter()
+        found = data.open_prepared(folder, name)
+        opened = time.perf_counter() - begun
+        out[name] = DataTimes(open_seconds=opened, decode_seconds=_decode_seconds(found))
+    return out
+
+
+def _decode_seconds(found: data.Dataset) -> float:
+    if isinstance(found.train, Split):
+        return 0.0
+    split = StreamedSplit(found.train, found.mean, found.std, torch.device("cpu"), None, 0)
+    pictures = Decoder(split, split.draw(0, 1, "crop_flip"))
+    count = min(DECODED, len(split))
+    _ = pictures[0, 1]
+    begun = time.perf_counter()
+    _ = pictures[0, count]
+    return (time.perf_counter() - begun) / count
+
+
+def _told(benches: list[Bench], kinds: list[Kind], found: Calibration, share: float) -> Iterable[str]:
+    yield found.name
+    for bench in benches:
+        one = bench.result()
+        yield (
+            f"{bench.kind.step.key}: {1000 * one.seconds:.3g} ms a step, {1e6 * one.image_seconds:.3g} µs a tested "
+            f"image ({one.turns} turns)"
+        )
+    rest = [kind.step.key for kind in kinds if kind.step.key not in found.steps]
+    if rest:
+        yield (
+            f"{len(rest)} of {len(kinds)} kinds did not fit into the time and are scaled from these, {rest[0]} the "
+            "first of them: --minutes gives more, and a further run goes on with them"
+        )
+    if share < BUSY_SHARE:
+        yield (
+            f"the processor was busy with other things ({share:.0%} of a core was ours): all times are too long; "
+            "calibrate when it is idle"
+        )

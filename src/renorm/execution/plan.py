@@ -1,0 +1,160 @@
+"""Before anything is submitted: what the study consists of, what of it is done, and what the rest will cost."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from renorm.core.console import screen, span
+from renorm.execution.cost_model import basis, disk_mb, estimate
+from renorm.runs.collect import find, run_folder
+from renorm.study import grid
+from renorm.study.cell import Cell
+from renorm.study.claims import Claims, load_claims
+from renorm.study.config import Study
+
+
+@dataclass(frozen=True)
+class Row:
+    """An experiment, or several together: its cells, the published values that its cells are held against, the cells
+    that a row above already has, those of the rest that are done and that are to run, and what these will cost."""
+
+    name: str
+    cells: int
+    claims: int
+    shared: int
+    done: int
+    left: int
+    hours: float
+    longest_seconds: float
+    disk_mb: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a start would run, with its total, then what `only` leaves out, and the total of everything.
+
+    `basis`: in words, where the hours come from.
+    """
+
+    taken: list[Row]
+    total: Row
+    left_out: list[Row]
+    everything: Row
+    basis: str
+
+
+def plan(study: Study, part: bool = False) -> None:
+    """Print the plan of all experiments; with `part`, of those that `only` takes alone."""
+    made = outline(study)
+    hours = "GPU-hours" if study.gpu else "CPU-hours"
+    table = Table("experiment")
+    for head in ("cells", "claims", "shared", "done", "to run", hours, "longest job", "disk"):
+        table.add_column(head, justify="right")
+    for row in made.taken:
+        table.add_row(*_printed(row))
+    table.add_section()
+    rest = [] if part else made.left_out
+    table.add_row("would run" if rest else "all", *_printed(made.total)[1:], style="bold")
+    if rest:
+        table.add_section()
+        for row in rest:
+            table.add_row(f"({row.name})", *_printed(row)[1:], style="dim")
+        table.add_section()
+        table.add_row(*_printed(made.everything), style="dim bold")
+    console = screen()
+    console.print(table)
+    if rest:
+        console.print("Experiments in brackets are left out by `only`; `snakemake … --config only=all` runs them too.",
+                      style="dim", soft_wrap=True)  # fmt: skip
+    console.print("Claims are the published values that an experiment's cells are held against. "
+                  f"{made.basis} A job asks for at least half as much again and 10 minutes. "
+                  "Disk is what the study grows to while every cell keeps its checkpoints.",
+                  style="dim", soft_wrap=True)  # fmt: skip
+
+
+def outline(study: Study) -> Plan:
+    """The rows of the plan; experiments that `only` takes come first, so that what they share counts as theirs."""
+    everything = study.model_copy(update={"only": None})
+    counter = _Counter(everything)
+    taken = [counter.row(name) for name in study.taken]
+    total = counter.total(taken)
+    left_out = [counter.row(name) for name in study.experiments if name not in study.taken]
+    missing = [cell for cell in grid.cells(study) if cell in counter.open]
+    return Plan(taken, total, left_out, counter.total([*taken, *left_out]), basis(study, missing))
+
+
+class _Counter:
+    """Counts experiment after experiment, and remembers which cells it has seen."""
+
+    def __init__(self, study: Study):
+        self.study = study
+        self.open = {f.cell for f in find(study) if f.record is None}
+        self.claims = _claims(study)
+        self.seen: dict[Cell, None] = {}
+
+    def row(self, name: str) -> Row:
+        cells = grid.experiment_cells(self.study.experiments[name])
+        new = [cell for cell in cells if cell not in self.seen]
+        self.seen.update(dict.fromkeys(new))
+        return self._row(name, len(cells), cells, new)
+
+    def total(self, rows: list[Row]) -> Row:
+        """Of all that was counted so far."""
+        seen = list(self.seen)
+        return self._row("all", sum(row.cells for row in rows), seen, seen)
+
+    def _row(self, name: str, count: int, cells: list[Cell], new: list[Cell]) -> Row:
+        left = [cell for cell in new if cell in self.open]
+        seconds = [estimate(self.study, cell).seconds for cell in left]
+        claims = sum(self.claims[group] for group in {_group(cell) for cell in cells})
+        return Row(name, count, claims, count - len(new), len(new) - len(left), len(left),
+                   sum(seconds) * max(self.study.gpu, 1) / 3600, max(seconds, default=0.0),
+                   disk_mb(self.study, left))  # fmt: skip
+
+
+def _group(cell: Cell) -> tuple:
+    return cell.dataset, cell.arch, cell.norm, cell.recipe, cell.epochs
+
+
+def published(study: Study) -> dict[str, Claims]:
+    """Folder → its claims, those that are checked first; each sentence asks for a check that exists, as it must be.
+
+    Raises `RenormError` for what the judgement would refuse after all the training.
+    """
+    from renorm.judging.statement_checks import (
+        validate,  # scipy comes with it, which only a start and a plan may pay for
+    )
+
+    folders = [*study.claims.original, *study.claims.reproductions] if study.claims else []
+    found = {folder: load_claims(folder) for folder in folders}
+    for folder, claims in found.items():
+        for statement in claims.statements:
+            validate(statement.check, statement.parameters, f"{folder}/statements.yaml: {statement.id}")
+    return found
+
+
+def _claims(study: Study) -> Counter:
+    """Cell without its seed → values of it that the original sources print; a diverged run has none."""
+    counted: Counter = Counter()
+    found = published(study)
+    for folder in study.claims.original if study.claims else ():
+        frame = found[folder].frame
+        rows = frame.loc[frame.value.notna(), ["dataset", "arch", "norm", "recipe", "epochs"]]
+        counted.update(rows.itertuples(index=False, name=None))
+    return counted
+
+
+def _printed(row: Row) -> list[str]:
+    return [
+        row.name, *(f"{count:,}" for count in (row.cells, row.claims, row.shared, row.done, row.left)),
+        f"{row.hours:,.1f}", span(row.longest_seconds), f"{row.disk_mb / 1000:,.1f} GB",
+    ]  # fmt: skip
+
+
+def short(study: Study, minutes: float) -> list[Path]:
+    """run.json of every cell that has none yet and is expected to take no longer than `minutes`."""
+    paths = [run_folder(study, c) / "run.json" for c in sorted(grid.cells(study)) if
+             estimate(study, c).seconds <= 60 * minutes]  # fmt: skip
+    return [path for path in paths if not path.exists()]

@@ -1,0 +1,211 @@
+"""During and after: how far the study is, and why a cell would run."""
+
+import fcntl
+import json
+import re
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.live import Live
+from rich.table import Table
+
+from renorm.core.console import screen, span
+from renorm.core.errors import RenormError, nearest
+from renorm.execution import slurm
+from renorm.execution.cost_model import estimate
+from renorm.runs import run_record
+from renorm.runs.collect import Found, data_checksum, find, last_error, run_folder
+from renorm.study import grid
+from renorm.study.cell import Cell
+from renorm.study.config import Study, flat
+
+STATES = ("completed", "diverged", "running", "queued", "failed", "missing")
+STYLES = {"completed": "green", "diverged": "magenta", "running": "cyan", "failed": "red"}
+
+
+def holder(lock: Path) -> str:
+    """Who holds a cell's lock at this moment; empty when nobody does.
+
+    A lock file is empty unless somebody holds it or was killed, so that most are not even tried.
+    """
+    try:
+        with open(lock, encoding="utf-8") as file:
+            text = file.read().strip()
+            if not text:
+                return ""
+            # A shared lock for an instant: it fails exactly when a trainer has its own.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return text
+    except OSError:
+        pass
+    return ""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Every cell of the study with its state at one moment, and when the rest may be done."""
+
+    states: dict[Cell, str]
+    found: list[Found]
+    eta_seconds: float | None
+
+    def counts(self, name: str | None = None) -> Counter:
+        """state → cells, of one experiment or of all, in the order of STATES."""
+        some = Counter(self.states[f.cell] for f in self.found if name is None or name in f.experiments)
+        return Counter({state: some[state] for state in STATES if some[state]})
+
+
+def survey(study: Study) -> Survey:
+    """Look at records, logs, locks and the queue; nothing of it needs a running Snakemake."""
+    found = find(study)
+    queue = _queue(f.cell for f in found if f.record is None)
+    states = {f.cell: f.status if f.record else _unfinished(study, f, queue) for f in found}
+    return Survey(states, found, _eta(study, found, states))
+
+
+def _unfinished(study: Study, found: Found, queue: dict[Cell, str]) -> str:
+    if holder(run_folder(study, found.cell) / ".lock"):
+        return "running"
+    return queue.get(found.cell, found.status)
+
+
+def _queue(cells) -> dict[Cell, str]:
+    """The cells that have a job in the Slurm queue; the plugin writes the rule and its wildcards into the comment."""
+    named = {"_".join(str(value) for value in cell.as_dict().values()): cell for cell in cells}
+    out: dict[Cell, str] = {}
+    for job in slurm.leftovers(Path.cwd(), "") if named else ():
+        cell = named.get(re.sub(r"^rule_train(_keep)?_wildcards_", "", job.comment))
+        if cell and out.get(cell) != "running":
+            out[cell] = "queued" if job.pending else "running"
+    return out
+
+
+def _eta(study: Study, found: list[Found], states: dict[Cell, str]) -> float | None:
+    """Seconds until all is done at the pace of the finished cells, with as many at a time as run now."""
+    done = [f for f in found if f.record and f.status == "completed"]
+    left = [f.cell for f in found if not f.record]
+    took = sum(sum(f.record["seconds"].values()) for f in done)
+    expected = sum(estimate(study, f.cell).seconds for f in done)
+    if not left or not took:
+        return None if left else 0.0
+    running = [cell for cell in left if states[cell] == "running"]
+    rest = sum(estimate(study, cell).seconds for cell in left) * took / expected
+    spent = sum(_age(run_folder(study, cell) / ".lock") for cell in running)
+    return max(rest - spent, 0.0) / max(len(running), 1)
+
+
+def _age(path: Path) -> float:
+    try:
+        return max(time.time() - path.stat().st_mtime, 0.0)
+    except OSError:
+        return 0.0
+
+
+def status(study: Study, as_json: bool = False, watch: float | None = None) -> None:
+    """Print, per experiment, how many cells are in each state, and the error of each failed one.
+
+    With `watch`, again every so many seconds until nothing is left to do.
+    """
+    seen = survey(study)
+    if as_json:
+        print(json.dumps(_document(study, seen), indent=None if watch else 1), flush=True)
+        while watch and _open(seen):
+            time.sleep(watch)
+            seen = survey(study)
+            print(json.dumps(_document(study, seen)), flush=True)
+        return
+    console = screen()
+    if watch is None:
+        console.print(_table(study, seen))
+    else:
+        with Live(_table(study, seen), console=console, auto_refresh=False) as live:
+            while _open(seen):
+                time.sleep(watch)
+                seen = survey(study)
+                live.update(_table(study, seen), refresh=True)
+    for item in _failed(study, seen):
+        console.print(f"{item['cell']}: {item['error']} ({item['log']})", markup=False, soft_wrap=True)
+
+
+def _open(seen: Survey) -> bool:
+    return any(state not in ("completed", "diverged") for state in seen.states.values())
+
+
+def _document(study: Study, seen: Survey) -> dict:
+    return {
+        "study": study.study, "experiments": {name: seen.counts(name) for name in study.taken},
+        "all": seen.counts(), "eta_seconds": None if seen.eta_seconds is None else round(seen.eta_seconds),
+        "running": [cell.path for cell, state in seen.states.items() if state == "running"],
+        "failed": _failed(study, seen),
+    }  # fmt: skip
+
+
+def _table(study: Study, seen: Survey) -> Table:
+    eta = "" if not seen.eta_seconds else f"about {span(seen.eta_seconds)} left at this pace"
+    table = Table("experiment", *STATES, "cells", caption=eta or None)
+    rows = {name: seen.counts(name) for name in study.taken}
+    for name, count in rows.items():
+        table.add_row(name, *(_number(count, state) for state in STATES), str(count.total()))
+    table.add_section()
+    total = seen.counts()
+    table.add_row("all (each cell once)", *(_number(total, s) for s in STATES), str(total.total()), style="bold")
+    return table
+
+
+def _number(count: Counter, state: str) -> str:
+    style = STYLES.get(state)
+    return f"[{style}]{count[state]}[/]" if style and count[state] else str(count[state])
+
+
+def _failed(study: Study, seen: Survey) -> list[dict]:
+    return [
+        {"cell": f.cell.path, "error": f.error, "log": str(run_folder(study, f.cell) / "log.txt")}
+        for f in seen.found if f.error and seen.states[f.cell] in ("failed", "missing")
+    ]  # fmt: skip
+
+
+def why(study: Study, path: str) -> str:
+    """In one sentence: whether the next start would train the cell at `path`, and for which reason."""
+    cell = Cell.from_path(path.removesuffix("/run.json").rstrip("/"))
+    known = grid.cells(study)
+    if cell not in known:
+        hint = nearest(cell.path, [other.path for other in known]) if len(known) <= 5000 else ""
+        raise RenormError(f"{cell} is no cell of study '{study.study}': {hint}")
+    folder = run_folder(study, cell)
+    busy = holder(folder / ".lock")
+    if busy:
+        return f"{cell}: is being trained now, by {busy}."
+    if not (folder / "run.json").exists():
+        return f"{cell}: would be trained: {_why_missing(folder)}"
+    try:
+        record = run_record.read(folder / "run.json")
+        run_record.read_history(folder, record)
+    except RenormError as error:
+        return f"{cell}: would not be trained, and does not count: {error}"
+    return f"{cell}: {_why_again(study, cell, record)}"
+
+
+def _why_missing(folder: Path) -> str:
+    error = last_error(folder / "log.txt")
+    reason = f"its last try failed: {error} ({folder / 'log.txt'})." if error else "it has no run.json."
+    saved = (folder / "checkpoint.pt").exists()
+    return reason + (" It would go on from its checkpoint." if saved else "")
+
+
+def _why_again(study: Study, cell: Cell, record: dict) -> str:
+    was, wanted = flat(record["hyperparameters"]), flat(grid.hyperparameters(study, cell))
+    changes = [
+        f"{key} was {was.get(key)}, is {wanted.get(key)}"
+        for key in sorted(was.keys() | wanted.keys())
+        if was.get(key) != wanted.get(key)
+    ]
+    if changes:
+        # Snakemake compares with what it noted when it made the file, and has noted nothing of other files.
+        return (f"does not count: {'; '.join(changes)}. Snakemake trains it again if it made it; otherwise remove its "
+                "run.json.")  # fmt: skip
+    if data_checksum(study, cell.dataset) not in (None, record["provenance"]["data_sha256"]):
+        return "would not be trained, and does not count: its data are not the study's; remove its run.json."
+    return f"would not be trained: it is {record['status']}, since {record['finished']}."

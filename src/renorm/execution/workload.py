@@ -1,0 +1,111 @@
+"""What a cell asks of a device: images, steps of one kind, pictures to decode. Known before anything runs."""
+
+from dataclasses import dataclass
+
+from renorm.core.errors import RenormError
+from renorm.study import data_manifest
+from renorm.study.cell import Cell
+from renorm.study.config import PLAIN_NORMS, Recipe, Study
+
+# Options of the deconvolved and whitening layers on which the time of a step depends.
+TIMED = ("block", "block_fc", "iterations", "sampling_stride")
+
+
+@dataclass(frozen=True)
+class Size:
+    """Images of a data set: how many to `train` and to `test`, `shape` (C, H, W), whether they are picture files."""
+
+    train: int
+    test: int
+    shape: tuple[int, int, int]
+    streamed: bool = False
+
+    @property
+    def nbytes(self) -> int:
+        """Of both splits as they stand in memory, uint8; picture files do not."""
+        return 0 if self.streamed else (self.train + self.test) * self.shape[0] * self.shape[1] * self.shape[2]
+
+
+SIZES = {
+    "digits": Size(1_437, 360, (3, 32, 32)),
+    "cifar10": Size(50_000, 10_000, (3, 32, 32)),
+    "cifar100": Size(50_000, 10_000, (3, 32, 32)),
+    "mnist": Size(60_000, 10_000, (1, 28, 28)),
+    "fashion_mnist": Size(60_000, 10_000, (1, 28, 28)),
+    "svhn": Size(73_257, 26_032, (3, 32, 32)),
+    "stl10": Size(5_000, 8_000, (3, 96, 96)),
+    "imagenet": Size(1_281_167, 50_000, (3, 224, 224), streamed=True),
+}
+# Of a data set that is neither here nor prepared: as many as the largest has.
+UNKNOWN = Size(1_300_000, 50_000, (3, 32, 32))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kind of training step: all that its seconds depend on beside the device; `batch` images in one process."""
+
+    arch: str
+    norm: str
+    shape: tuple[int, int, int]
+    batch: int
+    options: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.arch}/{self.norm}/{'x'.join(map(str, self.shape))}/b{self.batch}/{self.options}"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One cell: `epochs` times `steps` of the kind `step` in each of `processes`, and `test` images.
+
+    `steps`: the last, smaller one counts by its images. `train`, `test`: images an epoch, over all processes.
+    `decoders`: processes that decode picture files, over all.
+    """
+
+    step: Step
+    steps: float
+    epochs: int
+    train: int
+    test: int
+    size: Size
+    processes: int
+    decoders: int
+
+
+def kind(study: Study) -> str:
+    """Where the study's cells are trained: "cuda" or "cpu"."""
+    if study.device != "auto":
+        return study.device
+    return "cuda" if study.gpu else "cpu"
+
+
+def workload(study: Study, cell: Cell) -> Workload:
+    """What training `cell` in `study` takes."""
+    recipe = study.recipes[cell.recipe].for_arch(cell.arch)
+    size = size_of(study, cell.dataset)
+    processes = max(study.gpu, 1) if kind(study) == "cuda" else 1
+    train = min(recipe.train_images or size.train, size.train)
+    test = min(recipe.test_images or size.test, size.test)
+    batch = min(recipe.batch_size, train)
+    step = Step(cell.arch, cell.norm, size.shape, -(-batch // processes), _options(recipe, cell.norm))
+    decoders = processes * max(1, study.threads // processes)
+    return Workload(step, train / batch, cell.epochs, train, test, size, processes, decoders)
+
+
+def _options(recipe: Recipe, norm: str) -> str:
+    named = [recipe.precision, recipe.optimizer.name, *(["deterministic"] if recipe.deterministic else [])]
+    if norm not in PLAIN_NORMS:
+        named += [f"{key}={getattr(recipe.norm, key)}" for key in TIMED]
+    return ",".join(named)
+
+
+def size_of(study: Study, dataset: str) -> Size:
+    """As the prepared data set says, else as it is known, else the largest."""
+    try:
+        found = data_manifest.read(study.results_dir, dataset)
+        counts, shape = found["counts"], tuple(found["image_shape"])
+        return Size(int(counts["train"]), int(counts["test"]), shape, streamed="folders" in found)
+    except (OSError, RenormError, KeyError, TypeError, ValueError):
+        # A damaged one is told by whoever trains on it.
+        return SIZES.get(dataset, UNKNOWN)

@@ -1,0 +1,110 @@
+"""Two judged studies side by side: the same cells under other versions, machines or settings."""
+
+import csv
+import math
+from pathlib import Path
+from typing import Any
+
+from renorm.core.errors import RenormError
+from renorm.judging import statistics
+from renorm.judging.inputs import GROUP, Inputs, load
+from renorm.judging.method_vs_baseline import tested
+from renorm.judging.observations import Value, study_values
+from renorm.judging.runtime import geometric_mean
+
+COLUMNS = (
+    *GROUP, "metric", "split", "in", "n_a", "n_expected_a", "value_a", "sd_a", "n_b", "n_expected_b", "value_b", "sd_b",
+    "test", "n_pairs", "difference", "low", "high", "p", "p_holm", "seconds_a", "seconds_b", "ratio", "ratio_low",
+    "ratio_high",
+)  # fmt: skip
+CHANGES = (*GROUP, "metric", "claim_source", "rule", "verdict_a", "verdict_b")
+Row = dict[str, Any]
+
+
+def cells(a: Path, b: Path) -> list[Row]:
+    """Every cell of either study: both test accuracies and B - A, both training times and B / A, with intervals."""
+    inputs = [load(Path(folder), held=False) for folder in (a, b)]
+    found = [{_key(value): value for value in study_values(one)} for one in inputs]
+    keys = dict.fromkeys(key for values in found for key in values if key[5:] == ("top1", "test"))
+    rows = [_row(key, *found, *inputs) for key in keys]
+    known = [row for row in rows if row["p"] is not None]
+    for row, adjusted in zip(known, statistics.holm([row["p"] for row in known]), strict=True):
+        row["p_holm"] = adjusted
+    return rows
+
+
+def _key(value: Value) -> tuple:
+    return (*value.group, value.metric, value.split)
+
+
+def _row(key: tuple, first: dict, second: dict, a: Inputs, b: Inputs) -> Row:
+    row: Row = dict(zip((*GROUP, "metric", "split"), key, strict=True)) | {"p": None, "p_holm": None}
+    sides = {"a": first.get(key), "b": second.get(key)}
+    row["in"] = "".join(side for side, value in sides.items() if value is not None)
+    for side, value in sides.items():
+        if value is not None:
+            row |= {f"n_{side}": value.n, f"n_expected_{side}": value.n_expected}
+            row |= {f"value_{side}": value.mean, f"sd_{side}": value.sd}
+    level = a.settings.level
+    if row["in"] == "ab" and None not in (sides["a"].mean, sides["b"].mean):
+        row |= _difference(sides["a"], sides["b"], level)
+    seconds = (*key[:5], "seconds", "train")
+    return row | _times(first.get(seconds), second.get(seconds), level)
+
+
+def _difference(a: Value, b: Value, level: float) -> Row:
+    """Paired by seed where two seeds or more are common, else Welch: nothing but the study differs."""
+    kind, n_pairs, found = tested(a, b, level)
+    row: Row = {"test": kind, "n_pairs": n_pairs, "difference": b.mean - a.mean}
+    if found is not None:
+        p = None if math.isnan(found.p) else found.p
+        row |= {"difference": found.value, "low": found.low, "high": found.high, "p": p}
+    return row
+
+
+def _times(a: Value | None, b: Value | None, level: float) -> Row:
+    row: Row = {"seconds_a": a.mean if a else None, "seconds_b": b.mean if b else None}
+    if row["seconds_a"] and row["seconds_b"]:
+        low, high = statistics.ratio_interval(b.attempts, a.attempts, level)
+        row |= {"ratio": row["seconds_b"] / row["seconds_a"], "ratio_low": low, "ratio_high": high}
+    return row
+
+
+def counts(rows: list[Row], alpha: float) -> dict[str, float | None]:
+    """Every number that the page says in words."""
+    gains = [row["difference"] for row in rows if row.get("difference") is not None]
+    ratios = [row["ratio"] for row in rows if row.get("ratio")]
+    tested = [row["p_holm"] for row in rows if row["p_holm"] is not None]
+    return {
+        "both": sum(row["in"] == "ab" for row in rows), "only_a": sum(row["in"] == "a" for row in rows),
+        "only_b": sum(row["in"] == "b" for row in rows), "known": len(gains), "tested": len(tested),
+        "differ": sum(p < alpha for p in tested), "equal": sum(abs(gain) <= 1e-9 for gain in gains),
+        "mean_difference": sum(gains) / len(gains) if gains else None,
+        "largest_difference": max(map(abs, gains), default=None),
+        "timed": len(ratios), "ratio": geometric_mean(ratios),
+    }  # fmt: skip
+
+
+def changed_verdicts(a: Path, b: Path, names: tuple[str, str]) -> list[Row]:
+    """Claims that the two studies' own values are judged by differently, by the published and the rigorous rule."""
+    found = []
+    for table, rule in (("verdicts", "published"), ("ladder", "rigorous")):
+        first, second = (_verdicts(Path(f), table, name) for f, name in zip((a, b), names, strict=True))
+        for key in [key for key in first if key in second and first[key] != second[key]]:
+            row = dict(zip((*GROUP, "metric", "claim_source"), key[:7], strict=True))
+            found.append(row | {"rule": rule, "verdict_a": first[key], "verdict_b": second[key]})
+    return found
+
+
+def _verdicts(folder: Path, table: str, study: str) -> dict[tuple, str]:
+    """claim → verdict on the study's own value."""
+    path = folder / f"{table}.csv"
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["source"] == study]
+    except OSError as error:
+        raise RenormError(f"{path}: cannot be read: {error.strerror}; run `renorm judge` first") from None
+    except (KeyError, UnicodeDecodeError, csv.Error) as error:
+        raise RenormError(f"{path}: is not a table of verdicts ({error}); run `renorm judge` again") from None
+    keys = (*GROUP, "metric", "claim_source", "table", "split", "selection")
+    return {tuple(row[key] for key in keys): row["verdict"] for row in rows}

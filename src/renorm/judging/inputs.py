@@ -1,0 +1,177 @@
+"""A study's folder and its claims, read once: what all tables of the judgement are made from."""
+
+import csv
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from renorm.core.errors import RenormError
+from renorm.core.files import read_json
+from renorm.judging.labels import Labels
+from renorm.judging.settings import Settings, from_study
+from renorm.study import claims as claims_room
+from renorm.study.claims import Claims, load_claims
+
+GROUP = ("dataset", "arch", "norm", "recipe", "epochs")  # a cell without its seed
+CELL = (*GROUP, "seed")
+STATUS = ("completed", "diverged", "failed", "missing")
+COLLECT = "run `renorm collect` first"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """One study: its grid (`cells`), its measurements (`runs`), its curves, and the claims it is held against."""
+
+    study: str
+    label: str
+    settings: Settings
+    cells: list[dict[str, Any]]
+    runs: pd.DataFrame
+    histories: pd.DataFrame
+    originals: tuple[Claims, ...] = ()
+    reproductions: tuple[Claims, ...] = ()
+    grid: dict[tuple, Counter] = field(default_factory=dict)
+    labels: Labels = field(default_factory=Labels)
+    own_cells: bool = False  # published values of other cells than the study's are left out
+
+    def narrowed(self) -> "Inputs":
+        """Where `own_cells` asks for it, without other cells' values and without sources that have no more left."""
+        if not self.own_cells:
+            return self
+        originals, reproductions = (self._of_own_cells(part) for part in (self.originals, self.reproductions))
+        return replace(self, originals=originals, reproductions=reproductions)
+
+    @property
+    def repeated(self) -> frozenset[str]:
+        """Sources whose numbers are claims to this study although they are a reproduction's."""
+        return frozenset(c.source.name for c in self.originals if c.source.kind == "reproduction")
+
+    def _of_own_cells(self, sources: tuple[Claims, ...]) -> tuple[Claims, ...]:
+        kept = []
+        for claims in sources:
+            groups = claims.frame[[*GROUP]].itertuples(index=False, name=None)
+            own = [group in self.grid for group in groups]
+            if any(own):
+                kept.append(replace(claims, frame=claims.frame[own].reset_index(drop=True)))
+        return tuple(kept)
+
+    @property
+    def published(self) -> tuple[Claims, ...]:
+        """Each source once: a report may reproduce one paper and be checked itself."""
+        return tuple({c.source.name: c for c in (*self.originals, *self.reproductions)}.values())
+
+    @property
+    def baseline(self) -> str:
+        """What the study calls the baseline."""
+        return self.labels.norm(self.settings.baseline)
+
+    @property
+    def method(self) -> str:
+        """What the study calls the method."""
+        return self.labels.norm(self.settings.method)
+
+    def source_label(self, source: str) -> str:
+        return next((c.source.label for c in self.published if c.source.name == source), self.label)
+
+
+def load(folder: Path, claims_root: Path | None = None, held: bool = True) -> Inputs:
+    """The study in `folder`; claims folders are relative to `claims_root`, else to the working directory.
+
+    Without `held` its claims are not looked for: some questions are about the runs alone.
+    """
+    folder = Path(folder)
+    study = read_json(folder / "study.json", COLLECT)
+    if not isinstance(study, dict) or not isinstance(study.get("study"), str):
+        raise RenormError(f"{folder / 'study.json'}: study: is missing; {COLLECT}")
+    originals, reproductions = _claims(study, folder / "study.json", claims_root or Path()) if held else ((), ())
+    cells = read_cells(folder / "cells.csv")
+    inputs = Inputs(
+        study["study"], "this study", from_study(study, str(folder / "study.json")), cells,
+        _runs(folder / "runs.csv", study["study"]), _histories(folder / "histories.csv"), originals, reproductions,
+        _grid(cells), Labels(study.get("labels")), bool((study.get("claims") or {}).get("own_cells")),
+    )  # fmt: skip
+    _refuse_strangers(inputs, folder)
+    return inputs
+
+
+def _claims(study: dict, where: Path, root: Path) -> tuple[tuple[Claims, ...], tuple[Claims, ...]]:
+    given = study.get("claims") or {}
+    original = given.get("original") or []
+    paths = [original] if isinstance(original, str) else list(original)
+    originals = tuple(load_claims(root / path) for path in paths)
+    reproductions = tuple(load_claims(root / path) for path in given.get("reproductions") or [])
+    for listed in (originals, reproductions):
+        names = [study["study"], *(c.source.name for c in listed)]
+        for name in {name for name in names if names.count(name) > 1}:
+            raise RenormError(f"{where}: the source '{name}' stands twice: study and claims folders need own names")
+    return originals, reproductions
+
+
+def read_cells(path: Path) -> list[dict[str, Any]]:
+    """The expected cells with their status."""
+    rows = _dicts(path, (*CELL, "status"))
+    for line, row in enumerate(rows, 2):
+        if row["status"] not in STATUS:
+            raise RenormError(f"{path}:{line}: status: unknown '{row['status']}'; {COLLECT}")
+        for column in ("epochs", "seed"):
+            row[column] = _whole(path, line, column, row[column])
+    return rows
+
+
+def _whole(path: Path, line: int, column: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise RenormError(f"{path}:{line}: {column}: '{text}' is not a whole number; {COLLECT}") from None
+
+
+def _dicts(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = [column for column in needed if column not in (reader.fieldnames or ())]
+            if missing:
+                raise RenormError(f"{path}:1: column '{missing[0]}' is missing; {COLLECT}")
+            return list(reader)
+    except OSError as error:
+        raise RenormError(f"{path}: cannot be read: {error.strerror}; {COLLECT}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise RenormError(f"{path}: is not readable as CSV: {error}; {COLLECT}") from None
+
+
+def _runs(path: Path, study: str) -> pd.DataFrame:
+    rows = claims_room.read_rows(path, study)
+    claims_room.refuse_twice(rows)
+    return claims_room.to_frame(rows)
+
+
+def _histories(path: Path) -> pd.DataFrame:
+    """The training curves; a study without histories.csv has none, and only the convergence table misses them."""
+    columns = (*CELL, "epoch", "test_top1", "train_seconds")
+    if not path.exists():
+        return pd.DataFrame(columns=list(columns))
+    frame = pd.DataFrame(_dicts(path, columns), columns=list(columns))
+    for column in ("epochs", "seed", "epoch", "test_top1", "train_seconds"):
+        frame[column] = pd.to_numeric(frame[column], errors="coerce")
+    return frame
+
+
+def _grid(cells: list[dict[str, Any]]) -> dict[tuple, Counter]:
+    """Cell without seed → how many of its seeds have which status."""
+    grid: dict[tuple, Counter] = {}
+    for row in cells:
+        grid.setdefault(tuple(row[key] for key in GROUP), Counter())[row["status"]] += 1
+    return grid
+
+
+def _refuse_strangers(inputs: Inputs, folder: Path) -> None:
+    known = {tuple(row[key] for key in CELL) for row in inputs.cells}
+    for row in inputs.runs[[*GROUP, "attempt", "line"]].itertuples(index=False):
+        if tuple(row[:6]) not in known:
+            told = "/".join(map(str, row[:6]))
+            raise RenormError(
+                f"{folder / 'runs.csv'}:{row.line}: {told} is not in cells.csv; run `renorm collect` again"
+            )

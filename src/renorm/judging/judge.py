@@ -1,0 +1,109 @@
+"""`renorm judge`: a study's folder and its claims → the tables of the judgement."""
+
+from pathlib import Path
+
+from renorm.judging import (
+    comparison,
+    convergence,
+    cost,
+    equivalence,
+    method_vs_baseline,
+    normaliser_table,
+    pairing,
+    repeat_consistency,
+    runtime,
+    statements,
+    study_means,
+    summary,
+)
+from renorm.judging.audit import COLUMNS as AUDIT
+from renorm.judging.audit import audit as run_audit
+from renorm.judging.audit import rows as audit_rows
+from renorm.judging.inputs import Inputs, load
+from renorm.judging.observations import gather
+from renorm.judging.tables import write_table
+
+COLUMNS = {
+    "results": study_means.COLUMNS,
+    "verdicts": pairing.COLUMNS,
+    "comparison": comparison.COLUMNS,
+    "consistency": repeat_consistency.COLUMNS,
+    "timing": runtime.COLUMNS,
+    "ladder": equivalence.COLUMNS,
+    "superiority": method_vs_baseline.COLUMNS,
+    "norms": normaliser_table.COLUMNS,
+    "convergence": convergence.COLUMNS,
+    "ledger": statements.COLUMNS,
+    "audit": AUDIT,
+    "summary": summary.COLUMNS,
+}
+
+
+def judge(study_dir: str | Path, claims_root: str | Path | None = None) -> list[Path]:
+    """Judge the study in `study_dir`, write its tables there, and return their paths.
+
+    Claims folders named in study.json are relative to `claims_root`, else to the working directory.
+    """
+    folder = Path(study_dir)
+    return write(folder, judgement(load(folder, Path(claims_root) if claims_root else None)))
+
+
+def write(folder: Path, tables: dict[str, list[dict]]) -> list[Path]:
+    """Write the tables, each whole or not at all."""
+    paths = [folder / f"{name}.csv" for name in tables]
+    for path, (name, rows) in zip(paths, tables.items(), strict=True):
+        write_table(path, COLUMNS[name], rows)
+    return paths
+
+
+def judgement(inputs: Inputs) -> dict[str, list[dict]]:
+    """The rows of every table, nothing written."""
+    own = inputs.narrowed()
+    values = gather(inputs)
+    pairs = pairing.pairs(inputs, values)
+    # Sentences speak of whole tables: all values count, of every source that has something to say here.
+    speakers = {claims.source.name for claims in own.published}
+    sentences = [row for row in statements.rows(inputs, values, pairs) if row["statement_source"] in speakers]
+    if own is not inputs:
+        inputs, values = own, gather(own)
+        pairs = pairing.pairs(inputs, values)
+    rungs = equivalence.rows(inputs, values, pairs)
+    tables = {
+        "results": study_means.rows(inputs, values),
+        "verdicts": pairing.rows(pairs, inputs.settings, equivalence.flags_by_claim(pairs, rungs)),
+        "comparison": comparison.rows(inputs, values),
+        "consistency": repeat_consistency.rows(pairs, inputs.settings),
+        "timing": runtime.rows(inputs, values),
+        "ladder": rungs,
+        "superiority": method_vs_baseline.rows(inputs, values),
+        "norms": normaliser_table.rows(inputs, values),
+        "convergence": convergence.rows(inputs),
+        "ledger": sentences,
+        "audit": audited(inputs),
+    }
+    tables["summary"] = [
+        *summary.completeness(inputs),
+        *summary.verdicts(inputs, tables["verdicts"]),
+        *summary.comparison(inputs, tables["comparison"]),
+        *summary.consistency(inputs, tables["consistency"]),
+        *summary.timing(inputs, tables["timing"]),
+        *cost.summarise(inputs, values),
+        *summary.ladder(inputs, rungs),
+        *method_vs_baseline.summarise(inputs, values, tables["superiority"]),
+        *convergence.summarise(inputs, tables["convergence"]),
+        *statements.summarise(inputs, tables["ledger"]),
+        *summary.audit(inputs, tables["audit"]),
+    ]
+    return tables
+
+
+def audited(inputs: Inputs) -> list[dict]:
+    """The findings in this study's own runs first, then in every published table it is held against."""
+    runs = inputs.runs
+    own = runs[(runs.selection == inputs.settings.selection) | (runs.metric == "seconds")]
+    names = (inputs.settings.baseline, inputs.settings.method, inputs.labels)
+    found = audit_rows(run_audit(own, inputs.originals, *names))
+    papers = [claims for claims in inputs.originals if claims.source.name not in inputs.repeated]
+    for claims in inputs.published:
+        found += audit_rows(run_audit(claims.frame, papers, *names))
+    return found

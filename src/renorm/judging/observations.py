@@ -1,0 +1,204 @@
+"""What each source says about each cell: attempts or averages become one typed value.
+
+The identity of a value holds dataset, split, selection and epochs completed. Values that differ in any of them are
+never averaged: a table that mixes training with test accuracy has been published before.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from renorm.core.errors import RenormError
+from renorm.judging.inputs import GROUP, Inputs
+from renorm.study.claims import ACCURACIES
+
+# Printed values have few digits: differences smaller than this are rounding of the machine, not of the world.
+TINY = 1e-9
+TYPED = ("split", "selection", "unit", "epochs_completed")
+
+
+@dataclass(frozen=True)
+class Value:
+    """A source's value of one metric of one cell (seed aside)."""
+
+    source: str
+    dataset: str
+    arch: str
+    norm: str
+    recipe: str
+    epochs: int
+    metric: str
+    split: str
+    selection: str
+    mean: float | None
+    n: int | None
+    n_expected: int | None
+    basis: str  # "attempts", or "average" when only the average was published
+    attempts: tuple[float, ...] = ()
+    seeds: tuple[int | None, ...] = ()
+    n_images: int | None = None
+    diverged: int = 0
+    failed: int = 0
+    missing: int = 0
+
+    @property
+    def group(self) -> tuple:
+        return tuple(getattr(self, key) for key in GROUP)
+
+    @property
+    def sd(self) -> float | None:
+        """Standard deviation of the attempts (n - 1); none of an average or of one run."""
+        if len(self.attempts) < 2:
+            return None
+        mean = sum(self.attempts) / len(self.attempts)
+        return math.sqrt(sum((x - mean) ** 2 for x in self.attempts) / (len(self.attempts) - 1))
+
+    @property
+    def all_diverged(self) -> bool:
+        """Every run was made and none has a value: that is an answer, and a missing value is none."""
+        return self.diverged > 0 and self.diverged == self.n_expected
+
+    @property
+    def minimum(self) -> float | None:
+        return min(self.attempts, default=None)
+
+    @property
+    def maximum(self) -> float | None:
+        return max(self.attempts, default=None)
+
+
+def ahead(a: Value, b: Value) -> int | None:
+    """1 where a is above b, -1 where it is below, 0 where they are equal; None where a value is missing.
+
+    Of accuracies a side whose runs all diverged is below any other: a method that fails has not escaped comparison.
+    """
+    if a.mean is not None and b.mean is not None:
+        return 0 if abs(a.mean - b.mean) <= TINY else 1 if a.mean > b.mean else -1
+    if a.metric in ACCURACIES and a.all_diverged and b.mean is not None:
+        return -1
+    if a.metric in ACCURACIES and b.all_diverged and a.mean is not None:
+        return 1
+    return None
+
+
+class Values:
+    """All values of all sources, looked up by source, cell, metric and split."""
+
+    def __init__(self, values: Iterable[Value]):
+        self._by_key: dict[tuple, list[Value]] = {}
+        for value in values:
+            self._by_key.setdefault((value.source, value.group, value.metric), []).append(value)
+
+    def __iter__(self):
+        return (value for found in self._by_key.values() for value in found)
+
+    def find(self, source: str, group: tuple, metric: str, split: str, selection: str = "final") -> Value | None:
+        """The value that may be held against one of `split`: its own split first, else one that names none.
+
+        A value that is known to be of another split never answers. What names no split is taken for a test value, as
+        its readers take it, and so no training value answers it.
+        """
+        found = self._by_key.get((source, group, metric), [])
+        allowed = {split, "unstated", "test"} if split == "unstated" else {split, "unstated"}
+        answers = [v for v in found if v.split in allowed]
+        rank = {selection: 0, "unstated": 1}
+        return min(answers, key=lambda v: (v.split != split, rank.get(v.selection, 2)), default=None)
+
+    def of(self, source: str) -> list[Value]:
+        return [value for value in self if value.source == source]
+
+
+def gather(inputs: Inputs) -> Values:
+    """The values of every published source and of the study itself."""
+    published = [value for claims in inputs.published for value in published_values(claims.frame)]
+    return Values([*published, *study_values(inputs)])
+
+
+def published_values(frame: pd.DataFrame) -> list[Value]:
+    """One value per cell, metric, split and selection of a claims table; attempts win over a printed average."""
+    keys = ["source", *GROUP, "metric", "split", "selection"]
+    return [_published(dict(zip(keys, key, strict=True)), rows) for key, rows in frame.groupby(keys, sort=False)]
+
+
+def _published(key: dict, rows: pd.DataFrame) -> Value:
+    attempts = rows[rows.attempt.notna()]
+    key["epochs"] = int(key["epochs"])
+    if attempts.empty:
+        row = rows.iloc[0]
+        n = None if pd.isna(row.n) else int(row.n)
+        if row.status == "diverged":
+            return Value(**key, mean=None, n=0, n_expected=n or 1, basis="average", diverged=n or 1)
+        return Value(**key, mean=float(row.value), n=n, n_expected=n, basis="average")
+    done = attempts[attempts.status != "diverged"]
+    check_one_kind(done)
+    values = tuple(done.value.astype(float))
+    return Value(
+        **key, mean=_mean(values), n=len(values), n_expected=len(attempts), basis="attempts", attempts=values,
+        seeds=tuple(done.attempt.astype(int)), n_images=_only(done.n_images), diverged=len(attempts) - len(done),
+    )  # fmt: skip
+
+
+def study_values(inputs: Inputs) -> list[Value]:
+    """Every cell of the grid: accuracies of both splits at the study's selection, and seconds; missing ones too.
+
+    Top-5 accuracy is there only where somebody published it: elsewhere it would count every pair of cells twice.
+    """
+    keys = [*GROUP, "metric", "split", "selection"]
+    top5 = {tuple(row) for c in inputs.published for row in c.frame[c.frame.metric == "top5"][[*GROUP]].to_numpy()}
+    done = inputs.runs[(inputs.runs.status == "completed") & inputs.runs.value.notna()]
+    found = {(tuple(key[:5]), *key[5:]): rows for key, rows in done.groupby(keys, sort=False)}
+    return [
+        _own(inputs, group, metric, split, selection, found)
+        for group in sorted(inputs.grid)
+        for metric, split, selection in _wanted(inputs, group, top5)
+    ]
+
+
+def _wanted(inputs: Inputs, group: tuple, top5: set[tuple]) -> list[tuple[str, str, str]]:
+    metrics = ACCURACIES if group in top5 else ACCURACIES[:1]
+    return [
+        *((metric, split, inputs.settings.selection) for metric in metrics for split in ("test", "train")),
+        *(("seconds", split, "final") for split in ("train", "test")),
+    ]
+
+
+def _own(inputs: Inputs, group: tuple, metric: str, split: str, selection: str, found: dict) -> Value:
+    count = inputs.grid[group]
+    frame = dict(zip(GROUP, group, strict=True)) | {
+        "source": inputs.study, "metric": metric, "split": split, "selection": selection, "basis": "attempts",
+        "n_expected": sum(count.values()), "diverged": count["diverged"], "failed": count["failed"],
+        "missing": count["missing"],
+    }  # fmt: skip
+    rows = found.get((group, metric, split, selection))
+    if rows is None:
+        return Value(**frame, mean=None, n=0)
+    rows = rows.sort_values("attempt")
+    check_one_kind(rows)
+    values = tuple(rows.value.astype(float))
+    seeds = tuple(rows.attempt.astype(int))
+    return Value(
+        **frame, mean=_mean(values), n=len(values), attempts=values, seeds=seeds, n_images=_only(rows.n_images)
+    )
+
+
+def check_one_kind(rows: pd.DataFrame) -> None:
+    """Refuse to average what differs in split, selection, unit or epochs completed."""
+    for column in TYPED:
+        if column in rows and rows[column].nunique(dropna=False) > 1:
+            first = rows.iloc[0]
+            differs = rows[rows[column].astype(str) != str(first[column])].iloc[0]
+            raise RenormError(
+                f"{differs.file}:{differs.line}: {column} '{differs[column]}' cannot be averaged with "
+                f"'{first[column]}' of line {first.line}: give them cells of their own or remove one"
+            )
+
+
+def _mean(values: tuple[float, ...]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _only(column: pd.Series) -> int | None:
+    values = column.dropna().unique()
+    return int(values[0]) if len(values) == 1 else None

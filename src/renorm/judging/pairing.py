@@ -1,0 +1,136 @@
+"""The published colour rule: every claim against every source that speaks to it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from renorm.judging.inputs import GROUP, Inputs
+from renorm.judging.observations import TINY, Value, Values
+from renorm.judging.settings import Settings
+from renorm.study.claims import ACCURACIES
+
+COLUMNS = (
+    "claim_source", "table", "page", *GROUP, "metric", "split", "selection", "claimed", "source", "reproduced_split",
+    "n", "n_expected", "value", "sd", "minimum", "maximum", "change", "relative_change", "verdict", "colour", "mark",
+    "reason", "flags",
+)  # fmt: skip
+LOOKS = {"better": ("green", "▲"), "within": ("black", "="), "below": ("red", "▼"), "missing": ("grey", "–")}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One published value that can be held against others."""
+
+    source: str
+    table: str
+    page: str
+    group: tuple
+    metric: str
+    split: str
+    selection: str
+    value: float
+    n: int | None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A claim and what one source says about it."""
+
+    claim: Claim
+    value: Value
+
+
+def claims_of(inputs: Inputs) -> list[Claim]:
+    """Every accuracy claimed by the original sources, in the order of the tables."""
+    found = []
+    for claims in inputs.originals:
+        frame = claims.frame[claims.frame.metric.isin(ACCURACIES) & (claims.frame.status != "diverged")]
+        for row in frame.itertuples(index=False):
+            group = (row.dataset, row.arch, row.norm, row.recipe, int(row.epochs))
+            n = None if pd.isna(row.n) else int(row.n)
+            found.append(
+                Claim(row.source, row.table, row.page, group, row.metric, row.split, row.selection, float(row.value), n)
+            )
+    return sorted(found, key=lambda c: (c.source, c.table, c.group, c.metric, c.split, c.selection))
+
+
+def pairs(inputs: Inputs, values: Values) -> list[Pair]:
+    """Claim x source for every source that speaks to the claim; the study speaks to what is in its grid.
+
+    What a reproduction printed is a claim to the study alone: no other reproduction set out to repeat it.
+    """
+    reproductions = [c.source.name for c in inputs.reproductions]
+    found = []
+    for claim in claims_of(inputs):
+        for source in (inputs.study,) if claim.source in inputs.repeated else (*reproductions, inputs.study):
+            if source == claim.source:
+                continue
+            split = "test" if source == inputs.study and claim.split == "unstated" else claim.split
+            value = values.find(source, claim.group, claim.metric, split, inputs.settings.selection)
+            if value is not None:
+                found.append(Pair(claim, value))
+    return found
+
+
+def judge_value(claimed: float, value: float | None, settings: Settings) -> str:
+    """`better` above the claim, `below` when lower by more than the threshold, `within` otherwise.
+
+    The rule of Obadage et al. 2024, Table 4: one-sided, relative to the claim unless configured absolute.
+    """
+    if value is None:
+        return "missing"
+    if value > claimed + TINY:
+        return "better"
+    allowed = settings.threshold * (claimed if settings.threshold_kind == "relative" else 1)
+    return "below" if claimed - value > allowed + TINY else "within"
+
+
+def rows(pairs: list[Pair], settings: Settings, flags: dict[tuple, str] | None = None) -> list[dict[str, Any]]:
+    """The table verdicts.csv; `flags` are the ladder's warnings, by claim and source."""
+    return [_row(pair, settings, (flags or {}).get(key_of(pair), "")) for pair in pairs]
+
+
+def key_of(pair: Pair) -> tuple:
+    claim = pair.claim
+    return (claim.source, claim.table, claim.group, claim.metric, claim.split, claim.selection, pair.value.source)
+
+
+def head(pair: Pair) -> dict[str, Any]:
+    """The columns that say which claim and which source a row is about."""
+    claim, value = pair.claim, pair.value
+    return {"claim_source": claim.source, "table": claim.table, "page": claim.page, "metric": claim.metric,
+            "split": claim.split, "selection": claim.selection, "claimed": claim.value, "source": value.source,
+            "reproduced_split": value.split, "n": value.n, "n_expected": value.n_expected, "value": value.mean,
+            **dict(zip(GROUP, claim.group, strict=True))}  # fmt: skip
+
+
+def _row(pair: Pair, settings: Settings, flags: str) -> dict[str, Any]:
+    claimed, value = pair.claim.value, pair.value
+    verdict = judge_value(claimed, value.mean, settings)
+    colour, mark = LOOKS[verdict]
+    change = None if value.mean is None else value.mean - claimed
+    return head(pair) | {
+        "sd": value.sd, "minimum": value.minimum, "maximum": value.maximum, "change": change,
+        "relative_change": None if change is None or not claimed else change / claimed,
+        "verdict": verdict, "colour": colour, "mark": mark,
+        "reason": _reason(verdict, change, claimed, value, settings), "flags": flags,
+    }  # fmt: skip
+
+
+def _reason(verdict: str, change: float | None, claimed: float, value: Value, settings: Settings) -> str:
+    if verdict == "missing":
+        return unfinished(value) or "no value"
+    limit = (
+        f"{settings.threshold:.0%}" if settings.threshold_kind == "relative" else f"{settings.threshold * 100:g} points"
+    )
+    relative = f" ({change / claimed:+.1%})" if claimed else ""
+    told = "equal to the claim" if abs(change) <= TINY else f"{change * 100:+.2f} points{relative}"
+    tail = {"below": f": lower by more than {limit}", "within": f": within {limit}", "better": ""}[verdict]
+    return "; ".join(part for part in (told + tail, unfinished(value)) if part)
+
+
+def unfinished(value: Value) -> str:
+    """What of the expected runs has no value, in words."""
+    parts = [f"{count} {word}" for word in ("diverged", "failed", "missing") if (count := getattr(value, word))]
+    return f"{', '.join(parts)} of {value.n_expected} runs" if parts else ""

@@ -1,0 +1,72 @@
+"""The ledger: every published sentence against the paper's own tables, other reproductions, and this study."""
+
+from collections import Counter
+from typing import Any
+
+from renorm.judging import statement_checks, summary
+from renorm.judging.inputs import Inputs
+from renorm.judging.observations import Value, Values
+from renorm.judging.pairing import Pair
+from renorm.study.claims import Statement
+
+COLUMNS = (
+    "statement_source", "id", "place", "text", "check", "role", "source", "outcome", "counted", "of", "found", "note",
+)  # fmt: skip
+ROLES = ("own", "reproduction", "study")
+
+
+def rows(inputs: Inputs, values: Values, pairs: list[Pair]) -> list[dict[str, Any]]:
+    """The table ledger.csv: statement x source, in the order of the claims folders and their statements."""
+    found = []
+    # Sentences about claims are about the papers' own: nobody wrote of what another reproduction printed.
+    pairs = [pair for pair in pairs if pair.claim.source not in inputs.repeated]
+    for claims in inputs.published:
+        spoken = frozenset(v.group for v in values.of(claims.source.name))
+        for statement in claims.statements:
+            for role, source in _sources(inputs, statement.source):
+                view = statement_checks.View(source, role == "own", inputs.settings, _seen(inputs, values, source),
+                                   [pair for pair in pairs if pair.value.source == source], spoken)  # fmt: skip
+                found.append(_row(statement, role, view))
+    return found
+
+
+def _sources(inputs: Inputs, own: str) -> list[tuple[str, str]]:
+    """(role, source): the paper itself, every other published reproduction, this study."""
+    others = [c.source.name for c in inputs.reproductions if c.source.name != own]
+    return [("own", own), *(("reproduction", name) for name in others), ("study", inputs.study)]
+
+
+def _seen(inputs: Inputs, values: Values, source: str) -> list[Value]:
+    """A source's values as its readers see them: test accuracies of the study, whatever a paper printed."""
+    if source != inputs.study:
+        return values.of(source)
+    return [v for v in values.of(source) if v.split == ("train" if v.metric == "seconds" else "test")]
+
+
+def _row(statement: Statement, role: str, view: statement_checks.View) -> dict[str, Any]:
+    where = f"claims of {statement.source}: statements.yaml: {statement.id}"
+    outcome = statement_checks.run(statement.check, view, statement.parameters, where)
+    return {
+        "statement_source": statement.source, "id": statement.id, "place": statement.place, "text": statement.text,
+        "check": statement.check, "role": role, "source": view.source, "outcome": outcome.outcome,
+        "counted": outcome.counted, "of": outcome.of, "found": outcome.found, "note": statement.note,
+    }  # fmt: skip
+
+
+def summarise(inputs: Inputs, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of summary.csv: how many sentences hold, by who was asked (the source) and by role."""
+    out = []
+    words = {statement_checks.HOLDS: "holds", statement_checks.FAILS: "fails", statement_checks.OPEN: "not_testable"}
+    for role in ROLES:
+        part = [r for r in found if r["role"] == role]
+        count = Counter(r["outcome"] for r in part)
+        asked = {
+            "own": "the papers' own tables",
+            "reproduction": "other published reproductions",
+            "study": "this study",
+        }
+        for outcome, name in words.items() if part else ():
+            text = f"{count[outcome]} of {len(part)} statements: {outcome}, by {asked[role]}"
+            source = inputs.study if role == "study" else ""
+            out.append(summary.row("ledger", source, "", f"{role}_{name}", count[outcome], len(part), text))
+    return out

@@ -1,0 +1,181 @@
+"""Every count and range that a page prints, so that the report computes nothing."""
+
+from collections import Counter
+from typing import Any
+
+from renorm.judging.inputs import STATUS, Inputs
+from renorm.judging.runtime import geometric_mean
+
+COLUMNS = ("section", "source", "dataset", "name", "value", "of", "text")
+Row = dict[str, Any]
+
+
+def row(section: str, source: str, dataset: str, name: str, value: Any, of: Any, text: str) -> Row:
+    return dict(zip(COLUMNS, (section, source, dataset, name, value, of, text), strict=True))
+
+
+def by_dataset(rows: list[Row]):
+    """(source, dataset, rows) for every source: all of it first (dataset empty), then each data set."""
+    for source in sorted({r["source"] for r in rows}):
+        own = [r for r in rows if r["source"] == source]
+        yield source, "", own
+        for dataset in sorted({r["dataset"] for r in own}):
+            yield source, dataset, [r for r in own if r["dataset"] == dataset]
+
+
+def completeness(inputs: Inputs) -> list[Row]:
+    """How much of the grid has run."""
+    found = []
+    cells = [{"source": inputs.study, **cell} for cell in inputs.cells]
+    for source, dataset, part in by_dataset(cells):
+        count = Counter(cell["status"] for cell in part)
+        for status in STATUS:
+            text = f"{count[status]} of {len(part)} cells {status}"
+            found.append(row("completeness", source, dataset, status, count[status], len(part), text))
+    return found
+
+
+def verdicts(inputs: Inputs, rows: list[Row]) -> list[Row]:
+    """The counts behind the sentences of the published rule."""
+    settings = inputs.settings
+    limit = (
+        f"{settings.threshold:.0%}" if settings.threshold_kind == "relative" else f"{settings.threshold * 100:g} points"
+    )
+    found = []
+    for source, dataset, part in by_dataset(rows):
+        count = Counter(r["verdict"] for r in part)
+        count["reproduced"] = count["better"] + count["within"]
+        count["equal"] = sum(r["change"] is not None and abs(r["change"]) <= 1e-9 for r in part)
+        words = {
+            "better": "better than claimed", "within": f"not better, lower by at most {limit}",
+            "below": f"lower by more than {limit}", "missing": "without a value",
+            "reproduced": f"better, or lower by at most {limit}", "equal": "equal to the claim in every printed digit",
+        }  # fmt: skip
+        for name, told in words.items():
+            text = f"{inputs.source_label(source)}: {count[name]} of {len(part)} claimed values {told}"
+            found.append(row("verdicts", source, dataset, name, count[name], len(part), text))
+    return found
+
+
+def comparison(inputs: Inputs, rows: list[Row]) -> list[Row]:
+    """In how many pairs the method beats the baseline, and by how much."""
+    found = []
+    words = {
+        "holds": (True, f"{inputs.method} beats {inputs.baseline} in {{}} pairs"),
+        "fails": (False, f"{inputs.method} does not beat {inputs.baseline} in {{}} pairs"),
+        "missing": (None, "{} pairs without a value"),
+    }
+    for source, dataset, part in by_dataset(rows):
+        label = inputs.source_label(source)
+        for name, (answer, told) in words.items():
+            count = sum(r["holds"] is answer for r in part)
+            text = f"{label}: {told.replace('{}', f'{count} of {len(part)}')}"
+            found.append(row("comparison", source, dataset, name, count, len(part), text))
+        gains = [r["improvement"] for r in part if r["improvement"] is not None]
+        for name, value in _spread("improvement", gains):
+            text = f"{label}: {name.replace('_', ' ')} {value * 100:+.2f} points over {len(gains)} pairs"
+            found.append(row("comparison", source, dataset, name, value, len(part), text))
+    return found
+
+
+def _spread(name: str, values: list[float]) -> list[tuple[str, float]]:
+    if not values:
+        return []
+    return [
+        (f"{name}_mean", sum(values) / len(values)),
+        (f"{name}_minimum", min(values)),
+        (f"{name}_maximum", max(values)),
+    ]
+
+
+def consistency(inputs: Inputs, rows: list[Row]) -> list[Row]:
+    """The range of the squared deviations, as published per data set."""
+    found = []
+    for source, dataset, part in by_dataset(rows):
+        known = [r for r in part if r["deviation"] is not None]
+        if not known:
+            continue
+        low, high = min(r["deviation"] for r in known), max(r["deviation"] for r in known)
+        bound = " (lower bounds: only averages are known)" if any(r["basis"] == "average" for r in known) else ""
+        text = f"{inputs.source_label(source)}: squared deviation from {low:.2f} to {high:.2f}{bound}"
+        found.append(row("consistency", source, dataset, "minimum", low, len(part), text))
+        found.append(row("consistency", source, dataset, "maximum", high, len(part), text))
+        good = sum(r["consistent"] for r in known)
+        text = f"{inputs.source_label(source)}: {good} of {len(part)} values consistent (deviation below "
+        text += f"{inputs.settings.consistency_threshold:g}), {len(part) - len(known)} with fewer than two runs or "
+        text += "an unstated number of them"
+        found.append(row("consistency", source, dataset, "consistent", good, len(part), text))
+    return found
+
+
+def timing(inputs: Inputs, rows: list[Row]) -> list[Row]:
+    """The cost of the method: geometric mean and range of the ratios of training time, all and per epochs."""
+    found, twins = [], {_pair(r) for r in rows if r["norm"] == inputs.settings.baseline}
+    pairs = [r for r in rows if r["norm"] == inputs.settings.method and _pair(r) in twins]
+    for source, dataset, part in by_dataset(pairs):
+        for epochs in ("", *sorted({r["epochs"] for r in part})):
+            some = [r for r in part if epochs in ("", r["epochs"])]
+            found += _ratios(inputs, source, dataset, epochs, some)
+    return found
+
+
+def _pair(r: Row) -> tuple:
+    return tuple(r[key] for key in ("source", "dataset", "arch", "recipe", "epochs"))
+
+
+def _ratios(inputs: Inputs, source: str, dataset: str, epochs, part: list[Row]) -> list[Row]:
+    """`known` counts the pairs with a ratio; `of` is the pairs expected, in every row."""
+    ratios = [r["ratio"] for r in part if r["ratio"] is not None]
+    tail, when = (f"_e{epochs}", f" at {epochs} epoch{'s' * (epochs != 1)}") if epochs else ("", "")
+    head = f"{inputs.source_label(source)}: training time of {inputs.method} over {inputs.baseline}{when}"
+    numbers = {"known": (len(ratios), "known")}
+    if ratios:
+        numbers |= {
+            "ratio_geometric_mean": (geometric_mean(ratios), "geometric mean {:.2f}"),
+            "ratio_minimum": (min(ratios), "at least {:.2f}"),
+            "ratio_maximum": (max(ratios), "at most {:.2f}"),
+            "slower": (sum(r > 1 for r in ratios), "longer in {}"),
+        }
+    over = f"({len(ratios)} of {len(part)} pairs)"
+    return [
+        row("timing", source, dataset, name + tail, value, len(part), f"{head}: {told.format(value)} {over}")
+        for name, (value, told) in numbers.items()
+    ]
+
+
+def ladder(inputs: Inputs, rows: list[Row]) -> list[Row]:
+    """The verdicts of the ladder, and how many values carry a warning."""
+    found = []
+    for source, dataset, part in by_dataset(rows):
+        count = Counter(r["verdict"] for r in part)
+        for verdict in ("reproduced", "not reproduced", "inconclusive", "missing"):
+            text = f"{inputs.source_label(source)}: {count[verdict]} of {len(part)} claimed values {verdict}"
+            found.append(row("ladder", source, dataset, verdict.replace(" ", "_"), count[verdict], len(part), text))
+        for name, told in (("two_sided_relative", "of the claim"), ("two_sided_absolute", "of accuracy")):
+            within = sum(r.get(name) is True for r in part)
+            limit = (
+                f"{inputs.settings.threshold:.0%} {told}"
+                if "rel" in name
+                else (f"{inputs.settings.threshold * 100:g} points {told}")
+            )
+            text = f"{inputs.source_label(source)}: {within} of {len(part)} values within {limit} on either side"
+            found.append(row("ladder", source, dataset, name, within, len(part), text))
+        for flag in sorted({flag for r in part for flag in r["flags"].split(";") if flag}):
+            flagged = sum(flag in r["flags"].split(";") for r in part)
+            text = f"{inputs.source_label(source)}: {flagged} of {len(part)} values flagged {flag.replace('_', ' ')}"
+            found.append(row("ladder", source, dataset, f"flag_{flag}", flagged, len(part), text))
+    return found
+
+
+def audit(inputs: Inputs, rows: list[Row]) -> list[Row]:
+    """How many findings each audited table has; none is said too."""
+    found = []
+    for source in (inputs.study, *(c.source.name for c in inputs.published)):
+        own = [r for r in rows if r["source"] == source]
+        kinds = Counter(r["kind"] for r in own)
+        told = (
+            ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in sorted(kinds.items())) or "nothing found"
+        )
+        text = f"{inputs.source_label(source)}: audit: {told}"
+        found.append(row("audit", source, "", "findings", len(own), None, text))
+    return found

@@ -1,0 +1,62 @@
+"""Training time as bars with the ratio behind them, per dataset and source: the published Figures 4 and 5."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+from matplotlib.patches import Patch
+
+from renorm.report import formatting
+from renorm.report.figures.captions import words
+from renorm.report.figures.style import HEAD, Figure, legend, panels, plain, rows_axis, tidy
+from renorm.report.inputs import Inputs
+from renorm.report.labels import Names, epochs_label, slug
+from renorm.report.palette import LIGHT, norm_colours
+
+UNITS = ((3 * 3600, 3600, "hours"), (3 * 60, 60, "minutes"), (0, 1, "seconds"))
+
+
+def figures(inputs: Inputs) -> Iterator[Figure]:
+    timing = inputs["timing"]
+    rows = timing[timing["train_seconds"].notna()]
+    for dataset in Names(inputs).order("dataset", rows):
+        here = rows[rows["dataset"] == dataset]
+        for source in Names(inputs).sources(here):
+            yield _figure(inputs, dataset, source, here[here["source"] == source])
+
+
+def _figure(inputs: Inputs, dataset: str, source: str, rows: pd.DataFrame) -> Figure:
+    names = Names(inputs)
+    epochs, norms = sorted(set(rows["epochs"])), names.norms(rows)
+    pairs = names.rows(rows)
+    colours = {norm: LIGHT[name] for norm, name in norm_colours(norms, inputs.baseline, inputs.method).items()}
+    canvas, axes = panels(len(epochs), 3, HEAD + 0.29 * len(pairs))
+    for i, (ax, setting) in enumerate(zip(axes, epochs, strict=True)):
+        _panel(ax, rows[rows["epochs"] == setting], pairs, norms, colours)
+        ax.set_title(epochs_label(setting))
+        rows_axis(ax, [names.row_label(pair, rows) for pair in pairs], show=i == 0)
+    legend(canvas, [Patch(facecolor=colours[norm], label=plain(names.norm(norm))) for norm in norms])
+    said = words(
+        "time", dataset=names.dataset(dataset), source=names.source(source), baseline=names.norm(inputs.baseline),
+        norms=" and ".join(map(names.norm, norms)), epochs=", ".join(map(epochs_label, epochs)),
+    )  # fmt: skip
+    return Figure(slug("time", dataset, source), **said, section="timing", dataset=dataset, canvas=canvas)
+
+
+def _panel(ax, rows: pd.DataFrame, pairs: list, norms: list, colours: dict) -> None:
+    divisor, unit = _unit(rows["train_seconds"].max())
+    height = 0.72 / len(norms)
+    for row in rows.to_dict("records"):
+        y = pairs.index((row["arch"], row["recipe"])) - 0.36 + (norms.index(row["norm"]) + 0.5) * height
+        length = row["train_seconds"] / divisor
+        ax.barh(y, length, height * 0.84, color=colours[row["norm"]], zorder=2)
+        if formatting.known(row["ratio"]) and row["norm"] != norms[0]:
+            beside = {"xytext": (3, 0), "textcoords": "offset points", "va": "center", "fontsize": 7.5}
+            ax.annotate(formatting.ratio(row["ratio"]), (length, y), color=LIGHT["soft"], **beside)
+    ax.set_xlabel(unit)
+    ax.margins(x=0.14)
+    ax.set_xlim(left=0)
+    tidy(ax)
+
+
+def _unit(longest: float) -> tuple[int, str]:
+    return next((divisor, unit) for least, divisor, unit in UNITS if longest >= least)

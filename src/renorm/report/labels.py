@@ -1,0 +1,123 @@
+"""Labels and the order of things: from study.json and from the CSVs' own order, never from this code."""
+
+import re
+from dataclasses import dataclass
+
+import pandas as pd
+
+from renorm.report.inputs import Inputs
+from renorm.study.cell import AXES
+
+METRICS = {"top1": "top-1", "top5": "top-5", "loss": "loss", "seconds": "seconds"}
+PLURAL = {"arch": "archs", "dataset": "datasets", "norm": "norms"}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was found about the claims of one source, split and selected epoch: of each cell one claim.
+
+    `source`, `kind`: what tells these claims from the others of the data set, in words, empty where nothing needs to;
+    `key`: the same for file names.
+    """
+
+    source: str
+    kind: str
+    key: tuple[str, ...]
+    rows: pd.DataFrame
+
+    def of(self, dataset: str, with_source: bool = True) -> str:
+        """The data set's name with what tells these claims from its others."""
+        return ", ".join(filter(None, (dataset, self.source if with_source else "", self.kind)))
+
+
+class Names:
+    """What a key is called in print, and which key comes first."""
+
+    def __init__(self, inputs: Inputs):
+        self.inputs = inputs
+        self.labels = inputs.study.get("labels") or {}
+        self.source_labels = {key: source.get("label", key) for key, source in inputs.published.items()}
+
+    def label(self, axis: str, key: object) -> str:
+        key = str(key)
+        fallback = METRICS.get(key, key) if axis == "metric" else key
+        return str(self._group(axis).get(key, fallback))
+
+    def _group(self, axis: str) -> dict:
+        return self.labels.get(PLURAL.get(axis, axis)) or self.labels.get(axis) or {}
+
+    def source(self, key: str) -> str:
+        return "this study" if key == self.inputs.name else self.source_labels.get(key, key)
+
+    def arch(self, key: str) -> str:
+        return self.label("arch", key)
+
+    def dataset(self, key: str) -> str:
+        return self.label("dataset", key)
+
+    def norm(self, key: str) -> str:
+        return self.label("norm", key)
+
+    def group(self, metric: str, epochs: float, several_metrics: bool = False) -> str:
+        """The heading of a column group: the epochs, and the metric where a table holds more than one."""
+        head = epochs_label(epochs)
+        return f"{self.label('metric', metric)}, {head}" if several_metrics else head
+
+    def order(self, axis: str, *frames: pd.DataFrame) -> list[str]:
+        """Keys in the order of the study's labels (its author's order), the others behind as they first appear."""
+        seen: dict[str, None] = {}
+        for frame in frames:
+            seen.update(dict.fromkeys(frame[axis]))
+        places = {key: place for place, key in enumerate(self._group(axis))}
+        return sorted(seen, key=lambda key: places.get(key, len(places)))
+
+    def rows(self, frame: pd.DataFrame) -> list[tuple[str, str]]:
+        """(arch, recipe) of a table's rows, in order."""
+        pairs = dict.fromkeys(zip(frame["arch"], frame["recipe"], strict=True))
+        places = {arch: place for place, arch in enumerate(self.order("arch", frame))}
+        return sorted(pairs, key=lambda pair: places[pair[0]])
+
+    def row_label(self, pair: tuple[str, str], frame: pd.DataFrame) -> str:
+        """The architecture, and the recipe where a table holds more than one."""
+        return self.arch(pair[0]) + (f" ({pair[1]})" if frame["recipe"].nunique() > 1 else "")
+
+    def norms(self, *frames: pd.DataFrame) -> list[str]:
+        """Baseline and method first, so that the two rows to be compared stand next to each other."""
+        found = self.order("norm", *frames)
+        first = [norm for norm in (self.inputs.baseline, self.inputs.method) if norm in found]
+        return first + [norm for norm in found if norm not in first]
+
+    def answers(self, frame: pd.DataFrame) -> list[Answers]:
+        """A data set's rows, apart by the claims that they answer: two papers may claim something of one cell."""
+        told = []
+        several = frame["claim_source"].nunique() > 1
+        for source in self.order_of_sources(frame["claim_source"]):
+            rows, key = frame[frame["claim_source"] == source], (source,) if several else ()
+            whose = f"claims of {self.source(source)}" if several else ""
+            if not rows.duplicated([*AXES[:5], "metric", "source"]).any():
+                told.append(Answers(whose, "", key, rows))
+                continue
+            for (split, selection), here in rows.groupby(["split", "selection"], sort=False):
+                kind = f"split {split}, epoch {selection}"
+                told.append(Answers(whose, kind, (*key, split, selection), here))
+        return told
+
+    def sources(self, frame: pd.DataFrame) -> list[str]:
+        """Originals, then reproductions in the study's order, this study last: the reading order."""
+        return self.order_of_sources(frame["source"])
+
+    def order_of_sources(self, column: pd.Series) -> list[str]:
+        """The sources in a column, in the reading order."""
+        found = list(dict.fromkeys(column))
+        places = {key: place for place, key in enumerate(dict.fromkeys([*self.source_labels, *found]))}
+        return sorted(found, key=lambda key: (key == self.inputs.name, places[key]))
+
+
+def epochs_label(epochs: float) -> str:
+    return "1 epoch" if epochs == 1 else f"{int(epochs)} epochs"
+
+
+def slug(*parts: object) -> str:
+    """An HTML id and a file name: lower-case letters, digits, dashes; whole floats lose their `.0`."""
+    words = [str(int(part)) if isinstance(part, float) and part.is_integer() else str(part) for part in parts]
+    return "-".join(filter(None, (re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-") for word in words))) or "x"

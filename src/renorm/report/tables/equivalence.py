@@ -1,0 +1,46 @@
+"""The rigorous verdict per cell, beside the published rule: intervals, equivalence, and how many seeds are wanting."""
+
+from renorm.report import formatting
+from renorm.report.inputs import Inputs
+from renorm.report.labels import Names, epochs_label, slug
+from renorm.report.tables.comparison import CLAIM, of_expected, per_claims, pivot
+from renorm.report.tables.model import Cell, Table
+
+# verdict → (mark, tone); "missing" needs neither
+LOOKS = {"reproduced": ("✓", "better"), "not reproduced": ("✗", "below"), "inconclusive": ("?", "within")}
+
+
+def tables(inputs: Inputs) -> list[Table]:
+    if not inputs.has("ladder"):
+        return []
+    names, frame = Names(inputs), inputs["ladder"]
+    return [pivot(names, answers, _cell, id="ladder", section="ladder") for answers in per_claims(names, frame)]
+
+
+def _cell(names: Names, row: dict | None) -> Cell:
+    if row is None:
+        return Cell("")
+    mark, tone = LOOKS.get(row["verdict"], ("", "missing"))
+    text = formatting.points(row["change"]) if formatting.known(row["change"]) else "missing"
+    cell = Cell(text, mark=mark + ("⚑" if row["flags"] else ""), tone=tone, card=_card(names, row))
+    cell.id = slug("ladder", *(row[axis] for axis in CLAIM), row["source"])
+    cell.sort = row["change"] if formatting.known(row["change"]) else ""
+    cell.links = names.inputs.links(row)
+    cell.small = f"n {of_expected(row['n'], row['n_expected'])}"
+    return cell
+
+
+def _card(names: Names, row: dict) -> list[tuple[str, str]]:
+    where = f"{names.arch(row['arch'])}, {names.norm(row['norm'])}, {epochs_label(row['epochs'])}"
+    card = [("cell", f"{names.dataset(row['dataset'])}: {where}"), ("source", names.source(row["source"]))]
+    card += [("verdict", row["verdict"]), ("why", row["reason"]), ("claimed", formatting.percent(row["claimed"]))]
+    if formatting.known(row["value"]):
+        card.append(("found", formatting.percent(row["value"])))
+    for key, title in (("mean", "mean lies"), ("prediction", "one run lies"), ("equivalence", "equivalence")):
+        low, high = row[f"{key}_low"], row[f"{key}_high"]
+        card += [(title, f"{formatting.percent(low)} to {formatting.percent(high)}")] if formatting.known(low) else []
+    card.append(("n", of_expected(row["n"], row["n_expected"])))
+    if formatting.known(row["seeds_needed"]):
+        card.append(("to settle", f"{formatting.count(row['seeds_needed'])} more runs"))
+    card += [("flags", row["flags"].replace("_", " ").replace(";", ", "))] if row["flags"] else []
+    return card + ([("value nearer", row["value_nearer_split"])] if row["value_nearer_split"] else [])

@@ -1,0 +1,69 @@
+"""Method against baseline, tested pair by pair where single runs are known."""
+
+import pandas as pd
+
+from renorm.report import formatting
+from renorm.report.inputs import Inputs
+from renorm.report.labels import Names, epochs_label, slug
+from renorm.report.tables.model import Cell, Group, Head, Row, Table
+
+LOOKS = {"better": ("▲", "better"), "worse": ("▼", "below"), "undecided": ("?", "within")}
+
+
+def tables(inputs: Inputs) -> list[Table]:
+    if not inputs.has("superiority"):
+        return []
+    names, frame = Names(inputs), inputs["superiority"]
+    keys = [(d, s, m) for d in names.order("dataset", frame) for s in names.sources(frame) for m in ("top1", "top5")]
+    made = [(key, _rows(frame, key)) for key in keys]
+    return [_table(names, key, rows) for key, rows in made if rows["difference"].notna().any()]
+
+
+def _rows(frame: pd.DataFrame, key: tuple[str, str, str]) -> pd.DataFrame:
+    dataset, source, metric = key
+    return frame[(frame["dataset"] == dataset) & (frame["source"] == source) & (frame["metric"] == metric)]
+
+
+def _table(names: Names, key: tuple[str, str, str], rows: pd.DataFrame) -> Table:
+    dataset, source, metric = key
+    epochs = sorted(set(rows["epochs"]))
+    lookup = {(row["arch"], row["recipe"], row["epochs"]): row for row in rows.to_dict("records")}
+    groups = []
+    for pair in names.rows(rows):
+        cells = [cell for setting in epochs for cell in _cells(names, lookup.get((*pair, setting)))]
+        groups.append(Group([Row([names.row_label(pair, rows)], cells)], key=names.row_label(pair, rows)))
+    top = [Head("Architecture", down=2, kind="text")]
+    top += [Head(epochs_label(setting), span=2, first=True) for setting in epochs]
+    low = [Head(text, first=i == 0, sort=True) for _ in epochs for i, text in enumerate(("points", "p (Holm)"))]
+    title = f"{names.dataset(dataset)}, {names.label('metric', metric)}, {names.source(source)}: "
+    title += f"{names.norm(rows['method'].iloc[0])} minus {names.norm(rows['baseline'].iloc[0])}"
+    columns = [f"{epochs_label(setting)}: {text}" for setting in epochs for text in ("points", "p (Holm)")]
+    return Table(
+        slug("superiority", *key), title, "ladder", [top, low], groups, ["Architecture"], columns, dataset=dataset
+    )
+
+
+def _cells(names: Names, row: dict | None) -> list[Cell]:
+    if row is None:
+        return [Cell("", first=True), Cell("")]
+    if not formatting.known(row["difference"]):
+        return [Cell("missing", tone="missing", first=True), Cell("")]
+    mark, tone = LOOKS.get(row["outcome"], ("", "missing"))
+    points = formatting.points(row["difference"])
+    card = [("difference", f"{points} points")]
+    if formatting.known(row["low"]):
+        card.append(("interval", f"{formatting.points(row['low'])} to {formatting.points(row['high'])}"))
+    card += [
+        ("test", row["test"]),
+        ("runs", f"{formatting.count(row['n_baseline'])} and {formatting.count(row['n_method'])}"),
+    ]
+    card += [("p", _p(row["p"])), ("outcome", f"{row['outcome']}: {row['reason']}")]
+    difference = Cell(points, mark=mark, tone=tone, sort=row["difference"], first=True, card=card)
+    difference.id = slug("tested", *(row[k] for k in ("dataset", "arch", "recipe", "epochs", "metric", "source")))
+    return [difference, Cell(_p(row["p_holm"]), sort="" if pd.isna(row["p_holm"]) else row["p_holm"], kind="ratio")]
+
+
+def _p(value: float) -> str:
+    if not formatting.known(value):
+        return formatting.ABSENT
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

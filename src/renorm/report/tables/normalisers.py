@@ -1,0 +1,58 @@
+"""All normalisers side by side: accuracy, time, and which of them nothing beats in both."""
+
+from renorm.report import formatting
+from renorm.report.inputs import Inputs
+from renorm.report.labels import Names, epochs_label, slug
+from renorm.report.tables.comparison import of_expected
+from renorm.report.tables.model import Cell, Group, Head, Row, Table
+
+SETTING = ("arch", "recipe", "epochs")
+
+
+def tables(inputs: Inputs) -> list[Table]:
+    """One for each data set on which more than two normalisers were run on the same thing."""
+    if not inputs.has("norms"):
+        return []
+    names, frame = Names(inputs), inputs["norms"]
+    return [_table(names, dataset, frame[frame["dataset"] == dataset]) for dataset in names.order("dataset", frame)]
+
+
+def _table(names: Names, dataset: str, rows) -> Table:
+    columns = [
+        "top-1", f"over {names.norm(names.inputs.baseline)}", f"over {names.norm(names.inputs.method)}", "s per epoch",
+        "ratio", "not beaten",
+    ]  # fmt: skip
+    order = names.norms(rows)
+    groups = []
+    for pair in names.rows(rows):
+        here = rows[(rows["arch"] == pair[0]) & (rows["recipe"] == pair[1])]
+        for epochs in sorted(set(here["epochs"])):
+            label = names.row_label(pair, rows) + (f", {epochs_label(epochs)}" if rows["epochs"].nunique() > 1 else "")
+            found = sorted(here[here["epochs"] == epochs].to_dict("records"), key=lambda r: order.index(r["norm"]))
+            groups.append(Group([_row(names, row, label if not i else None) for i, row in enumerate(found)], key=label))
+    heads = [Head(text, kind="text") for text in ("Architecture", "Norm")] + [Head(text, sort=True) for text in columns]
+    title = f"{names.dataset(dataset)}: accuracy and time of every normaliser"
+    return Table(
+        slug("norms", dataset), title, "norms", [heads], groups, ["Architecture", "Norm"], columns, dataset=dataset
+    )
+
+
+def _row(names: Names, row: dict, label: str | None) -> Row:
+    n = of_expected(row["n"], row["n_expected"])
+    value = Cell("missing", tone="missing", first=True, small=f"n {n}")
+    if formatting.known(row["value"]):
+        deviation = f" ± {formatting.percent(row['sd'])}" if formatting.known(row["sd"]) else ""
+        value = Cell(formatting.percent(row["value"]) + deviation, sort=row["value"], first=True, small=f"n {n}")
+        value.partial = n if " of " in n else ""
+        value.links = names.inputs.links(row)
+    value.id = slug("norms", row["dataset"], *(row[key] for key in SETTING), row["norm"])
+    cells = [value]
+    cells += [Cell(formatting.points(row[key]), sort=_sort(row[key])) for key in ("over_baseline", "over_method")]
+    cells += [Cell(formatting.seconds(row["epoch_seconds"]), sort=_sort(row["epoch_seconds"]))]
+    cells += [Cell(formatting.ratio(row["ratio"]), sort=_sort(row["ratio"]), kind="ratio")]
+    cells += [Cell("●" if row["front"] == "true" else "", kind="text")]
+    return Row([label, names.norm(row["norm"])], cells)
+
+
+def _sort(value: float) -> float | str:
+    return value if formatting.known(value) else ""

@@ -1,0 +1,214 @@
+"""All runs of a study → tidy tables. What is missing, failed, foreign or damaged is said, never guessed."""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from renorm.core import files
+from renorm.core.errors import RenormError
+from renorm.runs import layer_views, run_record
+from renorm.study import data_manifest, grid
+from renorm.study.cell import AXES, Cell
+from renorm.study.config import Study
+
+CELLS = (*AXES, "experiments", "status", "epochs_completed", "parameters", "error")
+RUNS = (
+    "source", "table", "page", "dataset", "arch", "norm", "recipe", "epochs", "attempt", "metric", "split", "selection",
+    "value", "unit", "n", "n_images", "epochs_completed", "status", "note",
+)  # fmt: skip
+HISTORIES = (*AXES, *run_record.HISTORY)
+PROVENANCE = (
+    *AXES, "protocol", "commit", "dirty", "renorm", "python", "torch", "torchvision", "cuda", "cudnn", "device",
+    "host_cpus", "threads", "precision", "deterministic", "data_sha256", "resumes", "started", "finished",
+)  # fmt: skip
+# What must be one and the same where `mixed_records: refuse`; commits differ in comments too, versions do not.
+MIXED = ("protocol", "renorm", "torch", "torchvision", "cuda", "cudnn", "device", "precision", "deterministic")
+STEPS = (*AXES, "step", "train_loss")
+METRICS = {"top1": "fraction", "top5": "fraction", "loss": "nats"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found of one cell: a record, or the reason why there is none."""
+
+    cell: Cell
+    experiments: list[str]
+    record: dict | None
+    history: list[dict]
+    status: str
+    error: str
+
+
+def run_folder(study: Study, cell: Cell) -> Path:
+    return Path(study.results_dir) / "runs" / cell.path
+
+
+def find(study: Study) -> list[Found]:
+    """Every cell of the study's grid with its record, in the order of the grid's paths."""
+    return [_find_one(study, cell, names) for cell, names in sorted(grid.cells(study).items())]
+
+
+def _find_one(study: Study, cell: Cell, names: list[str]) -> Found:
+    folder = run_folder(study, cell)
+    path = folder / "run.json"
+    if not path.exists():
+        error = last_error(folder / "log.txt")
+        return Found(cell, names, None, [], "failed" if error else "missing", error)
+    try:
+        record = run_record.read(path)
+        history = run_record.read_history(folder, record)
+    except RenormError as error:
+        return Found(cell, names, None, [], "missing", str(error))
+    foreign = _foreign(study, cell, record)
+    if foreign:
+        return Found(cell, names, None, [], "missing", f"{path}: {foreign}: not counted; train the cell again")
+    return Found(cell, names, record, history, record["status"], "")
+
+
+def _foreign(study: Study, cell: Cell, record: dict) -> str:
+    """Why the record does not belong to this study, or an empty string."""
+    if record["cell"] != cell.as_dict():
+        return "is the record of another cell"
+    if record["hyperparameters"] != grid.hyperparameters(study, cell):
+        return "was trained with other hyper-parameters"
+    if data_checksum(study, cell.dataset) not in (None, record["provenance"]["data_sha256"]):
+        return "was trained on other data than the study's"
+    return ""
+
+
+def data_checksum(study: Study, dataset: str) -> str | None:
+    """The checksum of the study's prepared data set as run records hold it; None when it is not prepared here."""
+    try:
+        return data_manifest.checksum(data_manifest.read(study.results_dir, dataset))
+    except FileNotFoundError:
+        return None
+
+
+def last_error(log: Path) -> str:
+    """The last error of a run's log when it stands after the last start or resume, else an empty string."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    for line in reversed(lines):
+        start, _, text = line.partition(" ")
+        if start == "renorm:":
+            return text
+        if start == "Traceback":
+            return lines[-1]
+        if " images on " in line or "resumed at epoch" in line:
+            return ""
+    return ""
+
+
+def collect(study: Study, folder: Path | None = None) -> list[Path]:
+    """Write cells.csv, runs.csv, histories.csv, steps.csv, provenance.csv, the drawings' tables and study.json; returns
+    their paths.
+
+    They stand in `folder`, by default the study's own. Raises `RenormError` for runs that `mixed_records` refuses.
+    """
+    folder = folder or study.folder
+    found = find(study)
+    if study.mixed_records == "refuse":
+        refuse_mixed(found)
+    tables = {
+        "cells.csv": (CELLS, [_cell_row(f) for f in found]),
+        "runs.csv": (RUNS, [row for f in found if f.record for row in _run_rows(study, f)]),
+        "histories.csv": (HISTORIES, [f.cell.as_dict() | row for f in found for row in f.history]),
+        "steps.csv": (STEPS, [row for f in found if f.record for row in _step_rows(f)]),
+        "provenance.csv": (PROVENANCE, [_provenance_row(f) for f in found if f.record]),
+    } | _drawn(study, found)
+    for name, (columns, rows) in tables.items():
+        files.write_atomic(folder / name, _csv(columns, rows))
+    files.write_json(folder / "study.json", _study_json(study))
+    return [folder / name for name in (*tables, "study.json")]
+
+
+def _drawn(study: Study, found: list[Found]) -> dict[str, tuple]:
+    weights = {f.cell: f.record["weights_sha256"] for f in found if f.record}
+    data = {name: data_checksum(study, name) for name in {f.cell.dataset for f in found}}
+    rows = layer_views.rows(study, weights, data)
+    columns = {"drawings": layer_views.DRAWINGS, "pictures": layer_views.PICTURES, "histograms": layer_views.HISTOGRAMS}
+    return {f"{name}.csv": (columns[name], rows[name]) for name in columns}
+
+
+def refuse_mixed(found: list[Found]) -> None:
+    """Raise `RenormError` when two runs were made with different code, torch, device or precision."""
+    first: dict[str, tuple[Any, Cell]] = {}
+    for item in found:
+        row = _provenance_row(item) if item.record else {}
+        for key in MIXED if row else ():
+            value, cell = first.setdefault(key, (row[key], item.cell))
+            if value != row[key]:
+                raise RenormError(
+                    f"mixed_records: {key} is {value!r} in {cell} and {row[key]!r} in {item.cell}: train again with "
+                    f"one, or set mixed_records: warn"
+                )
+
+
+def _csv(columns: tuple[str, ...], rows: list[dict]) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def _cell_row(found: Found) -> dict:
+    record = found.record or {}
+    return found.cell.as_dict() | {
+        "experiments": ";".join(found.experiments), "status": found.status, "error": found.error,
+        "epochs_completed": record.get("epochs_completed", 0), "parameters": record.get("parameters", ""),
+    }  # fmt: skip
+
+
+def _run_rows(study: Study, found: Found) -> list[dict]:
+    """One row per number of the record; a diverged run has no final accuracy, and its row says so by its absence."""
+    record, cell = found.record, found.cell
+    frame = {key: getattr(cell, key) for key in ("dataset", "arch", "norm", "recipe", "epochs")} | {
+        "source": study.study, "attempt": cell.seed, "n": 1,
+        "epochs_completed": record["epochs_completed"], "status": record["status"],
+    }  # fmt: skip
+    rows = []
+    for selection in ("final", "best"):
+        at = record["metrics"][selection]
+        for split in ("train", "test") if at else ():
+            for metric, unit in METRICS.items():
+                rows.append(frame | {"metric": metric, "split": split, "selection": selection, "unit": unit,
+                                     "value": at[split][metric], "n_images": at[split]["n"]})  # fmt: skip
+    for split in ("train", "test"):
+        rows.append(frame | {"metric": "seconds", "split": split, "selection": "final", "unit": "s",
+                             "value": record["seconds"][split]})  # fmt: skip
+    return rows
+
+
+def _step_rows(found: Found) -> list[dict]:
+    losses = enumerate(found.record["step_losses"], 1)
+    return [found.cell.as_dict() | {"step": step, "train_loss": loss} for step, loss in losses if loss is not None]
+
+
+def _provenance_row(found: Found) -> dict:
+    record = found.record
+    facts = dict(record["provenance"])
+    packages = facts.pop("packages")
+    facts |= {"torch": packages["torch"], "torchvision": packages["torchvision"], "protocol": record["protocol"]}
+    facts |= {key: record[key] for key in ("resumes", "started", "finished")}
+    return found.cell.as_dict() | {key: "" if value is None else value for key, value in facts.items()}
+
+
+def _study_json(study: Study) -> dict:
+    wanted = grid.cells(study)
+    labels = study.labels
+    return {
+        "study": study.study, "title": study.title or study.study, "description": study.description,
+        "labels": {"datasets": labels.dataset, "archs": labels.arch, "norms": labels.norm},
+        "compare": study.compare.model_dump(), "judge": study.judge.model_dump(),
+        "claims": study.claims.model_dump() if study.claims else None,
+        "experiments": [
+            {"name": name, "title": experiment.title or name,
+             "cells": sum(name in names for names in wanted.values())}
+            for name, experiment in study.taken.items()
+        ],
+    }  # fmt: skip

@@ -1,0 +1,201 @@
+"""`renorm archive`: a study as one RO-Crate that somebody else can check, judge again and cite.
+
+The crate keeps the layout of a working folder (results/<study>, results/runs, claims/), so that `renorm judge` works in
+it and the links of the report lead somewhere. The same study gives the same bytes.
+"""
+
+import csv
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+from renorm import __version__
+from renorm.core import files
+from renorm.core.errors import RenormError
+from renorm.study.cell import Cell
+
+CONTEXT = ["https://w3id.org/ro/crate/1.1/context", {"sha256": "https://schema.org/sha256"}]
+PROFILE = "https://w3id.org/ro/crate/1.1"
+METADATA, SUMS = "ro-crate-metadata.json", "SHA256SUMS"
+REQUIREMENTS = Path(__file__).parents[3] / "envs" / "requirements.txt"
+NEEDED = ("study.json", "cells.csv", "runs.csv", "provenance.csv", "verdicts.csv", "summary.csv")
+JUDGE = "collect and judge the study first"
+LEFT_OUT = ("logs",)
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the crate's bytes hang on the study, not on the clock
+FORMATS = {
+    ".csv": "text/csv", ".json": "application/json", ".html": "text/html", ".svg": "image/svg+xml",
+    ".md": "text/markdown", ".tex": "application/x-tex", ".txt": "text/plain", ".yaml": "application/yaml",
+}  # fmt: skip
+DESCRIPTIONS = {
+    "cells.csv": "Every planned cell and what came of it",
+    "runs.csv": "Every number of every run",
+    "histories.csv": "The training curves, epoch by epoch",
+    "steps.csv": "The losses of the first steps",
+    "drawings.csv": "What was drawn of the networks, with its numbers",
+    "pictures.csv": "The values of every drawn picture",
+    "histograms.csv": "How the drawn values are spread",
+    "provenance.csv": "With what every run was made: device, versions, code, data",
+    "study.json": "What the pages need from the configuration",
+    "config.json": "The study's whole configuration",
+    "results.csv": "This study's own means",
+    "verdicts.csv": "Every claim held against every source by the published rule",
+    "ladder.csv": "Every claim held against every source by the rigorous rule",
+    "ledger.csv": "Every published sentence and whether it holds",
+    "audit.csv": "What automatic checks noticed",
+    "summary.csv": "Every count that the report prints",
+    "report.html": "The report, one page that needs nothing else",
+    "requirements.txt": "The pinned Python packages",
+    "run.json": "The record of one run, with its own checksum",
+    SUMS: "SHA-256 of every other file, as `sha256sum --check` reads it",
+}
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file of the crate: its path in it, and where its bytes come from."""
+
+    path: str
+    source: Path
+
+    @property
+    def name(self) -> str:
+        return PurePosixPath(self.path).name
+
+
+def archive(study_dir: Path, out: Path | None = None, licence: str = "") -> Path:
+    """Write the crate of the judged study and return its path: a zip file when `out` ends so (the default), else a
+    folder. Claims folders named in study.json are relative to the working directory.
+    """
+    folder = Path(study_dir)
+    _refuse_unjudged(folder)
+    out = Path(out) if out else folder.with_name(f"{folder.name}.crate.zip")
+    study = files.read_json(folder / "study.json", JUDGE)
+    members = sorted([*_tables(folder), *_runs(folder), *_claims(study), *_environment()], key=lambda m: m.path)
+    sums = {member.path: files.sha256(member.source) for member in members}
+    text = "".join(f"{digest}  {path}\n" for path, digest in sums.items())
+    made = {SUMS: text, METADATA: _metadata(folder, study, members, sums, licence)}
+    (_write_zip if out.suffix == ".zip" else _write_folder)(out, members, made)
+    return out
+
+
+def _refuse_unjudged(folder: Path) -> None:
+    missing = [name for name in NEEDED if not (folder / name).exists()]
+    if missing:
+        raise RenormError(f"{folder / missing[0]}: not there; {JUDGE}")
+
+
+def _tables(folder: Path) -> list[Member]:
+    """The study's own files: tables, report, figures, configuration."""
+    found = []
+    for path in folder.rglob("*"):
+        parts = path.relative_to(folder).parts
+        if path.is_file() and parts[0] not in LEFT_OUT and not any(part.startswith(".") for part in parts):
+            found.append(Member(f"results/{folder.name}/{'/'.join(parts)}", path))
+    return found
+
+
+def _runs(folder: Path) -> list[Member]:
+    """The records of the study's runs, as far as they stand beside it."""
+    with open(folder / "cells.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = ("dataset", "arch", "norm", "recipe")
+    cells = [Cell(*(row[name] for name in names), int(row["epochs"]), int(row["seed"])).path for row in rows]
+    wanted = [f"{cell}/{name}" for cell in cells for name in ("run.json", "history.csv")]
+    runs = folder.parent / "runs"
+    return [Member(f"results/runs/{path}", runs / path) for path in wanted if (runs / path).is_file()]
+
+
+def _claims(study: dict) -> list[Member]:
+    """Every claims folder that the study was held against."""
+    given = study.get("claims") or {}
+    original = given.get("original") or []
+    paths = [original] if isinstance(original, str) else list(original)
+    found = {}
+    for path in map(Path, [*paths, *(given.get("reproductions") or [])]):
+        if not path.is_dir():
+            raise RenormError(f"{path}: the claims folder is not there; run this where the study was judged")
+        # In the crate, too, they stand where study.json says, unless that is outside of any folder.
+        inside = path.as_posix() if not path.is_absolute() and ".." not in path.parts else f"claims/{path.name}"
+        found |= {f"{inside}/{file.name}": file for file in path.iterdir() if file.is_file()}
+    return [Member(path, file) for path, file in found.items()]
+
+
+def _environment() -> list[Member]:
+    if not REQUIREMENTS.exists():
+        raise RenormError(f"{REQUIREMENTS}: not there; restore it from the repository")
+    return [Member("environment/requirements.txt", REQUIREMENTS)]
+
+
+def _metadata(folder: Path, study: dict, members: list[Member], sums: dict[str, str], licence: str) -> str:
+    """ro-crate-metadata.json: the descriptor, the root, one entity a file."""
+    root = {
+        "@id": "./", "@type": "Dataset", "name": study.get("title") or study["study"],
+        "description": study.get("description") or f"Runs, tables and report of the study {study['study']}",
+        "datePublished": _date(folder / "provenance.csv"), "identifier": study["study"],
+        "hasPart": [{"@id": quote(path)} for path in [*(member.path for member in members), SUMS]],
+        "mentions": {"@id": "#renorm"},
+    }  # fmt: skip
+    if licence:
+        root["license"] = {"@id": licence}
+    descriptor = {
+        "@id": METADATA, "@type": "CreativeWork", "conformsTo": {"@id": PROFILE}, "about": {"@id": "./"},
+    }  # fmt: skip
+    software = {
+        "@id": "#renorm", "@type": "SoftwareApplication", "name": "renorm", "softwareVersion": __version__,
+    }  # fmt: skip
+    graph = [descriptor, root, *(_entity(member, sums[member.path]) for member in members)]
+    graph += [{"@id": SUMS, "@type": "File", "name": SUMS, "description": DESCRIPTIONS[SUMS],
+               "encodingFormat": "text/plain"}, software]  # fmt: skip
+    if licence:
+        graph.append({"@id": licence, "@type": "CreativeWork", "name": licence})
+    return json.dumps({"@context": CONTEXT, "@graph": graph}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _entity(member: Member, digest: str) -> dict[str, Any]:
+    entity = {
+        "@id": quote(member.path), "@type": "File", "name": member.path, "sha256": digest,
+        "contentSize": str(member.source.stat().st_size),
+    }  # fmt: skip
+    if member.name in DESCRIPTIONS:
+        entity["description"] = DESCRIPTIONS[member.name]
+    if member.source.suffix in FORMATS:
+        entity["encodingFormat"] = FORMATS[member.source.suffix]
+    return entity
+
+
+def _date(provenance: Path) -> str:
+    """When the last run finished; today where none has."""
+    with open(provenance, encoding="utf-8", newline="") as file:
+        finished = [row.get("finished") or "" for row in csv.DictReader(file)]
+    return max(finished, default="") or datetime.now(UTC).date().isoformat()
+
+
+def _write_zip(out: Path, members: list[Member], made: dict[str, str]) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as crate:
+        for path, text in made.items():
+            crate.writestr(_info(path), text)
+        for member in members:
+            crate.writestr(_info(member.path), member.source.read_bytes())
+    files.write_atomic(out, buffer.getvalue())
+
+
+def _info(path: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(path, ZIP_DATE)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    info.external_attr = 0o644 << 16
+    return info
+
+
+def _write_folder(out: Path, members: list[Member], made: dict[str, str]) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RenormError(f"{out}: stands already: remove it or name another folder with --out")
+    for member in members:
+        files.write_atomic(out / member.path, member.source.read_bytes())
+    for path, text in made.items():  # the metadata last: with it the crate is whole
+        files.write_atomic(out / path, text)

@@ -1,0 +1,290 @@
+"""What was published, read from a claims folder: `source.yaml`, one CSV a table, `statements.yaml`.
+
+Every number is checked on the way in and normalised (percent become fractions of 1), so that nobody behind this module
+has to think about units or misprints again. The columns are those of docs/tables.md.
+"""
+
+import csv
+import math
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from renorm.core.errors import RenormError, nearest
+from renorm.core.files import sha256
+from renorm.core.validation import read_yaml
+from renorm.study.cell import NAME
+
+COLUMNS = (
+    "source", "table", "page", "dataset", "arch", "norm", "recipe", "epochs", "attempt", "metric", "split",
+    "selection", "value", "unit", "n", "n_images", "epochs_completed", "status", "note",
+)  # fmt: skip
+OPTIONAL = frozenset({"attempt", "n_images", "epochs_completed", "status", "note"})
+IDENTITY = ("source", "dataset", "arch", "norm", "recipe", "epochs", "attempt", "metric", "split", "selection")
+NAMES = ("source", "dataset", "arch", "norm", "recipe")
+
+ACCURACIES = ("top1", "top5")
+UNITS = {"top1": ("percent", "fraction"), "top5": ("percent", "fraction"), "loss": ("nats",), "seconds": ("s",)}
+WORDS = {
+    "metric": tuple(UNITS),
+    "split": ("train", "test", "unstated"),
+    "selection": ("final", "best", "unstated"),
+    "status": ("", "completed", "diverged"),
+}
+# Whole numbers: the least one, and whether it must be there.
+WHOLE = {
+    "epochs": (1, True), "attempt": (0, False), "n": (1, False), "n_images": (1, False), "epochs_completed": (0, False),
+}  # fmt: skip
+KINDS = ("original", "reproduction")
+# The format and the name of coreutils' sha256sum.
+SUMS = "SHA256SUMS"
+# Diverged runs have no loss to write down; every other value must be a plain decimal number.
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Who says so: the head of a claims folder."""
+
+    name: str
+    label: str
+    title: str
+    kind: str
+    authors: str = ""
+    year: int | None = None
+    url: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A published sentence that can be checked: the name of a check and its parameters, no code."""
+
+    source: str
+    id: str
+    text: str
+    place: str
+    check: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """One source with its numbers (`frame`: docs/tables.md plus `file` and `line`) and its sentences."""
+
+    source: Source
+    frame: pd.DataFrame
+    statements: tuple[Statement, ...] = ()
+
+
+def load_claims(folder: str | Path) -> Claims:
+    """The claims in `folder`, validated; raises `RenormError` with file, line, column, value and the way out."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RenormError(f"{folder}: no such claims folder: create it with a source.yaml and one CSV a table")
+    check_sums(folder)
+    source = load_source(folder / "source.yaml")
+    if source.name != folder.resolve().name:
+        raise RenormError(f"{folder}/source.yaml: name: '{source.name}' is not the folder's name: make them equal")
+    rows = [row for path in sorted(folder.glob("*.csv")) for row in read_rows(path, source.name)]
+    refuse_twice(rows)
+    return Claims(source, to_frame(rows), load_statements(folder / "statements.yaml", source.name))
+
+
+def check_sums(folder: Path) -> None:
+    """Where the folder has a SHA256SUMS, raise `RenormError` unless its tables and sentences are the ones listed there.
+
+    A damaged digit is still a number: nothing else would tell 93.1 from 93.5.
+    """
+    if not (folder / SUMS).exists():
+        return
+    again = f"if that was meant: cd {folder} && sha256sum *.csv *.yaml > {SUMS}"
+    try:
+        lines = (folder / SUMS).read_text(encoding="ascii").splitlines()
+    except ValueError:
+        lines = [""]
+    listed = {}
+    for line in lines:
+        found = re.fullmatch(r"([0-9a-f]{64}) [ *]([^/]+)", line)
+        if not found:
+            raise RenormError(f"{folder / SUMS}: is no list of checksums: bring it back; {again}")
+        listed[found[2]] = found[1]
+    here = {path.name: path for pattern in ("*.csv", "*.yaml") for path in folder.glob(pattern)}
+    for name in sorted(here.keys() | listed.keys()):
+        if name not in here or listed.get(name) != sha256(here[name]):
+            change = "is not listed" if name not in listed else "was changed" if name in here else "is gone"
+            raise RenormError(f"{folder / name}: {change} since {SUMS} was written; {again}")
+
+
+def load_source(path: Path) -> Source:
+    """The head of a claims folder."""
+    values = read_yaml(path)
+    if not isinstance(values, dict):
+        raise RenormError(f"{path}: expected keys and values (name, label, title, kind, ...)")
+    known = tuple(Source.__dataclass_fields__)
+    for key in values:
+        if key not in known:
+            raise RenormError(f"{path}: {key}: unknown key: {nearest(key, known)}")
+    given = {key: value for key, value in values.items() if value is not None}
+    for key in ("name", "label", "title", "kind"):
+        if not given.get(key):
+            raise RenormError(f"{path}: {key}: is missing: add it")
+    for key, value in given.items():
+        if key == "year":
+            if type(value) is not int:
+                raise RenormError(f"{path}: year: {value!r} is not a whole number")
+        elif not isinstance(value, str):
+            raise RenormError(f"{path}: {key}: {value!r} is not text: put it in quotes")
+    if not NAME.fullmatch(given["name"]):
+        raise RenormError(f"{path}: name: '{given['name']}' is not a name: lower-case letters, digits and _ . - only")
+    if given["kind"] not in KINDS:
+        raise RenormError(f"{path}: kind: unknown '{given['kind']}': {nearest(given['kind'], KINDS)}")
+    return Source(**given)
+
+
+def load_statements(path: Path, source: str) -> tuple[Statement, ...]:
+    """The sentences of a source; none when it has no statements.yaml. The ledger knows which checks exist."""
+    if not path.exists():
+        return ()
+    values = read_yaml(path)
+    if not isinstance(values, list):
+        raise RenormError(f"{path}: expected a list of statements (- id: ..., text: ..., check: ...)")
+    found = [_statement(path, position, item, source) for position, item in enumerate(values, 1)]
+    seen: set[str] = set()
+    for statement in found:
+        if statement.id in seen:
+            raise RenormError(f"{path}: id: '{statement.id}' stands twice: give each statement its own")
+        seen.add(statement.id)
+    return tuple(found)
+
+
+def _statement(path: Path, position: int, item: Any, source: str) -> Statement:
+    known = tuple(key for key in Statement.__dataclass_fields__ if key != "source")
+    if not isinstance(item, dict):
+        raise RenormError(f"{path}: statement {position}: expected keys and values ({', '.join(known)})")
+    where = f"{path}: statement {position} ({item.get('id', 'no id')})"
+    for key, value in item.items():
+        if key not in known:
+            raise RenormError(f"{where}: {key}: unknown key: {nearest(key, known)}")
+        wanted = dict if key == "parameters" else str
+        if not isinstance(value, wanted):
+            raise RenormError(f"{where}: {key}: {value!r} is not {'keys and values' if wanted is dict else 'text'}")
+    for key in ("id", "text", "place", "check"):
+        if not item.get(key):
+            raise RenormError(f"{where}: {key}: is missing: add it")
+    return Statement(source=source, **item)
+
+
+def read_rows(path: Path, source: str | None = None) -> list[dict[str, Any]]:
+    """The rows of one CSV in the measurement columns, checked and normalised; `source` must own every row if given."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            return _checked_rows(path, csv.reader(file, strict=True), source)
+    except OSError as error:
+        raise RenormError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise RenormError(f"{path}: is not UTF-8 text: save it as UTF-8") from None
+
+
+def _checked_rows(path: Path, reader, source: str | None) -> list[dict[str, Any]]:
+    rows = []
+    try:
+        header = next(reader, [])
+        _check_header(path, header)
+        for cells in reader:
+            if cells:
+                rows.append(_row(path, reader.line_num, header, cells, source))
+    except csv.Error as error:
+        raise RenormError(f"{path}:{reader.line_num}: not readable as CSV: {error}") from None
+    return rows
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    for column in header:
+        if column not in COLUMNS:
+            raise RenormError(f"{path}:1: unknown column '{column}': {nearest(column, COLUMNS)}")
+        if header.count(column) > 1:
+            raise RenormError(f"{path}:1: column '{column}' stands twice: remove one")
+    missing = [column for column in COLUMNS if column not in header and column not in OPTIONAL]
+    if missing:
+        raise RenormError(f"{path}:1: column '{missing[0]}' is missing: add it (docs/tables.md lists them)")
+
+
+def _row(path: Path, line: int, header: list[str], cells: list[str], source: str | None) -> dict[str, Any]:
+    where = f"{path}:{line}"
+    if len(cells) != len(header):
+        raise RenormError(f"{where}: {len(cells)} fields where the header has {len(header)}: check commas and quotes")
+    row: dict[str, Any] = dict.fromkeys(COLUMNS, "")
+    row.update(zip(header, (cell.strip() for cell in cells), strict=True))
+    for column in NAMES:
+        if not NAME.fullmatch(row[column]):
+            raise RenormError(f"{where}: {column}: '{row[column]}' is not a name: lower-case letters, digits and _ . -")
+    if source is not None and row["source"] != source:
+        raise RenormError(f"{where}: source: '{row['source']}' is not this folder's source: write '{source}'")
+    row["selection"] = row["selection"] or "unstated"
+    for column, known in WORDS.items():
+        if row[column] not in known:
+            raise RenormError(
+                f"{where}: {column}: unknown '{row[column]}': {nearest(row[column], filter(None, known))}"
+            )
+    for column, (least, needed) in WHOLE.items():
+        row[column] = _whole(where, column, row[column], least, needed)
+    row["value"], row["unit"] = _value(where, row)
+    row["file"], row["line"] = str(path), line
+    return row
+
+
+def _whole(where: str, column: str, text: str, least: int, needed: bool) -> int | None:
+    if not text and not needed:
+        return None
+    if not re.fullmatch(r"\d{1,10}", text) or int(text) < least:
+        raise RenormError(f"{where}: {column}: '{text}' is not a whole number from {least} on")
+    return int(text)
+
+
+def _value(where: str, row: dict[str, Any]) -> tuple[float | None, str]:
+    """The value in the unit that all rooms use: fractions of 1, nats, seconds. A diverged run may have none."""
+    metric, unit, text = row["metric"], row["unit"], row["value"]
+    if unit not in UNITS[metric]:
+        raise RenormError(f"{where}: unit: unknown '{unit}' of {metric}: {nearest(unit, UNITS[metric])}")
+    if not text and row["status"] == "diverged":
+        return None, "fraction" if metric in ACCURACIES else unit
+    value = float(text) if NUMBER.fullmatch(text) else math.nan
+    if not math.isfinite(value):
+        raise RenormError(f"{where}: value: '{text}' is not a number: write a plain decimal such as 93.25")
+    if metric not in ACCURACIES:
+        if value < 0:
+            raise RenormError(f"{where}: value: {text} is negative: {metric} cannot be")
+        return value, unit
+    most = 100 if unit == "percent" else 1
+    if not 0 <= value <= most:
+        hint = "is the unit percent?" if unit == "fraction" else "check the number"
+        raise RenormError(f"{where}: value: {text} is not an accuracy from 0 to {most} ({unit}): {hint}")
+    return (round(value / 100, 12) if unit == "percent" else value), "fraction"
+
+
+def refuse_twice(rows: list[dict[str, Any]]) -> None:
+    """Two rows with one identity are two answers to one question: refuse the second."""
+    seen: dict[tuple, dict] = {}
+    for row in rows:
+        identity = tuple(row[column] for column in IDENTITY)
+        first = seen.setdefault(identity, row)
+        if first is not row:
+            told = "/".join(str(part) for part in identity[1:] if part is not None)
+            raise RenormError(
+                f"{row['file']}:{row['line']}: {told} stands already at {first['file']}:{first['line']}: "
+                "remove one, or number them in the column 'attempt'"
+            )
+
+
+def to_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Rows as a table with one type a column; whole numbers that may be empty are pandas' Int64."""
+    frame = pd.DataFrame(rows, columns=[*COLUMNS, "file", "line"])
+    for column in ("epochs", "attempt", "n", "n_images", "epochs_completed", "line"):
+        frame[column] = frame[column].astype("Int64")
+    frame["value"] = frame["value"].astype(float)
+    return frame

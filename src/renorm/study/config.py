@@ -1,0 +1,381 @@
+"""config.yaml → one validated `Study`. Bad input is one clear line with the key's path, the value and the way out."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from renorm.core import plugins
+from renorm.core.errors import RenormError, nearest
+from renorm.core.validation import checked, read_yaml
+from renorm.study.cell import NAME, Cell
+
+# Raised when the meaning of a run changes, so that old records are not mixed with new ones.
+PROTOCOL = 1
+
+# Normalisers that have no settings of their own: their cells do not depend on `norm:` of the recipe.
+PLAIN_NORMS = frozenset({"none", "batch_norm", "group_norm", "layer_norm", "instance_norm"})
+
+# What stands in results_dir beside the folders of the reports.
+FOLDERS = ("data", "runs", "drawings", "calibration")
+
+Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$", max_length=80)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, lt=2**31, strict=True)]
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors, values are not changed after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Optimizer(Strict):
+    name: Literal["sgd", "adam"] = "sgd"
+    lr: Positive = 0.1
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: NotNegative = 1e-3
+
+
+class NormOptions(Strict):
+    """Settings of the deconvolved layers (Ye et al. 2020, Section 3.4 and Algorithm 1)."""
+
+    block: Count = 64
+    block_fc: Count = 512
+    iterations: Annotated[int, Field(ge=1, le=100, strict=True)] = 5
+    sampling_stride: Annotated[int, Field(ge=1, le=64, strict=True)] = 3
+    eps: Positive = 1e-5
+    momentum: Annotated[float, Field(gt=0, le=1)] = 0.1
+
+
+class Recipe(Strict):
+    """How a cell is trained. Everything here changes the numbers, so all of it is part of the run record."""
+
+    optimizer: Optimizer = Optimizer()
+    schedule: Literal["cosine", "constant"] = "cosine"
+    batch_size: Count = 128
+    loss: Literal["cross_entropy", "mse"] = "cross_entropy"
+    augment: Literal["crop_flip", "crop", "none"] = "crop_flip"
+    norm: NormOptions = NormOptions()
+    precision: Literal["float32", "tf32", "bfloat16"] = "tf32"
+    deterministic: bool = False
+    train_images: Count | None = None
+    test_images: Count | None = None
+    log_steps: Annotated[int, Field(ge=0, le=100_000, strict=True)] = 0
+    by_arch: dict[Name, dict] = {}
+
+    @model_validator(mode="after")
+    def _by_arch(self) -> "Recipe":
+        for arch, change in self.by_arch.items():
+            if arch not in plugins.names("arch"):
+                raise ValueError(f"by_arch: unknown arch '{arch}': {nearest(arch, plugins.names('arch'))}")
+            if "by_arch" in change:
+                raise ValueError(f"by_arch.{arch}: by_arch stands inside itself: take it out")
+            try:
+                self.for_arch(arch)
+            except RenormError as error:
+                raise ValueError(str(error)) from None
+        return self
+
+    def for_arch(self, arch: str) -> "Recipe":
+        """The recipe with what `by_arch` says of `arch` put over it."""
+        if arch not in self.by_arch:
+            return self
+        values = self.model_dump(exclude={"by_arch"})
+        return checked(Recipe, merged(values, self.by_arch[arch]), f"by_arch.{arch}")
+
+    def resolved(self, norm: str, arch: str) -> dict:
+        """The hyper-parameters that a cell with normaliser `norm` in `arch` depends on, and no others."""
+        recipe = self.for_arch(arch)
+        values = recipe.model_dump(exclude={"by_arch"})
+        if norm in PLAIN_NORMS:
+            del values["norm"]
+        if recipe.optimizer.name == "adam":
+            del values["optimizer"]["momentum"]
+        return {"protocol": PROTOCOL, **values}
+
+
+class Experiment(Strict):
+    """A block of the grid: the product of its axes."""
+
+    title: str = ""
+    dataset: list[str]
+    arch: list[str]
+    norm: list[str]
+    recipe: list[str]
+    epochs: list[Annotated[int, Field(ge=1, le=100_000, strict=True)]]
+    seeds: list[Annotated[int, Field(ge=0, lt=2**31, strict=True)]]
+
+    def __contains__(self, cell: Cell) -> bool:
+        names = all(getattr(cell, axis) in getattr(self, axis) for axis in ("dataset", "arch", "norm", "recipe"))
+        return names and cell.epochs in self.epochs and cell.seed in self.seeds
+
+    @field_validator("dataset", "arch", "norm", "recipe", "epochs", "seeds")
+    @classmethod
+    def _not_empty_not_twice(cls, values: list) -> list:
+        if not values:
+            raise ValueError("the axis is empty: name at least one value")
+        twice = sorted({str(v) for v in values if values.count(v) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} stands there twice: name each value once")
+        return values
+
+    @field_validator("dataset", "arch", "norm")
+    @classmethod
+    def _known(cls, values: list[str], info) -> list[str]:
+        known = plugins.names(info.field_name)
+        for value in values:
+            if value not in known:
+                raise ValueError(f"unknown {info.field_name} '{value}': {nearest(value, known)}")
+        return values
+
+
+class Drawing(Strict):
+    """A look into a deconvolved layer of one cell: what comes in, and what deconvolution makes of it."""
+
+    title: str = ""
+    kind: Literal["covariance", "image", "sparsity"]
+    cell: str
+    trained: bool = True
+    layer: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 1
+    images: Annotated[int, Field(ge=2, le=10_000, strict=True)] = 128
+    image: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 1
+
+    @model_validator(mode="after")
+    def _places(self) -> "Drawing":
+        try:
+            Cell.from_path(self.cell)
+        except RenormError as error:
+            raise ValueError(f"cell: {error}") from None
+        if self.image > self.images:
+            raise ValueError(f"image: {self.image} is none of the first {self.images} images: raise `images`")
+        return self
+
+    @property
+    def of(self) -> Cell:
+        return Cell.from_path(self.cell)
+
+
+class Compare(Strict):
+    """Which normaliser is the method and which the baseline it is held against."""
+
+    baseline: Name = "batch_norm"
+    method: Name = "deconv"
+
+
+class Judge(Strict):
+    """The published rules: colours by a one-sided threshold, consistency of repeats, and the margins of equivalence."""
+
+    threshold: Positive = 0.10
+    threshold_kind: Literal["relative", "absolute"] = "relative"
+    consistency_threshold: Positive = 0.5
+    selection: Literal["final", "best"] = "final"
+    equivalence_margin: Positive = 0.01
+    equivalence_margin_short: Positive = 0.10
+
+
+class Claims(Strict):
+    """Folders of claims: those that are checked, and earlier attempts at checking them."""
+
+    original: list[str]
+    reproductions: list[str] = []
+    own_cells: bool = False
+
+    @field_validator("original", "reproductions", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("original", "reproductions")
+    @classmethod
+    def _not_twice(cls, folders: list[str]) -> list[str]:
+        names = [Path(folder).name for folder in folders]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"'{name}' stands there twice: each source needs a name of its own")
+        return folders
+
+
+class Labels(Strict):
+    """How names are printed in the report; a name without a label is printed as it is."""
+
+    dataset: dict[str, str] = {}
+    arch: dict[str, str] = {}
+    norm: dict[str, str] = {}
+
+
+class Study(Strict):
+    """Everything that a study is: what to run, what was claimed, how to judge."""
+
+    study: Name
+    title: str = ""
+    description: str = ""
+    results_dir: str = "results"
+    data_dir: str | None = None
+    download: bool = True
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    gpu: Annotated[int, Field(ge=0, le=64, strict=True)] = 0
+    gpu_slots: Annotated[int, Field(ge=1, le=64, strict=True)] = 1
+    threads: Annotated[int, Field(ge=1, le=1024, strict=True)] = 1
+    checkpoint_minutes: Positive = 10.0
+    mixed_records: Literal["warn", "refuse"] = "warn"
+    claims: Claims | None = None
+    compare: Compare = Compare()
+    judge: Judge = Judge()
+    labels: Labels = Labels()
+    recipes: dict[Name, Recipe]
+    experiments: dict[Name, Experiment]
+    drawings: dict[Name, Drawing] = {}
+    only: list[str] | None = None
+
+    @field_validator("recipes", mode="before")
+    @classmethod
+    def _extend(cls, recipes: Any) -> Any:
+        return _extended(recipes) if isinstance(recipes, dict) else recipes
+
+    @field_validator("only", mode="before")
+    @classmethod
+    def _comma_list(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("experiments", "recipes")
+    @classmethod
+    def _some(cls, value: dict) -> dict:
+        if not value:
+            raise ValueError("is empty: name at least one")
+        return value
+
+    @field_validator("results_dir")
+    @classmethod
+    def _plain_path(cls, value: str) -> str:
+        # The path stands in file names and shell commands of the workflow.
+        if not value or not all(c.isalnum() or c in "._-/" for c in value) or ".." in Path(value).parts:
+            raise ValueError("use letters, digits and . _ - / only, without '..'")
+        return value.rstrip("/") or "/"
+
+    @model_validator(mode="after")
+    def _references(self) -> "Study":
+        for name, experiment in self.experiments.items():
+            for recipe in experiment.recipe:
+                if recipe not in self.recipes:
+                    hint = nearest(recipe, self.recipes)
+                    raise ValueError(f"experiments.{name}.recipe: unknown recipe '{recipe}': {hint}")
+        self._refuse_names()
+        for name in self.only or ():
+            if name not in self.experiments and self.only != ["all"]:
+                raise ValueError(f"only: unknown experiment '{name}': {nearest(name, self.experiments)}")
+        for name, drawing in self.drawings.items():
+            if not any(drawing.of in experiment for experiment in self.experiments.values()):
+                raise ValueError(f"drawings.{name}.cell: '{drawing.of}' is in no experiment: name a cell of the grid")
+            if "deconv" not in drawing.of.norm:
+                norm = drawing.of.norm
+                raise ValueError(f"drawings.{name}.cell: '{norm}' deconvolves nothing: name a cell with deconv")
+        for axis in ("baseline", "method"):
+            norm = getattr(self.compare, axis)
+            if norm not in plugins.names("norm"):
+                raise ValueError(f"compare.{axis}: unknown norm '{norm}': {nearest(norm, plugins.names('norm'))}")
+        if self.gpu_slots > 1 and self.gpu != 1:
+            raise ValueError(f"gpu_slots: {self.gpu_slots} cells share a GPU only with gpu: 1 (found {self.gpu}): "
+                             "change one")  # fmt: skip
+        return self
+
+    def _refuse_names(self) -> None:
+        """Every report has a folder of its own in `results_dir`, and a source's name that no claims folder has."""
+        folders = [*self.claims.original, *self.claims.reproductions] if self.claims else []
+        claims = {Path(folder).name for folder in folders}
+        alone = list(self.experiments) == [self.study]
+        for key, name in (("study", self.study), *(("experiments", name) for name in self.experiments)):
+            if name in FOLDERS or name.endswith(".partial"):
+                raise ValueError(f"{key}: '{name}' is the name of a folder in results_dir: choose another")
+            if name in claims:
+                raise ValueError(f"{key}: '{name}' is the name of a claims folder: choose another")
+            if key == "experiments" and name == self.study and not alone:
+                raise ValueError(f"{key}: '{name}' is the study's own name: choose another, each has a report")
+
+    def alone(self, name: str) -> "Study":
+        """The study that consists of the experiment `name` and of the published values of its cells."""
+        experiment = self.experiments[name]
+        claims = self.claims and self.claims.model_copy(update={"own_cells": True})
+        return self.model_copy(update={
+            "study": name, "title": experiment.title or name, "only": None, "claims": claims,
+            "description": f"One experiment of: {self.title or self.study}", "experiments": {name: experiment},
+            "recipes": {recipe: self.recipes[recipe] for recipe in experiment.recipe},
+            "drawings": {key: drawing for key, drawing in self.drawings.items() if drawing.of in experiment},
+        })  # fmt: skip
+
+    @property
+    def taken(self) -> dict[str, Experiment]:
+        """The experiments that `only` takes: all of them when it is not there or says `all`."""
+        everything = not self.only or self.only == ["all"]
+        return {name: e for name, e in self.experiments.items() if everything or name in self.only}
+
+    @property
+    def folder(self) -> Path:
+        """Where the study's tables and pages stand."""
+        return Path(self.results_dir) / self.study
+
+    def data_root(self) -> Path:
+        """The folder of the raw data sets: `data_dir`, else the environment's RENORM_DATA, else `data`."""
+        return data_root(self.data_dir)
+
+
+def data_root(configured: str | None = None) -> Path:
+    """`configured`, else the environment's RENORM_DATA, else `data` in the working directory."""
+    return Path(configured or os.environ.get("RENORM_DATA") or "data").expanduser()
+
+
+def _extended(recipes: dict) -> dict:
+    """Resolve `extends: other` between recipes: nested keys are taken over one by one."""
+
+    def resolve(name: str, seen: tuple[str, ...]) -> dict:
+        recipe = recipes[name]
+        if not isinstance(recipe, dict) or "extends" not in recipe:
+            return recipe
+        base = recipe["extends"]
+        if not isinstance(base, str) or base not in recipes:
+            raise ValueError(f"'{name}' extends unknown recipe '{base}': {nearest(base, recipes)}")
+        if base in (*seen, name):
+            raise ValueError(f"'{name}' extends itself by way of '{base}'")
+        rest = {key: value for key, value in recipe.items() if key != "extends"}
+        inherited = resolve(base, (*seen, name))
+        return merged(inherited, rest) if isinstance(inherited, dict) else inherited
+
+    return {name: resolve(name, ()) for name in recipes}
+
+
+def merged(base: dict, change: dict) -> dict:
+    """`base` with the nested keys of `change` put over it."""
+    out = dict(base)
+    for key, value in change.items():
+        out[key] = merged(out[key], value) if isinstance(value, dict) and isinstance(out.get(key), dict) else value
+    return out
+
+
+def flat(values: dict, prefix: str = "") -> dict:
+    """Nested keys with dots between them, as `--set` takes them."""
+    out = {}
+    for key, value in values.items():
+        out |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return out
+
+
+def validate(values: Any, where: str = "config") -> Study:
+    """The study in `values` (a parsed YAML document), or one `RenormError` line per mistake."""
+    if not isinstance(values, dict):
+        raise RenormError(f"{where}: expected keys and values, found {type(values).__name__}")
+    return checked(Study, values, where)
+
+
+def load(path: str | Path, overrides: dict | None = None) -> Study:
+    """The study in the YAML or JSON file `path`, with `overrides` put over it."""
+    values = read_yaml(path)
+    if not isinstance(values, dict):
+        raise RenormError(f"{path}: expected keys and values, found {type(values).__name__}")
+    return validate(merged(values, overrides or {}), str(path))
+
+
+def schema() -> dict:
+    """The JSON schema of a study's configuration, generated from the types above."""
+    return Study.model_json_schema()

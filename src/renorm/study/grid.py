@@ -1,0 +1,37 @@
+"""The study's grid: experiments → cells. A cell that several experiments name is one cell."""
+
+from itertools import product
+
+from renorm.study.cell import Cell
+from renorm.study.config import Drawing, Experiment, Study
+
+
+def experiment_cells(experiment: Experiment) -> list[Cell]:
+    """The product of the experiment's axes, in the order of the configuration."""
+    e = experiment
+    return [Cell(*point) for point in product(e.dataset, e.arch, e.norm, e.recipe, e.epochs, e.seeds)]
+
+
+def cells(study: Study) -> dict[Cell, list[str]]:
+    """Every cell of the study once, with the names of the experiments that want it; `only` narrows the experiments."""
+    wanted: dict[Cell, list[str]] = {}
+    for name, experiment in study.taken.items():
+        for cell in experiment_cells(experiment):
+            wanted.setdefault(cell, []).append(name)
+    return wanted
+
+
+def hyperparameters(study: Study, cell: Cell) -> dict:
+    """The resolved hyper-parameters of `cell`: what its run record must hold to count for this study."""
+    return study.recipes[cell.recipe].resolved(cell.norm, cell.arch)
+
+
+def drawings(study: Study) -> dict[str, Drawing]:
+    """The drawings of cells that the study's taken experiments want."""
+    wanted = cells(study) if study.drawings else {}
+    return {name: drawing for name, drawing in study.drawings.items() if drawing.of in wanted}
+
+
+def drawn(study: Study) -> set[Cell]:
+    """The cells whose trained weights are kept, since a drawing is made from them, whatever `only` takes."""
+    return {drawing.of for drawing in study.drawings.values() if drawing.trained}

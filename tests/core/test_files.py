@@ -1,0 +1,89 @@
+import multiprocessing
+import os
+import signal
+
+import pytest
+
+from renorm.core import files
+from renorm.core.errors import RenormError
+
+
+def test_written_whole_and_nothing_beside(tmp_path):
+    path = tmp_path / "a" / "b.txt"
+    files.write_atomic(path, "one")
+    files.write_atomic(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert [p.name for p in path.parent.iterdir()] == ["b.txt"]
+
+
+def test_a_full_disk_leaves_the_old_file_and_no_part(tmp_path):
+    import resource
+
+    path = tmp_path / "b.bin"
+    files.write_atomic(path, "old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(RenormError, match="b.bin: cannot be written: File too large"):
+            files.write_atomic(path, b"x" * 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["b.bin"]
+
+
+def test_json_has_no_nan(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(tmp_path / "x.json", {"loss": float("nan")})
+    (tmp_path / "y.json").write_text('{"a": ')
+    with pytest.raises(RenormError, match="y.json: is not readable as JSON; try again"):
+        files.read_json(tmp_path / "y.json", "try again")
+
+
+def test_the_second_writer_is_told_who_the_first_is(tmp_path):
+    lock = tmp_path / ".lock"
+    with files.locked(lock, "cell x"):
+        with pytest.raises(RenormError, match=f"cell x is being written by process {os.getpid()}"):
+            with files.locked(lock, "cell x"):
+                pass
+    with files.locked(lock, "cell x"):
+        pass
+
+
+def test_a_waiter_gets_the_lock_when_the_holder_ends(tmp_path):
+    import threading
+    import time
+
+    def hold():
+        with files.locked(tmp_path / ".lock", "cell"):
+            held.set()
+            time.sleep(0.5)
+
+    held = threading.Event()
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(10)
+    with files.locked(tmp_path / ".lock", "cell", wait_seconds=30):
+        assert not thread.join(10)
+
+
+def hold_for_ever(lock, held):
+    with files.locked(lock, "cell"):
+        held.set()
+        signal.pause()
+
+
+def test_a_killed_holder_leaves_no_stale_lock(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    held = context.Event()
+    process = context.Process(target=hold_for_ever, args=(tmp_path / ".lock", held))
+    process.start()
+    assert held.wait(60)
+    with pytest.raises(RenormError), files.locked(tmp_path / ".lock", "cell"):
+        pass
+    process.kill()
+    process.join()
+    with files.locked(tmp_path / ".lock", "cell"):
+        pass

@@ -1,0 +1,107 @@
+"""What a study consists of and will cost, before anything is submitted."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from renorm.core.errors import RenormError
+from renorm.execution import cost_model, plan
+from renorm.study import config, grid
+from renorm.study.claims import SUMS
+
+from .test_status import STUDY, cell, real, study, write_run  # noqa: F401 - fixtures
+
+
+def printed(out: str) -> list[list[str]]:
+    """The words of the rows of a table."""
+    return [line.replace("│", " ").split() for line in out.splitlines() if "│" in line]
+
+
+def test_a_shared_cell_counts_once(study, capsys):  # noqa: F811
+    write_run(study, cell(1))
+    plan.plan(study)
+    rows = printed(capsys.readouterr().out)
+    assert [row[:6] for row in rows] == [
+        ["one", "6", "0", "0", "1", "5"], ["two", "2", "0", "1", "0", "1"], ["all", "8", "0", "1", "1", "6"],
+    ]  # fmt: skip
+    each = cost_model.estimate(study, cell(1)).seconds / 3600
+    assert float(rows[-1][6]) == pytest.approx(6 * each, abs=0.06)
+
+
+def test_what_only_leaves_out_is_listed_and_stands_outside_the_total(study, capsys):  # noqa: F811
+    write_run(study, cell(6))
+    narrow = study.model_copy(update={"only": ["two"]})
+    plan.plan(narrow)
+    out = capsys.readouterr().out
+    assert [row[:6] for row in printed(out)] == [
+        ["two", "2", "0", "0", "1", "1"], ["would", "run", "2", "0", "0", "1"],
+        ["(one)", "6", "0", "1", "0", "5"], ["all", "8", "0", "1", "1", "6"],
+    ]  # fmt: skip
+    assert "left out by `only`" in out
+    plan.plan(narrow, part=True)
+    out = capsys.readouterr().out
+    assert [row[0] for row in printed(out)] == ["two", "all"] and "left out" not in out
+
+
+def test_every_experiment_of_the_documents_with_its_claims(root, monkeypatch):
+    """Every accuracy and time of the originals' tables belongs to a cell: each counted once in the total."""
+    monkeypatch.chdir(root)
+    whole = config.load("config.yaml")
+    made = plan.outline(whole)
+    claims = {row.name: row.claims for row in [*made.taken, *made.left_out]}
+    # 60 printed values a data set of the paper, and 12 of the student report's Table 2 for the same cells.
+    assert claims["table1_cifar10"] == claims["table1_cifar100"] == 72
+    assert (claims["table2_vgg11"], claims["table2_residual"], claims["normalisers"]) == (6, 8, 10)
+    assert (made.total.cells, made.total.claims) == (360, 144)
+    assert list(claims) == list(whole.experiments)
+    rows = sum(len(path.read_text().splitlines()) - 1 for folder in whole.claims.original
+               for path in Path(folder).glob("*.csv"))  # fmt: skip
+    assert made.everything.claims == rows
+    assert made.everything.left + made.everything.done == len(grid.cells(whole.model_copy(update={"only": None})))
+
+
+def test_short_cells_that_are_missing_are_named_as_targets(study):  # noqa: F811
+    axes = STUDY["experiments"]["one"] | {"epochs": [1, 10_000], "seeds": [1, 2]}
+    mixed = config.validate(STUDY | {"experiments": {"one": axes}})
+    write_run(mixed, cell(2))
+    assert plan.short(mixed, 10) == [Path("results/runs") / cell(1).path / "run.json"]
+
+
+def test_claims_are_read_from_all_folders_originals_first(root, monkeypatch):
+    monkeypatch.chdir(root)
+    both = {"original": "claims/ye2020", "reproductions": ["claims/obadage2024", "claims/ye2020"]}
+    found = plan.published(config.validate(STUDY | {"claims": both}))
+    assert {folder: claims.source.name for folder, claims in found.items()} == {
+        "claims/ye2020": "ye2020", "claims/obadage2024": "obadage2024"}  # fmt: skip
+    assert list(found) == ["claims/ye2020", "claims/obadage2024"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("check: verdict_count", "check: verdict_cuont",
+         "claims/obadage2024/statements.yaml: .*: check: unknown 'verdict_cuont': did you mean 'verdict_count'?"),
+        ("verdict: reproduced", "verdict: reproducd", "statements.yaml: .*: parameters.verdict: unknown 'reproducd'"),
+        ("of: 134", "from: 134", "statements.yaml: .*: parameters.from: unknown: "),
+    ],
+)  # fmt: skip
+def test_a_sentence_that_nothing_could_judge_is_refused_before(study, root, capsys, old, new, words):  # noqa: F811
+    for name in ("ye2020", "obadage2024"):
+        shutil.copytree(root / "claims" / name, f"claims/{name}", ignore=shutil.ignore_patterns(SUMS))
+    file = Path("claims/obadage2024/statements.yaml")
+    assert old in file.read_text()
+    held = config.validate(STUDY | {"claims": {"original": "claims/ye2020", "reproductions": ["claims/obadage2024"]}})
+    plan.plan(held)
+    file.write_text(file.read_text().replace(old, new, 1))
+    capsys.readouterr()
+    with pytest.raises(RenormError, match=words) as caught:
+        plan.plan(held)
+    assert "\n" not in str(caught.value) and capsys.readouterr().out == ""
+
+
+def test_a_misspelt_folder_of_reproductions_is_refused_before(study, root):  # noqa: F811
+    shutil.copytree(root / "claims/ye2020", "claims/ye2020")
+    held = config.validate(STUDY | {"claims": {"original": "claims/ye2020", "reproductions": ["claims/obadage2042"]}})
+    with pytest.raises(RenormError, match="^claims/obadage2042: no such claims folder"):
+        plan.plan(held)

@@ -1,0 +1,233 @@
+"""How far a study is, what it will cost, and why a cell would run: over records, logs, locks and a queue."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from renorm.core import files
+from renorm.core.errors import RenormError
+from renorm.execution import cost_model, status
+from renorm.runs import collect
+from renorm.study import config, grid
+from renorm.study.cell import Cell
+from renorm.training.job import train
+
+from ..training.cells import small_job
+
+STUDY = {
+    "study": "s",
+    "recipes": {"base": {"optimizer": {"lr": 0.1}}},
+    "experiments": {
+        "one": {"dataset": ["digits"], "arch": ["tiny_vgg"], "norm": ["batch_norm"], "recipe": ["base"],
+                "epochs": [1], "seeds": [1, 2, 3, 4, 5, 6]},
+        "two": {"dataset": ["digits"], "arch": ["tiny_vgg"], "norm": ["batch_norm"], "recipe": ["base"],
+                "epochs": [1], "seeds": [6, 7]},
+    },
+}  # fmt: skip
+
+
+def cell(seed: int) -> Cell:
+    return Cell("digits", "tiny_vgg", "batch_norm", "base", 1, seed)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def real(prepared_digits, tmp_path_factory):
+    """A run as the trainer writes it; those of other cells are made from it."""
+    folder = tmp_path_factory.mktemp("real")
+    train(small_job(folder, prepared_digits, epochs=1))
+    REAL["record"] = json.loads((folder / "run.json").read_text())
+    REAL["history"] = (folder / "history.csv").read_text()
+
+
+REAL: dict = {}
+
+
+def write_run(study: config.Study, one: Cell, status: str = "completed", seconds: float = 10.0) -> Path:
+    """The real record with another cell's identity, without the disk flushes that thousands would wait for."""
+    hyper = grid.hyperparameters(study, one)
+    document = REAL["record"] | {"cell": one.as_dict(), "hyperparameters": hyper, "status": status,
+                                 "seconds": {"setup": 0.0, "train": seconds, "test": 0.0}}  # fmt: skip
+    if status == "diverged":
+        document |= {"diverged": {"epoch": 1, "step": 1}}
+    folder = collect.run_folder(study, one)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "history.csv").write_text(REAL["history"])
+    (folder / "run.json").write_text(json.dumps(document | {"checksum": files.checksum(document)}))
+    return folder
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return config.validate(STUDY)
+
+
+HOLD = """
+import sys, time
+from renorm import files
+with files.locked(sys.argv[1], "x"):
+    print(1, flush=True)
+    time.sleep(99)
+"""
+
+
+@pytest.fixture
+def hold():
+    """Hold a cell's lock in another process."""
+    running = []
+
+    def begin(folder: Path) -> subprocess.Popen:
+        process = subprocess.Popen([sys.executable, "-c", HOLD, str(folder / ".lock")], stdout=subprocess.PIPE,
+                                   env={**os.environ, "PYTHONPATH": str(Path(files.__file__).parents[2])})  # fmt: skip
+        running.append(process)
+        process.stdout.readline()
+        return process
+
+    yield begin
+    for process in running:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def squeue(folder: Path, monkeypatch, *lines: str) -> None:
+    """A cluster whose queue holds `lines`."""
+    program = folder / "bin/squeue"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n" + "".join(f"echo '{line}'\n" for line in lines))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+
+def test_every_state_is_told_apart(study, tmp_path, monkeypatch, hold, capsys):
+    write_run(study, cell(1))
+    write_run(study, cell(2), "diverged")
+    hold(collect.run_folder(study, cell(3)))
+    failed = collect.run_folder(study, cell(4)) / "log.txt"
+    failed.parent.mkdir(parents=True)
+    failed.write_text("renorm: no space left\n")
+    comment = "rule_train_wildcards_digits_tiny_vgg_batch_norm_base_1_"
+    queue = {"PENDING": (tmp_path, 5), "RUNNING": (tmp_path, 6), "COMPLETING": (Path("/elsewhere"), 7)}
+    lines = [f"1|{state}|{folder}|renorm_x|{comment}{seed}" for state, (folder, seed) in queue.items()]
+    lines[1] = lines[1].replace("rule_train_", "rule_train_keep_")
+    squeue(tmp_path, monkeypatch, *lines, "4|RUNNING|x|other|(null)")
+    status.status(study, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["experiments"] == {
+        "one": {"completed": 1, "diverged": 1, "running": 2, "queued": 1, "failed": 1},
+        "two": {"running": 1, "missing": 1},
+    }
+    assert sum(told["all"].values()) == 7
+    assert told["running"] == [cell(3).path, cell(6).path]
+    assert told["failed"] == [{"cell": cell(4).path, "error": "no space left", "log": str(failed)}]
+    status.status(study)
+    text = capsys.readouterr().out
+    assert "no space left" in text and str(failed) in text and "left at this pace" in text
+
+
+def test_a_killed_holder_does_not_run(study, hold):
+    folder = collect.run_folder(study, cell(1))
+    process = hold(folder)
+    assert status.survey(study).states[cell(1)] == "running"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert (folder / ".lock").read_text() and status.survey(study).states[cell(1)] == "missing"
+
+
+def test_the_rest_is_foretold_from_the_finished_cells(study, hold):
+    write_run(study, cell(1), seconds=10)
+    write_run(study, cell(2), seconds=30)
+    # 5 cells of 20 s each, one at a time while nothing or one runs, two at a time while two run.
+    assert status.survey(study).eta_seconds == pytest.approx(100)
+    hold(collect.run_folder(study, cell(3)))
+    hold(collect.run_folder(study, cell(4)))
+    assert status.survey(study).eta_seconds == pytest.approx(50, abs=3)
+    for seed in range(1, 8):
+        write_run(study, cell(seed))
+    assert status.survey(study).eta_seconds == 0
+
+
+def test_watching_ends_when_nothing_is_left(study, capsys):
+    for seed in range(1, 7):
+        write_run(study, cell(seed))
+    command = [
+        sys.executable,
+        "-m",
+        "renorm",
+        "status",
+        "--config",
+        "study.yaml",
+        "--watch",
+        "--json",
+        "--every",
+        "0.2",
+    ]
+    Path("study.yaml").write_text(json.dumps(STUDY))
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert json.loads(process.stdout.readline())["all"] == {"completed": 6, "missing": 1}
+    write_run(study, cell(7))
+    rest = [json.loads(line) for line in process.communicate(timeout=60)[0].splitlines()]
+    assert process.returncode == 0 and rest[-1]["all"] == {"completed": 7}
+
+
+def test_thousands_of_cells(study):
+    axes = STUDY["experiments"]["one"] | {"arch": ["tiny_vgg", "tiny_resnet"], "epochs": list(range(1, 11)),
+                                          "seeds": list(range(187))}  # fmt: skip
+    big = config.validate(STUDY | {"experiments": {"one": axes}})
+    cells = list(grid.cells(big))
+    assert len(cells) == 3740
+    for one in cells[:3000]:
+        write_run(big, one)
+    Path("big.yaml").write_text(json.dumps(STUDY | {"experiments": {"one": axes}}))
+    done = subprocess.run([sys.executable, "-m", "renorm", "status", "--config", "big.yaml", "--json"],
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    assert json.loads(done.stdout)["all"] == {"completed": 3000, "missing": 740}
+
+
+def test_why_names_the_reason(study, hold):
+    path = cell(1).path
+    assert "would be trained: it has no run.json." in status.why(study, path)
+    folder = write_run(study, cell(1))
+    assert "would not be trained: it is completed" in status.why(study, str(folder / "run.json"))
+    other = config.validate(STUDY | {"recipes": {"base": {"optimizer": {"lr": 0.2}, "batch_size": 64}}})
+    told = status.why(other, path)
+    assert "does not count: batch_size was 128, is 64; optimizer.lr was 0.1, is 0.2. Snakemake trains it again" in told
+    assert "remove its run.json" in told
+    (folder / "run.json").write_text((folder / "run.json").read_text().replace('"top1": 0.', '"top1": 0.0', 1))
+    assert "does not count" in status.why(study, path) and "checksum" in status.why(study, path)
+    (folder / "run.json").unlink()
+    (folder / "log.txt").write_text("renorm: CUDA ran out of memory\n")
+    (folder / "checkpoint.pt").touch()
+    told = status.why(study, path)
+    assert "its last try failed: CUDA ran out of memory" in told and "log.txt" in told and "checkpoint" in told
+    hold(folder)
+    assert "is being trained now, by process" in status.why(study, path)
+    with pytest.raises(RenormError, match="did you mean 'digits/tiny_vgg/batch_norm/base/e1/s1'"):
+        status.why(study, "digits/tiny_vgg/batchnorm/base/e1/s1")
+    with pytest.raises(RenormError, match="is no cell's path"):
+        status.why(study, "results")
+
+
+def test_more_tries_ask_for_more(study):
+    asked = [cost_model.estimate(study, cell(1), attempt) for attempt in (1, 2, 3)]
+    assert asked[0].mem_mb < asked[1].mem_mb < asked[2].mem_mb
+    gpu = study.model_copy(update={"gpu": 1})
+    long = Cell("digits", "tiny_vgg", "batch_norm", "base", 1000, 1)
+    minutes = [cost_model.estimate(gpu, long, attempt).minutes for attempt in (1, 2, 3)]
+    assert minutes[0] < minutes[1] < minutes[2]
+    assert asked[0].seconds == asked[2].seconds
+
+
+def test_a_full_disk_is_one_line_and_a_finished_study_needs_none(study, monkeypatch):
+    usage = type("Usage", (), {"free": 2_000_000})
+    monkeypatch.setattr(cost_model.shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(RenormError, match="results_dir: .*/results has 2 MB free and the study needs at least 16 MB"):
+        cost_model.check_space(study, grid.cells(study))
+    for one in grid.cells(study):
+        write_run(study, one)
+    cost_model.check_space(study, grid.cells(study))

@@ -1,0 +1,86 @@
+"""Small studies, written as `renorm collect` writes them."""
+
+import csv
+import json
+from pathlib import Path
+
+from renorm.judging.inputs import load
+from renorm.judging.judge import judgement, write
+from renorm.study.claims import COLUMNS
+
+ROOT = Path(__file__).parents[2]
+CELL = ("dataset", "arch", "norm", "recipe", "epochs", "seed")
+
+
+class StudyFolder:
+    """A study's folder under construction: cells with the accuracies that their runs found."""
+
+    def __init__(self, path: Path, name: str = "mine"):
+        self.path, self.name, self.cells, self.runs, self.histories = path, name, [], [], []
+        self.json = {"study": name, "title": "My study", "description": "", "labels": {}, "experiments": [],
+                     "compare": {"baseline": "batch_norm", "method": "deconv"}, "judge": {},
+                     "claims": None}  # fmt: skip
+
+    def cell(self, dataset, arch, norm, epochs, seed, test=None, train=None, seconds=None, status=None, **more):
+        """Add a cell; `test` is its test top-1 as a fraction, None when it did not finish."""
+        recipe, images = more.get("recipe", "paper"), more.get("n_images", 10_000)
+        status = status or ("missing" if test is None else "completed")
+        done = epochs if status == "completed" else 0
+        cell = dict(zip(CELL, (dataset, arch, norm, recipe, epochs, seed), strict=True))
+        self.cells.append(cell | {"experiments": "e", "status": status, "epochs_completed": done})
+        rows = [("top1", "test", "fraction", test, images), ("top1", "train", "fraction", train, 50_000),
+                ("seconds", "train", "s", seconds, None),
+                ("seconds", "test", "s", None if seconds is None else round(seconds / 10, 3), None)]  # fmt: skip
+        for metric, split, unit, value, n_images in rows if status != "missing" else ():
+            if value is not None:
+                self.run(cell, metric, split, unit, value, n_images, status, done)
+        return self
+
+    def run(self, cell, metric, split, unit, value, n_images, status, done, selection="final"):
+        row = {k: v for k, v in cell.items() if k != "seed"} | {
+            "source": self.name, "attempt": cell["seed"], "metric": metric, "split": split, "selection": selection,
+            "value": value, "unit": unit, "n": 1, "n_images": n_images, "epochs_completed": done, "status": status,
+        }  # fmt: skip
+        self.runs.append(row)
+
+    def against(self, original="ye2020", *reproductions):
+        self.json["claims"] = {
+            "original": str(ROOT / "claims" / original),
+            "reproductions": [str(ROOT / "claims" / r) for r in reproductions],
+        }
+        return self
+
+    def write(self) -> Path:
+        self.path.mkdir(parents=True, exist_ok=True)
+        header = (*CELL, "experiments", "status", "epochs_completed", "parameters", "error")
+        self._csv("cells.csv", header, self.cells)
+        self._csv("runs.csv", COLUMNS, self.runs)
+        columns = ("epoch", "lr", "train_loss", "train_top1", "train_top5", "test_loss", "test_top1", "test_top5",
+                   "train_seconds", "test_seconds")  # fmt: skip
+        self._csv("histories.csv", (*CELL, *columns), self.histories)
+        (self.path / "study.json").write_text(json.dumps(self.json))
+        return self.path
+
+    def _csv(self, name, columns, rows):
+        with open(self.path / name, "w", newline="") as file:
+            writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def judge(folder: Path) -> dict[str, list[dict]]:
+    """What `renorm judge` does, with the rows of its tables in hand."""
+    tables = judgement(load(folder))
+    write(folder, tables)
+    return tables
+
+
+def pick(rows, **where):
+    """The rows whose columns have these values."""
+    return [row for row in rows if all(row[key] == value for key, value in where.items())]
+
+
+def one(rows, **where):
+    found = pick(rows, **where)
+    assert len(found) == 1, f"{len(found)} rows with {where}"
+    return found[0]
