@@ -212,6 +212,14 @@ def test_a_recipe_may_differ_for_one_architecture():
     assert "by_arch: unknown arch 'vgg12'" in complaint(changed("recipes.paper.by_arch", {"vgg12": {}}))
 
 
+def test_published_normalisation_is_refused_where_nothing_was_published():
+    values = changed("recipes.paper.normalise", "published")
+    assert "nothing was published for digits" in complaint(values)
+    assert "mean has 1 channels and std 2" in complaint(
+        changed("recipes.paper.normalise", {"mean": [0.5], "std": [1.0, 1.0]})
+    )
+
+
 def test_a_study_survives_being_written_and_read(tmp_path):
     study = config.validate(GOOD)
     (tmp_path / "c.json").write_text(json.dumps(study.model_dump()))

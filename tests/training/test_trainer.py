@@ -1,5 +1,7 @@
 """The loop against a straightforward one: torchvision transforms, a DataLoader, a plain SGD, one `.item()` a step."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -8,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from renorm import data, models
+from renorm.core.errors import RenormError
 from renorm.data.batches import PADDING, Augmentation, memory_layout
 from renorm.norms import NormSpec
 from renorm.norms.deconv import DeconvConv2d
@@ -153,3 +156,26 @@ def test_the_steps_of_an_epoch_never_wait_for_the_gpu(prepared_digits, norm):
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert loop.step == loop.steps == 10
+
+
+@pytest.mark.parametrize("choice", ["dataset", "none", {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]}])
+def test_the_recipe_decides_the_input_normalisation(prepared_digits, choice):
+    digits = data.open_prepared(prepared_digits / "digits", "digits")
+    hyper = Recipe(**(SMALL | {"normalise": choice})).resolved("batch_norm", "tiny_vgg")
+    loop = Loop(model("batch_norm"), digits, hyper, 1, 1, CPU)
+    mean, std = {"dataset": (digits.mean, digits.std), "none": ((0,) * 3, (1,) * 3)}.get(str(choice), (0, 0))
+    if isinstance(choice, dict):
+        mean, std = choice["mean"], choice["std"]
+    pixels = torch.from_numpy(digits.test.images[:4]).double() / 255
+    expected = (pixels - torch.tensor(mean).view(1, 3, 1, 1)) / torch.tensor(std).view(1, 3, 1, 1)
+    torch.testing.assert_close(loop.test.plain(0, 4)[0].double(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_published_normalisation_is_that_of_the_original_code(prepared_digits):
+    digits = data.open_prepared(prepared_digits / "digits", "digits")
+    found = replace(digits, name="cifar10").normalisation("published")
+    assert found.mean == (0.4914, 0.4822, 0.4465) and found.std == (0.2023, 0.1994, 0.2010)
+    with pytest.raises(RenormError, match="nothing was published for digits"):
+        digits.normalisation("published")
+    with pytest.raises(RenormError, match="2 channels, and digits has 3"):
+        digits.normalisation({"mean": [0.5, 0.5], "std": [1.0, 1.0]})

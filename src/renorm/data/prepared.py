@@ -6,6 +6,7 @@ import io
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from renorm.core.files import locked, read_sealed, sha256, write_atomic, write_s
 from renorm.data.pictures import PictureOptions, Pictures, prepare_pictures
 from renorm.data.registry import PictureTree, RawImages, reader
 from renorm.study.data_manifest import SPLITS, checksum
+from renorm.study.known_datasets import PUBLISHED_NORMALISATION, Normalisation
 
 AGAIN = "remove the folder and prepare the data set again (`renorm prepare`)"
 
@@ -44,6 +46,25 @@ class Dataset:
     train: Split | Pictures
     test: Split | Pictures
     checksum: str
+
+    def normalisation(self, choice: str | dict[str, Any]) -> Normalisation:
+        """Mean and standard deviation by the recipe's key `normalise`.
+
+        `dataset`: those of the training images; `published`: those of the original code; `none`: pixels from 0 to 1 as
+        they are; or a dict with `mean` and `std`. Raises `RenormError` when the channels do not match or nothing was
+        published for this data set.
+        """
+        if choice == "dataset":
+            return Normalisation(self.mean, self.std)
+        if choice == "none":
+            return Normalisation((0.0,) * self.channels, (1.0,) * self.channels)
+        if choice == "published":
+            if self.name not in PUBLISHED_NORMALISATION:
+                raise RenormError(f"normalise: nothing was published for {self.name}: use dataset, or mean and std")
+            return PUBLISHED_NORMALISATION[self.name]
+        if len(choice["mean"]) != self.channels:
+            raise RenormError(f"normalise: {len(choice['mean'])} channels, and {self.name} has {self.channels}")
+        return Normalisation(tuple(choice["mean"]), tuple(choice["std"]))
 
     @property
     def channels(self) -> int:

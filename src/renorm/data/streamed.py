@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -38,13 +39,17 @@ WORKER_ENDED = (
 
 
 def on_device(
-    dataset: Dataset, split: str, device: torch.device, limit: int | None = None, workers: int = 1
-) -> "DeviceSplit | StreamedSplit":
-    """Split `split` ("train" or "test") of the data set as batches on the device; `workers` decode picture files."""
-    found = getattr(dataset, split)
+    dataset: Dataset, split: str, device: torch.device, limit: int | None = None, workers: int = 1,
+    normalise: str | dict[str, Any] = "dataset",
+) -> "DeviceSplit | StreamedSplit":  # fmt: skip
+    """Split `split` ("train" or "test") of the data set as batches on the device; `workers` decode image files.
+
+    `normalise`: the recipe's key, as `Dataset.normalisation` takes it.
+    """
+    found, by = getattr(dataset, split), dataset.normalisation(normalise)
     if isinstance(found, Pictures):
-        return StreamedSplit(found, dataset.mean, dataset.std, device, limit, workers)
-    return DeviceSplit(found, dataset.mean, dataset.std, device, limit)
+        return StreamedSplit(found, by.mean, by.std, device, limit, workers)
+    return DeviceSplit(found, by.mean, by.std, device, limit)
 
 
 @dataclass(frozen=True)

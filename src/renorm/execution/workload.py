@@ -6,38 +6,10 @@ from renorm.core.errors import RenormError
 from renorm.study import data_manifest
 from renorm.study.cell import Cell
 from renorm.study.config import PLAIN_NORMS, Recipe, Study
+from renorm.study.known_datasets import SIZES, UNKNOWN, Size
 
 # Options of the deconvolved and whitening layers on which the time of a step depends.
 TIMED = ("block", "block_fc", "iterations", "sampling_stride")
-
-
-@dataclass(frozen=True)
-class Size:
-    """Images of a data set: how many to `train` and to `test`, `shape` (C, H, W), whether they are picture files."""
-
-    train: int
-    test: int
-    shape: tuple[int, int, int]
-    streamed: bool = False
-
-    @property
-    def nbytes(self) -> int:
-        """Of both splits as they stand in memory, uint8; picture files do not."""
-        return 0 if self.streamed else (self.train + self.test) * self.shape[0] * self.shape[1] * self.shape[2]
-
-
-SIZES = {
-    "digits": Size(1_437, 360, (3, 32, 32)),
-    "cifar10": Size(50_000, 10_000, (3, 32, 32)),
-    "cifar100": Size(50_000, 10_000, (3, 32, 32)),
-    "mnist": Size(60_000, 10_000, (1, 28, 28)),
-    "fashion_mnist": Size(60_000, 10_000, (1, 28, 28)),
-    "svhn": Size(73_257, 26_032, (3, 32, 32)),
-    "stl10": Size(5_000, 8_000, (3, 96, 96)),
-    "imagenet": Size(1_281_167, 50_000, (3, 224, 224), streamed=True),
-}
-# Of a data set that is neither here nor prepared: as many as the largest has.
-UNKNOWN = Size(1_300_000, 50_000, (3, 32, 32))
 
 
 @dataclass(frozen=True)

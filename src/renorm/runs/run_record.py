@@ -86,6 +86,11 @@ class _Provenance(_Part):
     data_sha256: str
 
 
+class _Normalisation(_Part):
+    mean: list[Finite]
+    std: list[Finite]
+
+
 class Record(_Part):
     """What must stand in a run record, so that no table is made from half of one."""
 
@@ -97,6 +102,7 @@ class Record(_Part):
     epochs_completed: Whole
     metrics: _Metrics
     step_losses: list[Finite | None]
+    normalisation: _Normalisation
     parameters: Whole
     weights_sha256: str
     provenance: _Provenance

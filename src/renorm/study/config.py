@@ -10,6 +10,7 @@ from renorm.core import plugins
 from renorm.core.errors import RenormError, nearest
 from renorm.core.validation import checked, read_yaml
 from renorm.study.cell import NAME, Cell
+from renorm.study.known_datasets import PUBLISHED_NORMALISATION
 
 # Raised when the meaning of a run changes, so that old records are not mixed with new ones.
 PROTOCOL = 1
@@ -23,6 +24,7 @@ FOLDERS = ("data", "runs", "drawings", "calibration")
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$", max_length=80)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, lt=2**31, strict=True)]
 
 
@@ -50,6 +52,19 @@ class NormOptions(Strict):
     momentum: Annotated[float, Field(gt=0, le=1)] = 0.1
 
 
+class Normalise(Strict):
+    """Input normalisation by given constants, per channel, of pixels on the scale 0 to 1."""
+
+    mean: Annotated[list[Finite], Field(min_length=1, max_length=16)]
+    std: Annotated[list[Positive], Field(min_length=1, max_length=16)]
+
+    @model_validator(mode="after")
+    def _equally_many(self) -> "Normalise":
+        if len(self.mean) != len(self.std):
+            raise ValueError(f"mean has {len(self.mean)} channels and std {len(self.std)}: give one of each a channel")
+        return self
+
+
 class Recipe(Strict):
     """How a cell is trained. Everything here changes the numbers, so all of it is part of the run record."""
 
@@ -58,6 +73,7 @@ class Recipe(Strict):
     batch_size: Count = 128
     loss: Literal["cross_entropy", "mse"] = "cross_entropy"
     augment: Literal["crop_flip", "crop", "none"] = "crop_flip"
+    normalise: Literal["dataset", "published", "none"] | Normalise = "dataset"
     norm: NormOptions = NormOptions()
     precision: Literal["float32", "tf32", "bfloat16"] = "tf32"
     deterministic: bool = False
@@ -262,6 +278,7 @@ class Study(Strict):
                 if recipe not in self.recipes:
                     hint = nearest(recipe, self.recipes)
                     raise ValueError(f"experiments.{name}.recipe: unknown recipe '{recipe}': {hint}")
+            self._check_normalisation(name, experiment)
         self._refuse_names()
         for name in self.only or ():
             if name not in self.experiments and self.only != ["all"]:
@@ -280,6 +297,18 @@ class Study(Strict):
             raise ValueError(f"gpu_slots: {self.gpu_slots} cells share a GPU only with gpu: 1 (found {self.gpu}): "
                              "change one")  # fmt: skip
         return self
+
+    def _check_normalisation(self, name: str, experiment: Experiment) -> None:
+        for recipe in experiment.recipe:
+            if all(self.recipes[recipe].for_arch(arch).normalise != "published" for arch in experiment.arch):
+                continue
+            for dataset in experiment.dataset:
+                if dataset not in PUBLISHED_NORMALISATION:
+                    known = ", ".join(sorted(PUBLISHED_NORMALISATION))
+                    raise ValueError(
+                        f"experiments.{name}: recipe '{recipe}' has normalise: published, and nothing was published "
+                        f"for {dataset} (known: {known}): use dataset, or mean and std"
+                    )
 
     def _refuse_names(self) -> None:
         """Every report has a folder of its own in `results_dir`, and a source's name that no claims folder has."""

@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -199,6 +199,7 @@ def _facts(job: Job, loop: Loop, dataset, device: torch.device, diverged: Diverg
             "best": run_record.measured(run_record.best(loop.rows), loop.images),
         },
         "step_losses": run_record.step_losses(loop.step_losses()),
+        "normalisation": asdict(dataset.normalisation(job.hyper["normalise"])),
         "parameters": _parameters(loop.model),
         "weights_sha256": provenance.weights_sha256(loop.model.state_dict()),
         "provenance": provenance.describe(device, job.gpus, job.hyper, dataset.checksum),

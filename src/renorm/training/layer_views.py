@@ -67,7 +67,7 @@ def _images(drawing: Drawing, hyper: dict, dataset: data.Dataset) -> Tensor:
     """The first training images as the network sees them without augmentation; of picture files, so many from all
     classes."""
     limit = min(drawing.images, hyper["train_images"] or drawing.images)
-    split = data.on_device(dataset, "train", torch.device("cpu"), limit, 0)
+    split = data.on_device(dataset, "train", torch.device("cpu"), limit, 0, hyper["normalise"])
     if drawing.image > len(split):
         raise RenormError(f"image: {drawing.image} was asked for and the cell trains on {len(split)} images")
     return split.plain(0, len(split))[0]

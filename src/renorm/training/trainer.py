@@ -44,8 +44,8 @@ class Loop:
         self.model, self.hyper, self.epochs, self.seed, self.device = model.to(device), hyper, epochs, seed, device
         self.team = team or Alone()
         self.network = self.team.wrap(self.model)
-        self.train = on_device(data, "train", device, hyper["train_images"], workers)
-        self.test = on_device(data, "test", device, hyper["test_images"], workers)
+        self.train = on_device(data, "train", device, hyper["train_images"], workers, hyper["normalise"])
+        self.test = on_device(data, "test", device, hyper["test_images"], workers, hyper["normalise"])
         self.batch = hyper["batch_size"]
         self.steps = -(-len(self.train) // self.batch)
         self.optimizer = optimizers.create(self.model.parameters(), hyper["optimizer"])

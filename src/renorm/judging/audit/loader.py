@@ -13,6 +13,7 @@ import pandas as pd
 from renorm.core.errors import RenormError, nearest
 from renorm.judging.labels import Labels
 from renorm.study.claims import ACCURACIES
+from renorm.study.known_datasets import SIZES
 
 NEEDED = ("dataset", "arch", "norm", "epochs", "value")
 OPTIONAL = (
@@ -21,11 +22,6 @@ OPTIONAL = (
 )  # fmt: skip
 NUMBERS = ("epochs", "value", "n", "n_images", "train_seconds", "test_seconds", "epochs_completed")
 AVERAGE_WORDS = frozenset({"mean", "average", "avg"})
-# Images in the test split of data sets that everybody uses; a column `n_images` goes before.
-TEST_IMAGES = {
-    "cifar10": 10_000, "cifar100": 10_000, "mnist": 10_000, "fashion_mnist": 10_000, "imagenet": 50_000,
-    "svhn": 26_032, "stl10": 8_000,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -84,7 +80,7 @@ class Row:
 
     @property
     def images(self) -> int | None:
-        return self.n_images or (TEST_IMAGES.get(self.dataset) if self.split != "train" else None)
+        return self.n_images or _test_images(self.dataset, self.split)
 
 
 @dataclass(frozen=True)
@@ -275,3 +271,8 @@ def _resolution(written: str) -> float:
     mantissa, _, exponent = written.lower().partition("e")
     digits = len(mantissa.partition(".")[2])
     return 0.5 * 10.0 ** (int(exponent or 0) - digits)
+
+
+def _test_images(dataset: str, split: str) -> int | None:
+    """Images in the test split of a built-in data set; a column `n_images` has precedence over it."""
+    return SIZES[dataset].test if dataset in SIZES and split != "train" else None
