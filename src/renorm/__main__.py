@@ -1,3 +1,3 @@
-from renorm.cli.main import main
+from renorm.cli import main
 
 main()

@@ -9,7 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from renorm.cli import main
+from renorm.cli import app as cli
 from renorm.core.errors import RenormError
 from renorm.study import config
 
@@ -20,7 +20,7 @@ WHOLE = config.Recipe().resolved("deconv", "tiny_vgg")
 
 def complaint(*arguments: str) -> str:
     """The `RenormError` that the command ends with; `main` prints it and exits with 2."""
-    result = CliRunner().invoke(main.app, list(arguments))
+    result = CliRunner().invoke(cli.app, list(arguments))
     assert isinstance(result.exception, RenormError), (result.exception, result.output)
     return str(result.exception)
 
@@ -113,7 +113,7 @@ def test_every_keyword_of_the_original_code_has_its_equivalent(tmp_path, prepare
         "norm.block_fc=128", "loss=mse", "train_images=64", "test_images=50",
     ]  # fmt: skip
     command = [*TRAIN, "--out", str(tmp_path), "--prepared", str(prepared_digits), "--device", "cpu"]
-    result = CliRunner().invoke(main.app, [*command, *(word for s in settings for word in ("--set", s))])
+    result = CliRunner().invoke(cli.app, [*command, *(word for s in settings for word in ("--set", s))])
     assert result.exit_code == 0, result.output
     hyper = json.loads((tmp_path / "run.json").read_text())["hyperparameters"]
     assert hyper["optimizer"] == {"name": "adam", "lr": 0.002, "weight_decay": 0.01}
@@ -125,7 +125,7 @@ def test_every_keyword_of_the_original_code_has_its_equivalent(tmp_path, prepare
 def test_recipes_of_a_study_are_found_by_name(tmp_path, prepared_digits, root):
     command = [*TRAIN, "--recipe", "demo", "--config", str(root / "config/demo.yaml"), "--set", "train_images=64",
                "--out", str(tmp_path), "--prepared", str(prepared_digits), "--device", "cpu", "--quiet"]  # fmt: skip
-    result = CliRunner().invoke(main.app, command)
+    result = CliRunner().invoke(cli.app, command)
     assert result.exit_code == 0, result.output
     assert json.loads((tmp_path / "run.json").read_text())["hyperparameters"]["augment"] == "crop"
 
@@ -146,7 +146,7 @@ def test_a_trained_network_leaves_the_repository_as_the_readme_says(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     text = (root / "README.md").read_text().replace("\\\n", "")
     words = re.search(r"\$ renorm (train .*--keep-weights.*)", text)[1].split()
-    result = CliRunner().invoke(main.app, [*words, "--device", "cpu", "--set", "train_images=256"])
+    result = CliRunner().invoke(cli.app, [*words, "--device", "cpu", "--set", "train_images=256"])
     assert result.exit_code == 0, result.output
     names: dict = {}
     exec(re.search(r"```python\n(.*?)```", text, re.S)[1], names)
@@ -165,7 +165,7 @@ def test_a_trained_network_leaves_the_repository_as_the_readme_says(tmp_path, mo
 def test_audit_finds_what_the_published_tables_hold(root):
     """The published reproduction's CIFAR-100 seconds against its accuracies: findings, exit code 1, JSON on request."""
     command = ["audit", str(root / "claims/obadage2024/table5.csv"), "--claims", str(root / "claims/ye2020"), "--json"]
-    result = CliRunner().invoke(main.app, command)
+    result = CliRunner().invoke(cli.app, command)
     assert result.exit_code == 1, result.output
     found = json.loads(result.output)
     assert {item["kind"] for item in found} == {"mixed_metric"}
@@ -173,9 +173,9 @@ def test_audit_finds_what_the_published_tables_hold(root):
 
 
 def test_audit_of_a_clean_table_finds_nothing(root):
-    result = CliRunner().invoke(main.app, ["audit", str(root / "claims/ye2020/table1.csv")])
+    result = CliRunner().invoke(cli.app, ["audit", str(root / "claims/ye2020/table1.csv")])
     assert (result.exit_code, result.output) == (0, "nothing found in 120 rows\n")
-    result = CliRunner().invoke(main.app, ["audit", str(root / "claims/ye2020/table1.csv"), "--json"])
+    result = CliRunner().invoke(cli.app, ["audit", str(root / "claims/ye2020/table1.csv"), "--json"])
     assert (result.exit_code, result.output) == (0, "[]\n")
 
 
@@ -184,9 +184,9 @@ def test_audit_refuses_a_normaliser_that_the_table_does_not_have(root):
     words = f"audit: --method: 'deconvv' is in no row of {table}: did you mean 'deconv'?"
     assert complaint("audit", table, "--method", "deconvv") == words
     assert "audit: --baseline: 'bn' is in no row" in complaint("audit", table, "--baseline", "bn")
-    assert CliRunner().invoke(main.app, ["audit", table, "--method", "batch_norm"]).exit_code == 0
+    assert CliRunner().invoke(cli.app, ["audit", table, "--method", "batch_norm"]).exit_code == 0
 
 
 def test_the_schema_is_printed():
-    result = CliRunner().invoke(main.app, ["schema"])
+    result = CliRunner().invoke(cli.app, ["schema"])
     assert json.loads(result.output)["properties"]["study"]

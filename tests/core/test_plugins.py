@@ -27,7 +27,8 @@ def test_norms():
 
 
 def test_no_torch_is_imported_for_the_names(root):
-    code = "import sys; from renorm import collect, config; config.schema(); print('torch' in sys.modules)"
+    code = "import sys; from renorm.runs import collect; from renorm.study import config; "
+    code += "config.schema(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
@@ -49,8 +50,9 @@ def my_norm(layer, settings):
     return nn.Tanh() if is_batch_norm(layer) else layer
 """
 OWN_CODE = """
-from renorm import catalogue, models
-assert "my_network" in catalogue.names("arch") and "my_norm" in catalogue.names("norm")
+from renorm import models
+from renorm.core import plugins
+assert "my_network" in plugins.names("arch") and "my_norm" in plugins.names("norm")
 print(models.create("my_network", "my_norm", 10, 8, 3)[1])
 """
 

@@ -166,10 +166,10 @@ def test_options_of_pictures_are_for_pictures(tmp_path):
 def test_the_command(raw, tmp_path):
     from typer.testing import CliRunner
 
-    from renorm.cli import main
+    from renorm.cli import app as cli
 
     arguments = ["prepare", "imagenet", str(raw), "--out", str(tmp_path / "out"), "--sample", "--image-size", "48"]
-    result = CliRunner().invoke(main.app, arguments)
+    result = CliRunner().invoke(cli.app, arguments)
     assert result.exit_code == 0, result.output
     assert data.open_prepared(tmp_path / "out", "imagenet").image_size == 48
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from renorm.cli import main
+from renorm.cli import app as cli
 from renorm.core.errors import RenormError
 from renorm.execution import calibrate, calibration_store, cost_model
 from renorm.runs import run_record
@@ -87,7 +87,7 @@ def test_a_study_for_gpus_is_not_calibrated_on_a_processor(study, monkeypatch):
 
 def test_the_command_prints_the_record(study, started):
     Path("study.json").write_text(study.model_dump_json())
-    done = CliRunner().invoke(main.app, ["calibrate", "--config", "study.json", "--minutes", "0.001"])
+    done = CliRunner().invoke(cli.app, ["calibrate", "--config", "study.json", "--minutes", "0.001"])
     assert done.exit_code == 0, done.output
     path = Path(done.output.splitlines()[-1])
     assert path.parent == Path("results/calibration").absolute()

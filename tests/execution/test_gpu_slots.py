@@ -16,8 +16,8 @@ from renorm.execution import gpu_slots
 
 HOLD = """
 import sys, time
-from renorm import slots
-with slots.held(int(sys.argv[1])) as device:
+from renorm.execution import gpu_slots
+with gpu_slots.held(int(sys.argv[1])) as device:
     import os
     begun = time.monotonic()
     print(device, os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)

@@ -69,7 +69,7 @@ def study(tmp_path, monkeypatch):
 
 HOLD = """
 import sys, time
-from renorm import files
+from renorm.core import files
 with files.locked(sys.argv[1], "x"):
     print(1, flush=True)
     time.sleep(99)

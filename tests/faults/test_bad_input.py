@@ -15,7 +15,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from renorm.cli import main
+from renorm.cli import app as cli
 from renorm.core import files
 from renorm.core.errors import RenormError
 from renorm.judging import load_runs_csv
@@ -214,7 +214,7 @@ def test_arguments(tmp_path, tally, monkeypatch):
         words = list(good)
         for _ in range(0 if number is None else rng.choice([1, 1, 2])):
             words[rng.randrange(1, len(words))] = str(rng.choice(NASTY)).replace("\x00", "")
-        result = CliRunner().invoke(main.app, words)
+        result = CliRunner().invoke(cli.app, words)
         if isinstance(result.exception, RenormError):
             assert all(map(is_clear, str(result.exception).splitlines())), words
             return "valid" if str(result.exception) == "would train" else "refused"

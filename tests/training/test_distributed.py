@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from typer.testing import CliRunner
 
-from renorm.cli import main
+from renorm.cli import app as cli
 from renorm.core.errors import RenormError
 from renorm.norms import NormSpec, apply
 from renorm.runs import run_record
@@ -109,7 +109,7 @@ def by_command(job) -> dict:
         "--epochs", str(cell.epochs), "--seed", str(cell.seed), "--hyper", json.dumps(job.hyper), "--device", "cpu",
         "--out", str(job.out), "--prepared", str(job.prepared), "--gpus", "2", "--threads", "2", "--quiet",
     ]  # fmt: skip
-    result = CliRunner().invoke(main.app, command)
+    result = CliRunner().invoke(cli.app, command)
     assert result.exit_code == 0, result.output
     return run_record.read(job.out / "run.json")
 

@@ -1,5 +1,5 @@
 """The command line."""
 
-from renorm.cli.main import main
+from renorm.cli.app import main
 
 __all__ = ["main"]

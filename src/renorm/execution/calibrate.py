@@ -238,8 +238,8 @@ def _turns(benches: list[Bench], study: Study, deadline: float) -> None:
 def start_seconds(device: torch.device) -> float:
     """Seconds of a process that imports the trainer, wakes the device, asks for its provenance, and ends."""
     code = (
-        "import torch; from renorm import cli; from renorm.training import provenance, run; "
-        f"device = torch.device('{device.type}'); run.wake(device); "
+        "import torch; from renorm import cli; from renorm.training import job, provenance; "
+        f"device = torch.device('{device.type}'); job.wake(device); "
         "provenance.describe(device, 1, {'precision': '', 'deterministic': False}, '')"
     )
     begun = time.perf_counter()

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from renorm.core import files, validation
+from renorm.core import files, plugins, validation
 from renorm.core.errors import RenormError, nearest
 from renorm.study import config, grid
 from renorm.study.cell import Cell
@@ -119,7 +119,7 @@ def _from_json(text: str, cell: Cell) -> dict:
 
 def _hyperparameters(cell: Cell, study: Path | None, settings: list[str]) -> dict:
     for axis in ("dataset", "arch", "norm"):
-        name, known = getattr(cell, axis), config.catalogue.names(axis)
+        name, known = getattr(cell, axis), plugins.names(axis)
         if name not in known:
             raise RenormError(f"--{axis}: unknown {axis} '{name}': {nearest(name, known)}")
     recipes = config.load(study).recipes if study else {"paper": config.Recipe()}
