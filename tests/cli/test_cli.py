@@ -190,3 +190,11 @@ def test_audit_refuses_a_normaliser_that_the_table_does_not_have(root):
 def test_the_schema_is_printed():
     result = CliRunner().invoke(cli.app, ["schema"])
     assert json.loads(result.output)["properties"]["study"]
+
+
+def test_version_and_help():
+    version = CliRunner().invoke(cli.app, ["--version"])
+    assert version.exit_code == 0, version.output
+    assert re.fullmatch(r"renorm \S+, commit (unknown|[0-9a-f]{40})(, modified)?\n", version.output)
+    short, long = (CliRunner().invoke(cli.app, ["train", option]) for option in ("-h", "--help"))
+    assert short.exit_code == 0 and short.output == long.output

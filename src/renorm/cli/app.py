@@ -19,6 +19,7 @@ from renorm.study.cell import Cell
 app = typer.Typer(
     help="Re-run a published deep-learning study and say, claim by claim, what holds.",
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="The study's configuration (YAML or JSON).")]
@@ -48,6 +49,24 @@ def _complain(error: RenormError) -> int:
 
 def _study(path: Path, only: str | None = None) -> config.Study:
     return config.load(path, {"only": only} if only else None)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from renorm.core.machine import code_version
+
+        code = code_version()
+        commit = f"commit {code['commit']}" if code["commit"] else "commit unknown"
+        print(f"renorm {code['renorm']}, {commit}{', modified' if code['dirty'] else ''}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _options_of_all_commands(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version and commit.")
+    ] = False,
+) -> None: ...
 
 
 @app.command()
@@ -401,6 +420,14 @@ def archive(
     from renorm.runs.ro_crate import archive as run
 
     print(run(folder, out, licence))
+
+
+@app.command()
+def snakefile() -> None:
+    """The path of the installed Snakefile: `snakemake --snakefile $(renorm snakefile) --configfile STUDY.yaml`."""
+    from renorm.core.resources import bundled
+
+    print(bundled("Snakefile"))
 
 
 @app.command()

@@ -1,7 +1,9 @@
-"""Which processor and which GPUs are here and which torch is installed, told without importing torch."""
+"""The CPU and the GPUs of this machine, and the versions of torch and of renorm, without importing torch."""
 
+import os
 import platform
 import re
+import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,7 +14,7 @@ NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 @cache
 def cpu_name() -> str:
-    """The processor's model, else its architecture."""
+    """Model of the CPU, else its architecture."""
     if CPUINFO.exists():
         for line in CPUINFO.read_text().splitlines():
             if line.startswith("model name"):
@@ -41,3 +43,26 @@ def package_version(name: str) -> str | None:
 def torch_version() -> str:
     """The installed torch; empty when there is none."""
     return package_version("torch") or ""
+
+
+@cache
+def code_version() -> dict:
+    """Version of renorm and the commit of its checkout; `dirty` when the code differs from that commit.
+
+    An installed copy has no checkout, even if the environment that it is in lies in somebody else's repository: its
+    commit is the one that RENORM_COMMIT names, if any.
+    """
+    here = Path(__file__).resolve().parents[1]
+
+    def git(*command: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(here), *command], capture_output=True, text=True, timeout=20)
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    release = package_version("renorm")
+    if git("ls-files", "--error-unmatch", str(here / "__init__.py")) is None:
+        return {"renorm": release, "commit": os.environ.get("RENORM_COMMIT"), "dirty": None}
+    changes = git("status", "--porcelain", "--", ".")
+    return {"renorm": release, "commit": git("rev-parse", "HEAD"), "dirty": None if changes is None else bool(changes)}

@@ -17,12 +17,12 @@ from urllib.parse import quote
 from renorm import __version__
 from renorm.core import files
 from renorm.core.errors import RenormError
+from renorm.core.resources import bundled
 from renorm.study.cell import Cell
 
 CONTEXT = ["https://w3id.org/ro/crate/1.1/context", {"sha256": "https://schema.org/sha256"}]
 PROFILE = "https://w3id.org/ro/crate/1.1"
 METADATA, SUMS = "ro-crate-metadata.json", "SHA256SUMS"
-REQUIREMENTS = Path(__file__).parents[3] / "envs" / "requirements.txt"
 NEEDED = ("study.json", "cells.csv", "runs.csv", "provenance.csv", "verdicts.csv", "summary.csv")
 JUDGE = "collect and judge the study first"
 LEFT_OUT = ("logs",)
@@ -126,9 +126,7 @@ def _claims(study: dict) -> list[Member]:
 
 
 def _environment() -> list[Member]:
-    if not REQUIREMENTS.exists():
-        raise RenormError(f"{REQUIREMENTS}: not there; restore it from the repository")
-    return [Member("environment/requirements.txt", REQUIREMENTS)]
+    return [Member("environment/requirements.txt", bundled("envs/requirements.txt"))]
 
 
 def _metadata(folder: Path, study: dict, members: list[Member], sums: dict[str, str], licence: str) -> str:

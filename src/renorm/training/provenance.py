@@ -3,9 +3,6 @@
 import hashlib
 import os
 import platform
-import subprocess
-from functools import cache
-from pathlib import Path
 
 import torch
 
@@ -28,7 +25,7 @@ def describe(device: torch.device, gpus: int, hyper: dict, data_checksum: str) -
     """With what the run was made: code, packages, device (or several), precision, determinism, data."""
     cuda = device.type == "cuda"
     return {
-        **_code(),
+        **machine.code_version(),
         "python": platform.python_version(),
         # The module knows its build (2.11.0+cu130), the metadata only its release.
         "packages": {"torch": torch.__version__, **{name: machine.package_version(name) for name in PACKAGES}},
@@ -51,21 +48,3 @@ def place(device: torch.device, gpus: int) -> str:
 def _devices(device: torch.device, gpus: int) -> str:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else machine.cpu_name()
     return f"{gpus} × {name}" if gpus > 1 else name
-
-
-@cache
-def _code() -> dict:
-    """Version of renorm and the commit of its checkout; `dirty` when the code differs from that commit."""
-    here = Path(__file__).resolve().parents[1]
-
-    def git(*command: str) -> str | None:
-        try:
-            done = subprocess.run(["git", "-C", str(here), *command], capture_output=True, text=True, timeout=20)
-        except (OSError, subprocess.SubprocessError):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    commit = git("rev-parse", "HEAD") or os.environ.get("RENORM_COMMIT")
-    status = git("status", "--porcelain", "--", str(here))
-    dirty = None if status is None else bool(status)
-    return {"renorm": machine.package_version("renorm"), "commit": commit, "dirty": dirty}

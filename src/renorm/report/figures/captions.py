@@ -6,8 +6,9 @@ from pathlib import Path
 import yaml
 
 from renorm.core.errors import RenormError
+from renorm.core.resources import bundled
 
-FOLDER = Path(__file__).parents[4] / "report"
+FOLDER = bundled("report")
 
 
 @cache
