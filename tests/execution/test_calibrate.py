@@ -53,9 +53,9 @@ def test_what_was_measured_foretells_a_real_cell(study, prepared_digits):
     assert expected.basis == "measured"
     record = train(small_job(Path("run"), prepared_digits, epochs=4, recipe=STUDY["recipes"]["small"]))
     training = expected.seconds - found.start_seconds
-    assert training / 5 < sum(record["seconds"].values()) < training * 5 + 1
+    assert training / 5 < record.seconds.total < training * 5 + 1
     # What a cell depends on is what it was.
-    assert grid.hyperparameters(study, cells[0]) == record["hyperparameters"]
+    assert grid.hyperparameters(study, cells[0]) == record.hyperparameters
 
 
 def test_without_time_the_cheapest_is_measured_and_the_rest_scaled(study, started):

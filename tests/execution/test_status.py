@@ -53,7 +53,7 @@ def write_run(study: config.Study, one: Cell, status: str = "completed", seconds
     document = REAL["record"] | {"cell": one.as_dict(), "hyperparameters": hyper, "status": status,
                                  "seconds": {"setup": 0.0, "train": seconds, "test": 0.0}}  # fmt: skip
     if status == "diverged":
-        document |= {"diverged": {"epoch": 1, "step": 1}}
+        document |= {"diverged": {"epoch": 1, "step": 1}, "metrics": {"final": None, "best": None}}
     folder = collect.run_folder(study, one)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "history.csv").write_text(REAL["history"])

@@ -167,8 +167,8 @@ def test_records(tmp_path, tally, record):
     def rows():
         found = run_record.read(path)
         if not _foreign(study, cell, found):
-            whole = Found(cell, ["e"], found, [], found["status"], "")
-            _run_rows(study, whole), _cell_row(whole), _provenance_row(whole), _step_rows(whole)
+            whole = Found(cell, ["e"], found, [], found.status, "")
+            _run_rows(study, cell, found), _cell_row(whole), _provenance_row(cell, found), _step_rows(cell, found)
 
     def one(number):
         values = good if number is None else mutate(good, random.Random(number))

@@ -68,7 +68,7 @@ def test_drawings_from_weights_to_the_page(make_checkout, tmp_path):
     # Weights that are not those of the record are not drawn from, and the page says what is missing.
     kept[0].write_bytes(kept[0].read_bytes()[:-100])
     output = checkout.snakemake(expect=1)
-    assert "weights.pt: has not the checksum that run.json names" in output and "Traceback" not in output
+    assert "weights.pt: checksum does not match run.json" in output and "Traceback" not in output
     (checkout.folder / "results/drawings/maps.json").unlink(missing_ok=True)
     checkout.snakemake("report_partial")
     page = (checkout.folder / "results/small.partial/report.html").read_text()

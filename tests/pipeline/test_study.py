@@ -12,6 +12,8 @@ import time
 
 import pytest
 
+from renorm.runs import run_record
+
 from .conftest import STUDY
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
@@ -67,7 +69,7 @@ def test_everything_promised_is_there(finished):
                 ]
             )
         )
-        assert float(row["value"]) == json.loads(record.read_text())["metrics"]["final"]["test"]["top1"]
+        assert float(row["value"]) == run_record.read(record).metrics.final.value("test", "top1")
 
 
 def test_the_published_comparison_is_in_the_report(finished):

@@ -86,7 +86,7 @@ def test_an_edited_record_does_not_count(study, damage):
     path = collect.run_folder(study, ONE) / "run.json"
     record = json.loads(path.read_text())
     if damage == "0.9":
-        record["metrics"]["final"]["test"]["top1"] = 0.9
+        record["metrics"]["final"]["splits"]["test"]["values"]["top1"] = 0.9
     elif damage == "status":
         record["status"] = "diverged"
     else:
@@ -103,7 +103,7 @@ def test_an_edited_history_does_not_count(study):
     path = collect.run_folder(study, ONE) / "history.csv"
     path.write_text(path.read_text().replace("1,", "1,9", 1))
     collect.collect(study)
-    assert "has not the checksum that run.json names" in status_of_one(study)[1]
+    assert "checksum does not match run.json" in status_of_one(study)[1]
 
 
 def test_a_record_of_another_cell_does_not_count(study):
@@ -115,20 +115,19 @@ def test_a_record_of_another_cell_does_not_count(study):
 
 def test_a_record_of_other_data_does_not_count(study):
     path = collect.run_folder(study, ONE) / "run.json"
-    record = run_record.read(path)
-    record["provenance"]["data_sha256"] = "0" * 16 + "+" + "0" * 16
-    files.write_sealed(path, record)
+    record = run_record.read(path).model_copy(update={"data_sha256": "0" * 16 + "+" + "0" * 16})
+    files.write_sealed(path, record.model_dump(mode="json"))
     collect.collect(study)
     assert "was trained on other data than the study's" in status_of_one(study)[1]
 
 
 def test_mixed_records_are_refused_where_the_study_says_so(study):
     record = run_record.read(collect.run_folder(study, ONE) / "run.json")
-    record["cell"]["seed"] = 2
-    record["provenance"]["packages"]["torch"] = "1.13.0"
+    record = record.model_copy(update={"cell": TWO})
+    record.provenance.packages["torch"] = "1.13.0"
     other = collect.run_folder(study, TWO)
     shutil.copytree(collect.run_folder(study, ONE), other)
-    files.write_sealed(other / "run.json", record)
+    files.write_sealed(other / "run.json", record.model_dump(mode="json"))
     collect.collect(study)
     assert [row["status"] for row in table(study, "cells.csv")] == ["completed", "completed"]
     with pytest.raises(RenormError, match=r"mixed_records: torch is '2.* in .*/s1 and '1.13.0' in .*/s2"):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from renorm.core import files
 from renorm.core.errors import RenormError
 from renorm.judging import judge
-from renorm.runs import run_record
 from renorm.runs.ro_crate import METADATA, SUMS, archive
 from renorm.study.cell import Cell
 
@@ -48,7 +48,8 @@ def study(tmp_path, monkeypatch):
     table(folder / "runs.csv", rows)
     table(folder / "provenance.csv", [{**CELL, "seed": s, "finished": f"2026-01-0{s}T00:00:00+00:00"} for s in (1, 2)])
     run = tmp_path / "results" / "runs" / Cell(**CELL, seed=1).path
-    run_record.write(run, {"format": 1}, [])
+    files.write_atomic(run / "run.json", "{}\n")
+    files.write_atomic(run / "history.csv", "epoch\n")
     judge(folder)
     return folder
 

@@ -5,6 +5,7 @@ import signal
 from itertools import count
 from pathlib import Path
 
+from renorm.runs.run_record import Record
 from renorm.study.cell import Cell
 from renorm.study.config import Recipe
 from renorm.training.job import Job
@@ -33,13 +34,13 @@ def stop_after_each_step(monkeypatch, spared: int = 0) -> None:
     monkeypatch.setattr(Loop, "_train_step", step_and_stop)
 
 
-def without_times(record: dict) -> dict:
+def without_times(record: Record) -> dict:
     """What must be equal when a run was stopped and resumed: everything but times and the count of resumes."""
-    dropped = ("seconds", "started", "finished", "resumes", "history_sha256", "checksum")
-    rest = {key: value for key, value in record.items() if key not in dropped}
+    dropped = {"seconds", "started", "finished", "resumes", "history_sha256"}
     # Somebody may commit while the tests run.
-    rest["provenance"] = {k: v for k, v in record["provenance"].items() if k not in ("commit", "dirty")}
-    return rest
+    return record.model_dump(exclude=dropped | {"provenance"}) | {
+        "provenance": record.provenance.model_dump(exclude={"commit", "dirty"})
+    }
 
 
 def history_without_times(folder: Path) -> list[list[str]]:

@@ -56,13 +56,13 @@ def test_two_processes_equal_one_without_statistics_of_the_batch(tmp_path, prepa
     )
     for selection in ("final", "best"):
         for split in ("train", "test"):
-            a, b = one["metrics"][selection][split], two["metrics"][selection][split]
-            assert a["n"] == b["n"]
-            assert math.isclose(a["loss"], b["loss"], rel_tol=1e-5)
-            assert a["top1"] == pytest.approx(b["top1"], abs=1.01 / a["n"])
-    torch.testing.assert_close(torch.tensor(one["step_losses"]), torch.tensor(two["step_losses"]), rtol=1e-5, atol=0)
-    assert one["parameters"] == two["parameters"]
-    assert two["provenance"]["device"] == f"2 × {one['provenance']['device']}"
+            a, b = (getattr(run.metrics, selection).splits[split] for run in (one, two))
+            assert a.n == b.n
+            assert math.isclose(a.values["loss"], b.values["loss"], rel_tol=1e-5)
+            assert a.values["top1"] == pytest.approx(b.values["top1"], abs=1.01 / a.n)
+    torch.testing.assert_close(torch.tensor(one.step_losses), torch.tensor(two.step_losses), rtol=1e-5, atol=0)
+    assert one.parameters == two.parameters
+    assert two.provenance.device == f"2 × {one.provenance.device}"
     assert sorted(p.name for p in (tmp_path / "2").iterdir()) == [".lock", "history.csv", "log.txt", "run.json"]
 
 
@@ -96,7 +96,7 @@ def test_stopped_and_continued_is_the_undisturbed_run(tmp_path, prepared_digits,
     assert stop.value.code == 128 + signal.SIGTERM
     assert "stopped by signal 15 at epoch 2, step 3; saved" in (jobs[0].out / "log.txt").read_text()
     found, whole = train(jobs[0]), by_command(jobs[1])
-    assert found["resumes"] == 1
+    assert found.resumes == 1
     assert without_times(found) == without_times(whole)
     assert history_without_times(jobs[0].out) == history_without_times(jobs[1].out)
 

@@ -8,7 +8,8 @@ import torch
 from renorm import data
 from renorm.core import files
 from renorm.core.errors import RenormError
-from renorm.runs import run_record
+from renorm.runs import collect, run_record
+from renorm.study.cell import AXES, Cell
 from renorm.study.config import Recipe
 from renorm.training.job import configure, memory_watched, network, train
 from renorm.training.provenance import weights_sha256
@@ -27,23 +28,22 @@ def run(tmp_path_factory, prepared_digits):
 
 def test_the_record_says_what_a_reader_must_know(run):
     out, record = run
-    assert record["status"] == "completed"
-    assert record["epochs_completed"] == 2
-    assert record["cell"] == {"dataset": "digits", "arch": "tiny_vgg", "norm": "batch_norm", "recipe": "small",
-                              "epochs": 2, "seed": 1}  # fmt: skip
-    final = record["metrics"]["final"]
-    assert (final["epoch"], final["train"]["n"], final["test"]["n"]) == (2, 150, 100)
-    for split in ("train", "test"):
-        values = final[split]
+    assert record.status == "completed"
+    assert record.epochs_completed == 2
+    assert record.cell == Cell("digits", "tiny_vgg", "batch_norm", "small", 2, 1)
+    final = record.metrics.final
+    assert (final.epoch, {split: part.n for split, part in final.splits.items()}) == (2, {"train": 150, "test": 100})
+    for part in final.splits.values():
+        values, n = part.values, part.n
         assert 0 <= values["top1"] <= values["top5"] <= 1
-        assert math.isclose(values["top1"] * values["n"], round(values["top1"] * values["n"]), abs_tol=1e-9)
+        assert math.isclose(values["top1"] * n, round(values["top1"] * n), abs_tol=1e-9)
         assert values["loss"] > 0
-    assert record["parameters"] == 11_274
-    assert record["hyperparameters"]["optimizer"]["lr"] == 0.01
-    facts = record["provenance"]
-    assert facts["packages"]["torch"] == torch.__version__
-    assert facts["data_sha256"].startswith("6100f1900d274ee5")
-    assert (facts["precision"], facts["deterministic"], record["resumes"]) == ("tf32", True, 0)
+    assert record.parameters == 11_274
+    assert record.hyperparameters["optimizer"]["lr"] == 0.01
+    facts = record.provenance
+    assert facts.packages["torch"] == torch.__version__
+    assert record.data_sha256.startswith("6100f1900d274ee5")
+    assert (facts.precision, facts.deterministic, record.resumes) == ("tf32", True, 0)
     assert sorted(p.name for p in out.iterdir()) == [".lock", "history.csv", "log.txt", "run.json"]
 
 
@@ -51,10 +51,10 @@ def test_the_history_has_a_row_per_epoch_and_the_final_one_is_the_records(run):
     out, record = run
     rows = run_record.read_history(out, record)
     assert [row["epoch"] for row in rows] == ["1", "2"]
-    assert tuple(rows[0]) == run_record.HISTORY
-    assert float(rows[1]["test_top1"]) == record["metrics"]["final"]["test"]["top1"]
+    assert tuple(rows[0]) == collect.HISTORIES[len(AXES) :]
+    assert float(rows[1]["test_top1"]) == record.metrics.final.value("test", "top1")
     best = max(float(row["test_top1"]) for row in rows)
-    assert record["metrics"]["best"]["test"]["top1"] == best
+    assert record.metrics.best.value("test", "top1") == best
     # Cosine annealing: the last step of 10 is at lr/2 · (1 + cos(0.9 π)).
     assert float(rows[1]["lr"]) == pytest.approx(0.01 / 2 * (1 + math.cos(0.9 * math.pi)))
 
@@ -82,7 +82,7 @@ def test_no_memory_is_read_that_was_not_written(prepared_digits, determinism, no
 
 def test_another_seed_differs_from_the_first_step(run, tmp_path, prepared_digits):
     other = train(small_job(tmp_path, prepared_digits, seed=2))
-    assert other["weights_sha256"] != run[1]["weights_sha256"]
+    assert other.weights_sha256 != run[1].weights_sha256
     assert history_without_times(tmp_path)[1] != history_without_times(run[0])[1]
 
 
@@ -108,10 +108,10 @@ def test_two_writers_one_wins(tmp_path, prepared_digits):
 @pytest.mark.parametrize("norm", ["none", "deconv", "decorrelated_bn"])
 def test_divergence_is_a_result_and_not_a_crash(tmp_path, prepared_digits, norm):
     record = train(small_job(tmp_path, prepared_digits, norm=norm, epochs=3, recipe={"optimizer": {"lr": 1e12}}))
-    assert record["status"] == "diverged"
-    assert record["metrics"]["final"] is None
-    assert record["diverged"]["epoch"] == record["epochs_completed"] + 1
-    assert 1 <= record["diverged"]["step"] <= 5
+    assert record.status == "diverged"
+    assert record.metrics.final is None
+    assert record.diverged.epoch == record.epochs_completed + 1
+    assert 1 <= record.diverged.step <= 5
     assert "NaN" not in (tmp_path / "run.json").read_text()
     assert "diverged: loss is not finite in epoch" in (tmp_path / "log.txt").read_text()
 
@@ -134,8 +134,8 @@ def test_divergence_is_a_result_and_not_a_crash(tmp_path, prepared_digits, norm)
 )
 def test_every_key_of_a_recipe_changes_the_weights(run, tmp_path, prepared_digits, recipe):
     record = train(small_job(tmp_path, prepared_digits, recipe=recipe))
-    assert record["status"] == "completed"
-    assert record["weights_sha256"] != run[1]["weights_sha256"]
+    assert record.status == "completed"
+    assert record.weights_sha256 != run[1].weights_sha256
 
 
 @pytest.mark.parametrize(
@@ -149,24 +149,24 @@ def test_every_norm_option_changes_a_deconvolved_network(tmp_path, prepared_digi
     changed = train(
         small_job(tmp_path / "b", prepared_digits, norm="deconv", epochs=1, recipe=recipe | {"norm": options})
     )
-    assert plain["weights_sha256"] != changed["weights_sha256"]
+    assert plain.weights_sha256 != changed.weights_sha256
 
 
 def test_the_losses_of_the_first_steps_are_kept(run, tmp_path, prepared_digits):
     record = train(small_job(tmp_path, prepared_digits, recipe={"log_steps": 7}))
-    assert len(record["step_losses"]) == 7
-    assert record["weights_sha256"] == run[1]["weights_sha256"]
-    assert run[1]["step_losses"] == []
+    assert len(record.step_losses) == 7
+    assert record.weights_sha256 == run[1].weights_sha256
+    assert run[1].step_losses == []
     # Steps of 32, 32, 32, 32 and 22 images: their mean is the first epoch's loss.
-    losses, sizes = record["step_losses"][:5], [32, 32, 32, 32, 22]
+    losses, sizes = record.step_losses[:5], [32, 32, 32, 32, 22]
     mean = sum(map(math.prod, zip(losses, sizes, strict=True))) / 150
     assert mean == pytest.approx(float(run_record.read_history(tmp_path, record)[0]["train_loss"]))
 
 
 def test_test_images_limit_the_evaluation_only(run, tmp_path, prepared_digits):
     record = train(small_job(tmp_path, prepared_digits, recipe={"test_images": 50}))
-    assert record["metrics"]["final"]["test"]["n"] == 50
-    assert record["weights_sha256"] == run[1]["weights_sha256"]
+    assert record.metrics.final.splits["test"].n == 50
+    assert record.weights_sha256 == run[1].weights_sha256
 
 
 def test_a_cpu_machine_says_that_it_has_no_gpu(tmp_path, prepared_digits):
@@ -217,8 +217,8 @@ def test_cuda_trains_the_same_cell(tmp_path, prepared_digits, determinism, norm)
             for i in range(2)]  # fmt: skip
     cpu = train(small_job(tmp_path / "cpu", prepared_digits, norm=norm, recipe=recipe))
     first, second = map(train, jobs)
-    assert first["weights_sha256"] == second["weights_sha256"]
-    assert abs(first["metrics"]["final"]["train"]["loss"] - cpu["metrics"]["final"]["train"]["loss"]) < 0.05
+    assert first.weights_sha256 == second.weights_sha256
+    assert abs(first.metrics.final.value("train", "loss") - cpu.metrics.final.value("train", "loss")) < 0.05
 
 
 @pytest.mark.parametrize(("precision", "convolutions"), [("float32", "ieee"), ("tf32", "tf32"), ("bfloat16", "tf32")])
@@ -235,4 +235,4 @@ def test_precision_sets_the_convolutions_and_never_the_products(precisions, prec
 def test_the_record_says_in_which_precision_it_was_trained(tmp_path, prepared_digits):
     recipe = {"precision": "bfloat16", "train_images": 32}
     record = train(small_job(tmp_path, prepared_digits, epochs=1, recipe=recipe))
-    assert record["provenance"]["precision"] == record["hyperparameters"]["precision"] == "bfloat16"
+    assert record.provenance.precision == record.hyperparameters["precision"] == "bfloat16"

@@ -127,7 +127,7 @@ def test_drawn_from_the_weights_that_a_run_kept(prepared_digits, tmp_path):
     dataset = data.open_prepared(prepared_digits / "digits", "digits")
     trained = Drawing(kind="sparsity", cell=job.cell.path, layer=2, images=32)
     found = drawn(trained, dataset, tmp_path, job.hyper, job.out)
-    assert found["weights_sha256"] == record["weights_sha256"] and found["path"] == "features.4"
+    assert found["weights_sha256"] == record.weights_sha256 and found["path"] == "features.4"
     assert len(maps(found, "input")) == 8 and (maps(found, "deconvolved_magnitude") >= 0).all()
     initial = drawn(trained.model_copy(update={"trained": False}), dataset, tmp_path, job.hyper)
     assert initial["weights_sha256"] is None and initial["pictures"] != found["pictures"]

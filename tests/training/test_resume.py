@@ -53,7 +53,7 @@ def test_stopped_after_every_single_step(tmp_path, prepared_digits, undisturbed,
         assert stops <= 12
     found = assert_equal(tmp_path, undisturbed[norm])
     # The last step's signal finds nothing left to save.
-    assert found["resumes"] == stops >= 9
+    assert found.resumes == stops >= 9
 
 
 def run_in_child(job):
@@ -134,8 +134,8 @@ def stopped(tmp_path, prepared_digits, monkeypatch):
 
 def test_another_number_of_threads_is_in_the_record(stopped):
     record = train(replace(stopped, threads=2))
-    assert [place.split(", ")[1] for place in record["places"]] == ["1 threads", "2 threads"]
-    assert record["resumes"] == 1
+    assert [place.split(", ")[1] for place in record.places] == ["1 threads", "2 threads"]
+    assert record.resumes == 1
 
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(stopped, undisturbed):
@@ -156,14 +156,14 @@ def test_no_whole_checkpoint_starts_again_and_says_so(stopped, undisturbed):
         path.write_bytes(path.read_bytes()[:-1])
     record = train(stopped)
     assert (stopped.out / "log.txt").read_text().count("is damaged, or of another version: passed over") == 2
-    assert record["resumes"] == 0
+    assert record.resumes == 0
     assert_equal(stopped.out, undisturbed["batch_norm"])
 
 
 def test_a_checkpoint_of_other_hyperparameters_is_not_used(stopped):
     hyper = stopped.hyper | {"batch_size": 16}
     record = train(replace(stopped, hyper=hyper))
-    assert record["resumes"] == 0
+    assert record.resumes == 0
     assert "belongs to other hyper-parameters" in (stopped.out / "log.txt").read_text()
 
 

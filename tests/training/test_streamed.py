@@ -200,7 +200,7 @@ def test_stopped_after_every_step(tmp_path, prepared, undisturbed, monkeypatch):
             assert stop.code == 128 + signal.SIGTERM
             stops += 1
         assert stops <= 7
-    assert record["resumes"] == stops >= 5
+    assert record.resumes == stops >= 5
     assert without_times(record) == without_times(undisturbed[1])
     assert history_without_times(tmp_path) == history_without_times(undisturbed[0])
 
@@ -211,9 +211,9 @@ def test_two_processes_share_the_pictures(tmp_path, prepared):
         for gpus in (1, 2)
     )
     for part in ("train", "test"):
-        a, b = one["metrics"]["final"][part], two["metrics"]["final"][part]
-        assert a["n"] == b["n"]
-        assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
+        a, b = (run.metrics.final.splits[part] for run in (one, two))
+        assert a.n == b.n
+        assert a.values["loss"] == pytest.approx(b.values["loss"], rel=1e-5)
 
 
 # What Table 2 of the original paper trains, for one step; the first alone unless everything is asked for.
@@ -231,8 +231,8 @@ def test_the_networks_of_imagenet_take_a_step(tmp_path, prepared, arch, norm):
     data.prepare("imagenet", prepared / "raw", tmp_path / "imagenet", options=options)
     one_step = {"batch_size": 2, "train_images": 2, "test_images": 2, "norm": {"block_fc": 64}}
     record = train(job(tmp_path / "run", tmp_path, arch, norm, one_step, epochs=1, workers=0))
-    assert record["status"] == "completed"
-    assert record["metrics"]["final"]["train"]["n"] == 2
+    assert record.status == "completed"
+    assert record.metrics.final.splits["train"].n == 2
 
 
 @pytest.mark.realdata
@@ -243,6 +243,6 @@ def test_the_networks_of_imagenet_on_real_pictures(tmp_path, arch, norm):
     data.prepare("imagenet", os.environ["RENORM_DATA"], tmp_path / "imagenet", options=PictureOptions(sample=True))
     one_step = {"batch_size": 4, "train_images": 4, "test_images": 10, "norm": {"block_fc": 64}}
     record = train(job(tmp_path / "run", tmp_path, arch, norm, one_step, epochs=1, workers=1, threads=2))
-    assert record["status"] == "completed"
-    assert record["metrics"]["final"]["test"]["n"] == 10
-    assert record["provenance"]["data_sha256"] == "c5dad6c70551aec2+e029ae81e42cd1ae"
+    assert record.status == "completed"
+    assert record.metrics.final.splits["test"].n == 10
+    assert record.data_sha256 == "c5dad6c70551aec2+e029ae81e42cd1ae"

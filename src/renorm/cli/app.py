@@ -13,6 +13,7 @@ import typer
 
 from renorm.core import files, plugins, validation
 from renorm.core.errors import RenormError, nearest
+from renorm.runs import run_record
 from renorm.study import config, grid
 from renorm.study.cell import Cell
 
@@ -161,13 +162,13 @@ def _setting(text: str) -> dict:
     return nested
 
 
-def _sentence(record: dict, out: Path) -> str:
-    final, seconds = record["metrics"]["final"], record["seconds"]
-    if final is None:
-        return f"diverged in epoch {record['diverged']['epoch']}: {out / 'run.json'}"
+def _sentence(record: run_record.Record, out: Path) -> str:
+    if record.diverged:
+        return f"diverged in epoch {record.diverged.epoch}: {out / 'run.json'}"
+    final = record.metrics.final
     return (
-        f"test top-1 {final['test']['top1']:.2%} (train {final['train']['top1']:.2%}), "
-        f"{seconds['train']:.1f} s training, {seconds['test']:.1f} s testing: {out / 'run.json'}"
+        f"test top-1 {final.value('test', 'top1'):.2%} (train {final.value('train', 'top1'):.2%}), "
+        f"{record.seconds.train:.1f} s training, {record.seconds.test:.1f} s testing: {out / 'run.json'}"
     )
 
 
@@ -432,7 +433,7 @@ def snakefile() -> None:
 
 @app.command()
 def schema(
-    name: Annotated[str, typer.Argument(help="config, source, claims (a row of a table), or statements.")] = "config",
+    name: Annotated[str, typer.Argument(help="config, run, source, claims (a row), or statements.")] = "config",
     write: Annotated[Path | None, typer.Option(help="A folder that all of them are written to.")] = None,
 ) -> None:
     """The JSON schema of a study's configuration, or of a file of a claims folder."""

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, TypeAdapter, create_model
 
 from renorm.judging.inputs import GROUP
 from renorm.judging.statement_checks import CHECKS
+from renorm.runs import run_record
 from renorm.study import claims, config
 from renorm.study.cell import NAME
 
@@ -15,8 +16,9 @@ IS_NAME = {"type": "string", "pattern": f"^{NAME.pattern}$"}
 
 
 def schemas() -> dict[str, dict]:
-    """File name → schema: the configuration, and a claims folder's source, tables (row by row) and statements."""
-    found = {"config": config.schema(), "source": _source(), "claims": _row(), "statements": _statements()}
+    """File name → schema: the configuration, the run record, a claims folder's source, tables (by row), statements."""
+    found = {"config": config.schema(), "run": run_record.schema(), "source": _source(), "claims": _row(),
+             "statements": _statements()}  # fmt: skip
     return {f"{name}.schema.json": DRAFT | schema for name, schema in found.items()}
 
 

@@ -87,7 +87,7 @@ def _eta(study: Study, found: list[Found], states: dict[Cell, str]) -> float | N
     """Seconds until all is done at the pace of the finished cells, with as many at a time as run now."""
     done = [f for f in found if f.record and f.status == "completed"]
     left = [f.cell for f in found if not f.record]
-    took = sum(sum(f.record["seconds"].values()) for f in done)
+    took = sum(f.record.seconds.total for f in done if f.record)
     expected = sum(estimate(study, f.cell).seconds for f in done)
     if not left or not took:
         return None if left else 0.0
@@ -195,8 +195,8 @@ def _why_missing(folder: Path) -> str:
     return reason + (" It would go on from its checkpoint." if saved else "")
 
 
-def _why_again(study: Study, cell: Cell, record: dict) -> str:
-    was, wanted = flat(record["hyperparameters"]), flat(grid.hyperparameters(study, cell))
+def _why_again(study: Study, cell: Cell, record: run_record.Record) -> str:
+    was, wanted = flat(record.hyperparameters), flat(grid.hyperparameters(study, cell))
     changes = [
         f"{key} was {was.get(key)}, is {wanted.get(key)}"
         for key in sorted(was.keys() | wanted.keys())
@@ -206,6 +206,6 @@ def _why_again(study: Study, cell: Cell, record: dict) -> str:
         # Snakemake compares with what it noted when it made the file, and has noted nothing of other files.
         return (f"does not count: {'; '.join(changes)}. Snakemake trains it again if it made it; otherwise remove its "
                 "run.json.")  # fmt: skip
-    if data_checksum(study, cell.dataset) not in (None, record["provenance"]["data_sha256"]):
+    if data_checksum(study, cell.dataset) not in (None, record.data_sha256):
         return "would not be trained, and does not count: its data are not the study's; remove its run.json."
-    return f"would not be trained: it is {record['status']}, since {record['finished']}."
+    return f"would not be trained: it is {record.status}, since {record.finished}."

@@ -18,7 +18,10 @@ RUNS = (
     "source", "table", "page", "dataset", "arch", "norm", "recipe", "epochs", "attempt", "metric", "split", "selection",
     "value", "unit", "n", "n_images", "epochs_completed", "status", "note",
 )  # fmt: skip
-HISTORIES = (*AXES, *run_record.HISTORY)
+HISTORIES = (
+    *AXES, "epoch", "lr", "train_loss", "train_top1", "train_top5", "test_loss", "test_top1", "test_top5",
+    "train_seconds", "test_seconds",
+)  # fmt: skip
 PROVENANCE = (
     *AXES, "protocol", "commit", "dirty", "renorm", "python", "torch", "torchvision", "cuda", "cudnn", "device",
     "host_cpus", "threads", "precision", "deterministic", "data_sha256", "resumes", "started", "finished",
@@ -35,8 +38,8 @@ class Found:
 
     cell: Cell
     experiments: list[str]
-    record: dict | None
-    history: list[dict]
+    record: run_record.Record | None
+    history: list[dict[str, str]]
     status: str
     error: str
 
@@ -64,16 +67,16 @@ def _find_one(study: Study, cell: Cell, names: list[str]) -> Found:
     foreign = _foreign(study, cell, record)
     if foreign:
         return Found(cell, names, None, [], "missing", f"{path}: {foreign}: not counted; train the cell again")
-    return Found(cell, names, record, history, record["status"], "")
+    return Found(cell, names, record, history, record.status, "")
 
 
-def _foreign(study: Study, cell: Cell, record: dict) -> str:
+def _foreign(study: Study, cell: Cell, record: run_record.Record) -> str:
     """Why the record does not belong to this study, or an empty string."""
-    if record["cell"] != cell.as_dict():
+    if record.cell != cell:
         return "is the record of another cell"
-    if record["hyperparameters"] != grid.hyperparameters(study, cell):
+    if record.hyperparameters != grid.hyperparameters(study, cell):
         return "was trained with other hyper-parameters"
-    if data_checksum(study, cell.dataset) not in (None, record["provenance"]["data_sha256"]):
+    if data_checksum(study, cell.dataset) not in (None, record.data_sha256):
         return "was trained on other data than the study's"
     return ""
 
@@ -115,10 +118,10 @@ def collect(study: Study, folder: Path | None = None) -> list[Path]:
         refuse_mixed(found)
     tables = {
         "cells.csv": (CELLS, [_cell_row(f) for f in found]),
-        "runs.csv": (RUNS, [row for f in found if f.record for row in _run_rows(study, f)]),
-        "histories.csv": (HISTORIES, [f.cell.as_dict() | row for f in found for row in f.history]),
-        "steps.csv": (STEPS, [row for f in found if f.record for row in _step_rows(f)]),
-        "provenance.csv": (PROVENANCE, [_provenance_row(f) for f in found if f.record]),
+        "runs.csv": (RUNS, [row for f in found if f.record for row in _run_rows(study, f.cell, f.record)]),
+        "histories.csv": (_history_columns(found), [f.cell.as_dict() | row for f in found for row in f.history]),
+        "steps.csv": (STEPS, [row for f in found if f.record for row in _step_rows(f.cell, f.record)]),
+        "provenance.csv": (PROVENANCE, [_provenance_row(f.cell, f.record) for f in found if f.record]),
     } | _drawn(study, found)
     for name, (columns, rows) in tables.items():
         files.write_atomic(folder / name, _csv(columns, rows))
@@ -127,7 +130,7 @@ def collect(study: Study, folder: Path | None = None) -> list[Path]:
 
 
 def _drawn(study: Study, found: list[Found]) -> dict[str, tuple]:
-    weights = {f.cell: f.record["weights_sha256"] for f in found if f.record}
+    weights = {f.cell: f.record.weights_sha256 for f in found if f.record}
     data = {name: data_checksum(study, name) for name in {f.cell.dataset for f in found}}
     rows = layer_views.rows(study, weights, data)
     columns = {"drawings": layer_views.DRAWINGS, "pictures": layer_views.PICTURES, "histograms": layer_views.HISTOGRAMS}
@@ -138,7 +141,7 @@ def refuse_mixed(found: list[Found]) -> None:
     """Raise `RenormError` when two runs were made with different code, torch, device or precision."""
     first: dict[str, tuple[Any, Cell]] = {}
     for item in found:
-        row = _provenance_row(item) if item.record else {}
+        row = _provenance_row(item.cell, item.record) if item.record else {}
         for key in MIXED if row else ():
             value, cell = first.setdefault(key, (row[key], item.cell))
             if value != row[key]:
@@ -156,46 +159,53 @@ def _csv(columns: tuple[str, ...], rows: list[dict]) -> str:
     return out.getvalue()
 
 
+def _history_columns(found: list[Found]) -> tuple[str, ...]:
+    """Those that every study has, then what else the histories of its programs have, by name."""
+    other = {name for f in found for row in f.history[:1] for name in row} - set(HISTORIES)
+    return (*HISTORIES, *sorted(other))
+
+
 def _cell_row(found: Found) -> dict:
-    record = found.record or {}
+    record = found.record
+    known = record is not None and record.parameters is not None
     return found.cell.as_dict() | {
         "experiments": ";".join(found.experiments), "status": found.status, "error": found.error,
-        "epochs_completed": record.get("epochs_completed", 0), "parameters": record.get("parameters", ""),
+        "epochs_completed": record.epochs_completed if record else 0, "parameters": record.parameters if known else "",
     }  # fmt: skip
 
 
-def _run_rows(study: Study, found: Found) -> list[dict]:
+def _run_rows(study: Study, cell: Cell, record: run_record.Record) -> list[dict]:
     """One row per number of the record; a diverged run has no final accuracy, and its row says so by its absence."""
-    record, cell = found.record, found.cell
     frame = {key: getattr(cell, key) for key in ("dataset", "arch", "norm", "recipe", "epochs")} | {
         "source": study.study, "attempt": cell.seed, "n": 1,
-        "epochs_completed": record["epochs_completed"], "status": record["status"],
+        "epochs_completed": record.epochs_completed, "status": record.status,
     }  # fmt: skip
     rows = []
-    for selection in ("final", "best"):
-        at = record["metrics"][selection]
-        for split in ("train", "test") if at else ():
-            for metric, unit in METRICS.items():
-                rows.append(frame | {"metric": metric, "split": split, "selection": selection, "unit": unit,
-                                     "value": at[split][metric], "n_images": at[split]["n"]})  # fmt: skip
-    for split in ("train", "test"):
-        rows.append(frame | {"metric": "seconds", "split": split, "selection": "final", "unit": "s",
-                             "value": record["seconds"][split]})  # fmt: skip
+    for selection, at in (("final", record.metrics.final), ("best", record.metrics.best)):
+        for split, part in at.splits.items() if at else ():
+            rows += [
+                frame | {"metric": metric, "split": split, "selection": selection, "unit": METRICS.get(metric, ""),
+                         "value": value, "n_images": "" if part.n is None else part.n}
+                for metric, value in part.values.items()
+            ]  # fmt: skip
+    for split, seconds in (("train", record.seconds.train), ("test", record.seconds.test)):
+        if seconds is not None:
+            rows.append(frame | {"metric": "seconds", "split": split, "selection": "final", "unit": "s",
+                                 "value": seconds})  # fmt: skip
     return rows
 
 
-def _step_rows(found: Found) -> list[dict]:
-    losses = enumerate(found.record["step_losses"], 1)
-    return [found.cell.as_dict() | {"step": step, "train_loss": loss} for step, loss in losses if loss is not None]
+def _step_rows(cell: Cell, record: run_record.Record) -> list[dict]:
+    losses = enumerate(record.step_losses, 1)
+    return [cell.as_dict() | {"step": step, "train_loss": loss} for step, loss in losses if loss is not None]
 
 
-def _provenance_row(found: Found) -> dict:
-    record = found.record
-    facts = dict(record["provenance"])
+def _provenance_row(cell: Cell, record: run_record.Record) -> dict:
+    facts = record.provenance.model_dump()
     packages = facts.pop("packages")
-    facts |= {"torch": packages["torch"], "torchvision": packages["torchvision"], "protocol": record["protocol"]}
-    facts |= {key: record[key] for key in ("resumes", "started", "finished")}
-    return found.cell.as_dict() | {key: "" if value is None else value for key, value in facts.items()}
+    facts |= {"torch": packages.get("torch"), "torchvision": packages.get("torchvision"), "protocol": record.protocol}
+    facts |= {key: getattr(record, key) for key in ("data_sha256", "resumes", "started", "finished")}
+    return cell.as_dict() | {key: "" if value is None else value for key, value in facts.items()}
 
 
 def _study_json(study: Study) -> dict:

@@ -1,187 +1,312 @@
-"""The run record: what a run was, what it found, and with what it was made.
+"""The run record: one typed object of what a run was, what it measured, and with what it was made.
 
-Read by the tables without torch, so nothing here imports it.
+run.json holds it and history.csv the numbers of every epoch; `workflow/schemas/run.schema.json` is generated from the
+types here, so that any program can write one. Read by the tables without torch, so nothing here imports it.
 """
 
 import csv
 import hashlib
 import io
 import math
+import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    PlainSerializer,
+    TypeAdapter,
+    WithJsonSchema,
+    model_validator,
+)
 
 from renorm.core.errors import RenormError
 from renorm.core.files import read_sealed, write_atomic, write_sealed
 from renorm.core.validation import checked
 from renorm.study.cell import Cell
 
-FORMAT = 1
-HISTORY = (
-    "epoch", "lr", "train_loss", "train_top1", "train_top5", "test_loss", "test_top1", "test_top5",
-    "train_seconds", "test_seconds",
-)  # fmt: skip
+# Raised with every change of the types below; a record of another format is not read.
+FORMAT = 2
+RECORD, HISTORY = "run.json", "history.csv"
+
+Split = Literal["train", "validation", "test"]
+MetricName = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_.-]*$", max_length=80)]
+COLUMN = re.compile(r"(train|validation|test)_[a-z0-9][a-z0-9_.-]*")
 
 
 class _Part(BaseModel):
-    """Checked where it is known; what later versions add is theirs."""
+    """Not changed after validation, no key that is not known, and a number is never read from text."""
 
-    model_config = ConfigDict(extra="ignore", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Whole = Annotated[int, Field(ge=0)]
+Checksum = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class _Identity(_Part):
-    dataset: str
-    arch: str
-    norm: str
-    recipe: str
-    epochs: Whole
-    seed: Whole
+def _cell(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    try:
+        return Cell(**value)
+    except RenormError as error:
+        raise ValueError(str(error)) from None
+    except TypeError:
+        raise ValueError("expected dataset, arch, norm, recipe, epochs and seed") from None
 
 
-class _Split(_Part):
-    top1: Fraction
-    top5: Fraction
-    loss: Finite
-    n: Annotated[int, Field(ge=1)]
+CellField = Annotated[
+    InstanceOf[Cell],
+    BeforeValidator(_cell),
+    PlainSerializer(Cell.as_dict),
+    WithJsonSchema(TypeAdapter(Cell).json_schema() | {"additionalProperties": False}),
+]
 
 
-class _Epoch(_Part):
+class Measured(_Part):
+    """Metric name → value on one split, and from how many examples; a metric that was not reported is absent."""
+
+    values: Annotated[dict[MetricName, Finite], Field(json_schema_extra={"additionalProperties": False})]
+    n: Annotated[int, Field(ge=1)] | None = None
+
+
+class EpochMetrics(_Part):
+    """What was measured after the epoch (from 1)."""
+
     epoch: Whole
-    train: _Split
-    test: _Split
+    splits: dict[Split, Measured]
+
+    def value(self, split: Split, metric: str) -> float | None:
+        """The value of `metric` on `split`; None when the runner did not report it."""
+        part = self.splits.get(split)
+        return part.values.get(metric) if part else None
 
 
-class _Metrics(_Part):
-    final: _Epoch | None
-    best: _Epoch | None
+class Metrics(_Part):
+    """`final`: after the last epoch; `best`: after the one that the runner chose."""
+
+    final: EpochMetrics | None = None
+    best: EpochMetrics | None = None
 
 
-class _Seconds(_Part):
-    setup: NotNegative
-    train: NotNegative
-    test: NotNegative
+class Divergence(_Part):
+    """Where the loss was first not finite: epoch and step from 1; step 0 is the evaluation after the epoch."""
+
+    epoch: Whole
+    step: Whole
 
 
-class _Provenance(_Part):
-    renorm: str | None
-    commit: str | None
-    dirty: bool | None
-    python: str
-    packages: dict[str, str | None]
-    cuda: str | None
-    cudnn: str | None
-    device: str
-    host_cpus: int | None
-    threads: Whole
-    precision: str
-    deterministic: bool
-    data_sha256: str
+class Builtin(_Part):
+    """The trainer of this package; the record's provenance says which version of it."""
+
+    kind: Literal["builtin"] = "builtin"
 
 
-class _Normalisation(_Part):
-    mean: list[Finite]
-    std: list[Finite]
+class Program(_Part):
+    """Any other program: its command line, and its code (declared file → SHA-256, and the commit of its repository)."""
+
+    kind: Literal["program"] = "program"
+    command: str
+    code_sha256: dict[str, Checksum] = {}
+    commit: str | None = None
+
+
+class Provenance(_Part):
+    """Code, packages and device; what a program does not know of itself is absent."""
+
+    renorm: str | None = None
+    commit: str | None = None
+    dirty: bool | None = None
+    python: str | None = None
+    packages: dict[str, str | None] = {}
+    cuda: str | None = None
+    cudnn: str | None = None
+    device: str | None = None
+    host_cpus: Whole | None = None
+    threads: Whole | None = None
+    precision: str | None = None
+    deterministic: bool | None = None
+
+
+class Normalisation(_Part):
+    """What was subtracted from and divided out of the inputs, per channel, of pixels on the scale 0 to 1."""
+
+    mean: Annotated[list[Finite], Field(strict=False)]
+    std: Annotated[list[Finite], Field(strict=False)]
+
+
+class Seconds(_Part):
+    """Wall-clock seconds of a run, over all resumes; what was not measured is absent."""
+
+    setup: NotNegative | None = None
+    train: NotNegative | None = None
+    test: NotNegative | None = None
+
+    @property
+    def total(self) -> float:
+        return sum(part or 0.0 for part in (self.setup, self.train, self.test))
 
 
 class Record(_Part):
-    """What must stand in a run record, so that no table is made from half of one."""
+    """One run of one cell, finished or diverged."""
 
-    format: Literal[1]
-    cell: _Identity
+    format: Literal[2] = FORMAT
+    cell: CellField
     protocol: Whole
-    hyperparameters: dict
+    hyperparameters: dict[str, Any]
+    runner: Annotated[Builtin | Program, Field(discriminator="kind")]
     status: Literal["completed", "diverged"]
+    diverged: Divergence | None = None
     epochs_completed: Whole
-    metrics: _Metrics
-    step_losses: list[Finite | None]
-    normalisation: _Normalisation
-    parameters: Whole
-    weights_sha256: str
-    provenance: _Provenance
-    seconds: _Seconds
-    resumes: Whole
+    metrics: Metrics
+    step_losses: list[Finite | None] = []
+    normalisation: Normalisation | None = None
+    parameters: Whole | None = None
+    weights_sha256: Checksum | None = None
+    data_sha256: Checksum | None = None
+    provenance: Provenance
+    seconds: Seconds = Seconds()
+    resumes: Whole = 0
+    places: list[str] = []
     started: str
     finished: str
-    history_sha256: str
+    history_sha256: Checksum
+
+    @model_validator(mode="after")
+    def _status_and_metrics_agree(self) -> "Record":
+        if (self.status == "completed") != (self.metrics.final is not None):
+            found = "there" if self.metrics.final else "missing"
+            raise ValueError(
+                f"status: {self.status} and metrics.final is {found}: completed runs have one, diverged none"
+            )
+        return self
+
+
+def schema() -> dict:
+    """The JSON schema of run.json, whose `checksum` is that of everything else in it."""
+    found = Record.model_json_schema()
+    found["properties"]["checksum"] = {"type": "string", "pattern": "^[0-9a-f]{64}$",
+                                       "description": "SHA-256 of the document without this key, as JSON with sorted "
+                                       "keys and the separators ', ' and ': ', in ASCII"}  # fmt: skip
+    found["required"] += ["checksum", "format"]
+    return found
 
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def history_csv(rows: list[dict]) -> str:
-    """The per-epoch table; numbers in the shortest form that reads back as the same float."""
+def digest(text: str) -> str:
+    """SHA-256 of a history, for the record's `history_sha256`."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def history_csv(rows: Sequence[Mapping[str, float]]) -> str:
+    """The per-epoch table: epoch, lr where it is known, and `<split>_<metric>`, `<split>_seconds`.
+
+    Numbers are in the shortest form that reads back as the same float; seconds are in milliseconds' precision. A run
+    without a history has the column `epoch` and no row.
+    """
+    columns = list(dict.fromkeys(key for row in rows for key in row)) or ["epoch"]
     out = io.StringIO()
-    writer = csv.DictWriter(out, HISTORY, lineterminator="\n")
+    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({key: round(row[key], 3) if key.endswith("seconds") else row[key] for key in HISTORY})
+        writer.writerow({key: round(value, 3) if key.endswith("_seconds") else value for key, value in row.items()})
     return out.getvalue()
 
 
-def write(folder: Path, record: dict, rows: list[dict]) -> Path:
-    """Write history.csv, then run.json, which vouches for it; returns run.json's path."""
-    history = history_csv(rows)
-    record = {**record, "history_sha256": hashlib.sha256(history.encode()).hexdigest()}
-    write_atomic(folder / "history.csv", history)
-    write_sealed(folder / "run.json", record)
-    return folder / "run.json"
+def write(folder: Path, record: Record, history: str) -> Path:
+    """Write history.csv, then run.json, which has its checksum; returns run.json's path.
+
+    Raises:
+        ValueError: `record.history_sha256` is not that of `history`.
+        RenormError: the disk does not take them.
+    """
+    if record.history_sha256 != digest(history):
+        raise ValueError("the record is of another history")
+    write_atomic(folder / HISTORY, history)
+    write_sealed(folder / RECORD, record.model_dump(mode="json"))
+    return folder / RECORD
 
 
-def read(path: Path) -> dict:
+def read(path: Path) -> Record:
     """The record at `path`; raises `RenormError` when it is missing, damaged, or not what a record must be."""
     hint = "remove it and train the cell again"
-    record = read_sealed(path, hint)
-    if record.get("format") != FORMAT:
-        raise RenormError(f"{path}: is no run record of format {FORMAT}; {hint}")
-    checked(Record, record, f"{path}: {hint}")
-    return record
+    document = read_sealed(path, hint)
+    if document.get("format") != FORMAT:
+        raise RenormError(
+            f"{path}: format: {document.get('format')!r}: expected a run record of format {FORMAT}; {hint}"
+        )
+    del document["checksum"]
+    return checked(Record, document, f"{path}: {hint}")
 
 
-def read_history(folder: Path, record: dict) -> list[dict]:
-    """The rows of history.csv beside the record, after the record's checksum of it was found right."""
-    path = folder / "history.csv"
+def read_history(folder: Path, record: Record) -> list[dict[str, str]]:
+    """The rows of history.csv beside the record, as they are written: numbers, or empty where there is none.
+
+    Raises `RenormError` when its checksum is not the record's, or a column or value is not that of a history.
+    """
+    path = folder / HISTORY
     try:
         text = path.read_bytes()
     except OSError as error:
         raise RenormError(f"{path}: cannot be read: {error.strerror}; train the cell again") from None
-    if hashlib.sha256(text).hexdigest() != record["history_sha256"]:
-        raise RenormError(f"{path}: has not the checksum that run.json names: train the cell again")
-    return list(csv.DictReader(io.StringIO(text.decode())))
+    if hashlib.sha256(text).hexdigest() != record.history_sha256:
+        raise RenormError(f"{path}: checksum does not match run.json: train the cell again")
+    reader = csv.DictReader(io.StringIO(text.decode(errors="replace")))
+    for name in reader.fieldnames or ():
+        if name not in ("epoch", "lr") and not COLUMN.fullmatch(name):
+            raise RenormError(f"{path}:1: {name!r}: unknown column: expected epoch, lr or <split>_<metric>")
+    rows = []
+    for row in reader:
+        for name, value in row.items():
+            if name is None or value is None or not _is_number(value):
+                raise RenormError(
+                    f"{path}:{reader.line_num}: {name or 'row'}: expected a finite number (found {value!r})"
+                )
+        rows.append(row)
+    return rows
 
 
-def best(rows: list[dict]) -> dict | None:
+def _is_number(text: str) -> bool:
+    """Whether the cell of a history is empty or a finite number."""
+    try:
+        return not text or math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def best(rows: Sequence[Mapping[str, float]]) -> Mapping[str, float] | None:
     """The row with the highest test accuracy; the earliest of equals."""
     return max(rows, key=lambda row: (row["test_top1"], -row["epoch"])) if rows else None
 
 
-def measured(row: dict | None, images: dict[str, int]) -> dict | None:
-    """One epoch of the history in the form of the record's `metrics`: accuracies are fractions of 1."""
+def measured(row: Mapping[str, float] | None, images: Mapping[str, int]) -> EpochMetrics | None:
+    """One row of the history as the record's `metrics` have it; `images`: split → number of its examples."""
     if row is None:
         return None
-    splits = {
-        split: {**{m: row[f"{split}_{m}"] for m in ("top1", "top5", "loss")}, "n": images[split]}
-        for split in ("train", "test")
-    }
-    return {"epoch": row["epoch"], **splits}
+    splits: dict[str, dict[str, float]] = {}
+    for key, value in row.items():
+        split, _, metric = key.partition("_")
+        if COLUMN.fullmatch(key) and metric != "seconds":
+            splits.setdefault(split, {})[metric] = value
+    return EpochMetrics.model_validate(
+        {"epoch": row["epoch"], "splits": {s: {"values": v, "n": images.get(s)} for s, v in splits.items()}}
+    )
 
 
-def step_losses(losses: list[float]) -> list[float | None]:
+def step_losses(losses: Sequence[float]) -> list[float | None]:
     """The losses of the first steps as JSON has them: a step without a finite one holds None."""
     return [loss if math.isfinite(loss) else None for loss in losses]
-
-
-def document(cell: Cell, hyper: dict, **facts) -> dict:
-    """The record's frame; `facts` are the rest, in the order in which they are read."""
-    return {"format": FORMAT, "cell": cell.as_dict(), "protocol": hyper["protocol"], "hyperparameters": hyper, **facts}
 
 
 def finite(*values: float) -> bool:

@@ -54,7 +54,7 @@ class Job:
     keep_weights: bool = False
 
 
-def train(job: Job) -> dict:
+def train(job: Job) -> run_record.Record:
     """Train `job.cell` into `job.out` and return its record.
 
     Continues from a checkpoint when there is one; does nothing when the finished record is there. A twin that still
@@ -69,7 +69,7 @@ def train(job: Job) -> dict:
         try:
             if done:
                 # Snakemake removes the log of a job that it starts anew, also from under a twin that still writes it.
-                teller.say(f"{job.cell}: was finished {done['finished']}: nothing to train")
+                teller.say(f"{job.cell}: was finished {done.finished}: nothing to train")
                 return done
             with _signals() as caught, data.workers_watched(), memory_watched(job):
                 return _train(job, teller, caught)
@@ -77,12 +77,12 @@ def train(job: Job) -> dict:
             teller.close()
 
 
-def _finished(job: Job) -> dict | None:
+def _finished(job: Job) -> run_record.Record | None:
     path = job.out / "run.json"
     if not path.exists():
         return None
     found = run_record.read(path)
-    if found["cell"] != job.cell.as_dict() or found["hyperparameters"] != job.hyper:
+    if found.cell != job.cell or found.hyperparameters != job.hyper:
         raise RenormError(f"{path}: is a run of other hyper-parameters: remove it or choose another --out")
     if job.keep_weights and not (job.out / WEIGHTS).exists():
         raise RenormError(f"{path}: is finished and kept no weights: remove it and train the cell again")
@@ -91,7 +91,7 @@ def _finished(job: Job) -> dict | None:
     return found
 
 
-def _train(job: Job, teller: Teller, caught: list[int]) -> dict:
+def _train(job: Job, teller: Teller, caught: list[int]) -> run_record.Record:
     begun = time.perf_counter()
     _check_gpus(job)
     device, dataset = _set_up(job, 0)
@@ -100,7 +100,7 @@ def _train(job: Job, teller: Teller, caught: list[int]) -> dict:
         record = _lead(job, loop, dataset, device, teller, caught, begun)
     if job.keep_weights:
         _keep(loop.model, job.out / WEIGHTS)
-    path = run_record.write(job.out, record, loop.rows)
+    path = run_record.write(job.out, record, run_record.history_csv(loop.rows))
     checkpoint.remove(job.out)
     return run_record.read(path)
 
@@ -118,7 +118,9 @@ def _set_up(job: Job, rank: int) -> tuple[torch.device, data.Dataset]:
     return device, data.obtain(job.cell.dataset, job.data_root, job.prepared, job.download)
 
 
-def _lead(job: Job, loop: Loop, dataset, device: torch.device, teller: Teller, caught: list[int], begun: float) -> dict:
+def _lead(
+    job: Job, loop: Loop, dataset, device: torch.device, teller: Teller, caught: list[int], begun: float
+) -> run_record.Record:
     """Train to the end, with checkpoints, and return the record; the leader of a team or a process alone."""
     started = run_record.now()
     fingerprint = _fingerprint(job, dataset.checksum)
@@ -151,10 +153,12 @@ def _lead(job: Job, loop: Loop, dataset, device: torch.device, teller: Teller, c
     except Stopped:
         teller.say(f"{job.cell}: stopped by signal {caught[0]} at epoch {loop.epoch}, step {loop.step}; saved")
         raise SystemExit(128 + caught[0]) from None
-    facts = _facts(job, loop, dataset, device, diverged)
-    facts |= {"seconds": _seconds(loop, setup), "resumes": resumes, "places": places}
-    facts |= {"started": started, "finished": run_record.now()}
-    return run_record.document(job.cell, job.hyper, **facts)
+    return run_record.Record(
+        cell=job.cell, protocol=job.hyper["protocol"], hyperparameters=job.hyper, runner=run_record.Builtin(),
+        **_facts(job, loop, dataset, device, diverged), seconds=_seconds(loop, setup), resumes=resumes, places=places,
+        started=started, finished=run_record.now(),
+        history_sha256=run_record.digest(run_record.history_csv(loop.rows)),
+    )  # fmt: skip
 
 
 def _follow(job: Job, team: Alone) -> None:
@@ -192,25 +196,26 @@ def _facts(job: Job, loop: Loop, dataset, device: torch.device, diverged: Diverg
     last = None if diverged or not loop.rows else loop.rows[-1]
     return {
         "status": "diverged" if diverged else "completed",
-        "diverged": {"epoch": diverged.epoch, "step": diverged.step} if diverged else None,
+        "diverged": run_record.Divergence(epoch=diverged.epoch, step=diverged.step) if diverged else None,
         "epochs_completed": len(loop.rows),
-        "metrics": {
-            "final": run_record.measured(last, loop.images),
-            "best": run_record.measured(run_record.best(loop.rows), loop.images),
-        },
+        "metrics": run_record.Metrics(
+            final=run_record.measured(last, loop.images),
+            best=run_record.measured(run_record.best(loop.rows), loop.images),
+        ),
         "step_losses": run_record.step_losses(loop.step_losses()),
-        "normalisation": asdict(dataset.normalisation(job.hyper["normalise"])),
+        "normalisation": run_record.Normalisation(**asdict(dataset.normalisation(job.hyper["normalise"]))),
         "parameters": _parameters(loop.model),
         "weights_sha256": provenance.weights_sha256(loop.model.state_dict()),
-        "provenance": provenance.describe(device, job.gpus, job.hyper, dataset.checksum),
+        "data_sha256": dataset.checksum,
+        "provenance": run_record.Provenance(**provenance.describe(device, job.gpus, job.hyper)),
     }
 
 
-def _seconds(loop: Loop, setup: float) -> dict:
+def _seconds(loop: Loop, setup: float) -> run_record.Seconds:
     """Seconds spent on setting up (over all resumes), training and evaluating."""
     train = sum(row["train_seconds"] for row in loop.rows)
     test = sum(row["test_seconds"] for row in loop.rows)
-    return {"setup": round(setup, 3), "train": round(train, 3), "test": round(test, 3)}
+    return run_record.Seconds(setup=round(setup, 3), train=round(train, 3), test=round(test, 3))
 
 
 def _parameters(model: torch.nn.Module) -> int:

@@ -84,8 +84,8 @@ def _load(model: nn.Module, run: Path) -> str:
         raise RenormError(f"{path}: cannot be read: {error.strerror}; {again}") from None
     except Exception:  # whatever a damaged file makes of the reader
         found = ""
-    if found != record["weights_sha256"]:
-        raise RenormError(f"{path}: has not the checksum that run.json names; {again}")
+    if found != record.weights_sha256:
+        raise RenormError(f"{path}: checksum does not match run.json; {again}")
     model.load_state_dict(state)
     return found
 

@@ -21,8 +21,8 @@ def weights_sha256(state: dict[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-def describe(device: torch.device, gpus: int, hyper: dict, data_checksum: str) -> dict:
-    """With what the run was made: code, packages, device (or several), precision, determinism, data."""
+def describe(device: torch.device, gpus: int, hyper: dict) -> dict:
+    """With what the run was made: code, packages, device (or several), precision, determinism."""
     cuda = device.type == "cuda"
     return {
         **machine.code_version(),
@@ -36,7 +36,6 @@ def describe(device: torch.device, gpus: int, hyper: dict, data_checksum: str) -
         "threads": torch.get_num_threads(),
         "precision": hyper["precision"],
         "deterministic": hyper["deterministic"] or not cuda,
-        "data_sha256": data_checksum,
     }
 
 
