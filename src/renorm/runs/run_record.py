@@ -238,7 +238,7 @@ def write(folder: Path, record: Record, history: str) -> Path:
     return folder / RECORD
 
 
-def read(path: Path) -> Record:
+def read(path: str | Path) -> Record:
     """The record at `path`; raises `RenormError` when it is missing, damaged, or not what a record must be."""
     hint = "remove it and train the cell again"
     document = read_sealed(path, hint)
