@@ -1,6 +1,6 @@
 """Data sets by name. A new one is a function under `@register_dataset`, of images or of where their files lie."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +48,16 @@ Reader = Callable[[Path, bool], RawImages | PictureTree]
 _READERS: dict[str, Reader] = {}
 
 
-def register_dataset(function: Reader) -> Reader:
-    """Register `function(root, download) -> RawImages or PictureTree` under its own name."""
+def register_dataset(function: Reader | None = None, *, files: Sequence[str] = ()) -> Callable:
+    """Register `function(root, download) -> RawImages or PictureTree` under its own name.
+
+    Args:
+        function: what `@register_dataset` is written above.
+        files: paths of what the function reads beside the data, relative to its file and written out: their content is
+            part of the identity of its cells (`renorm.core.code_digest` reads them from the source).
+    """
+    if function is None:
+        return register_dataset
     if function.__name__ in _READERS:
         raise ValueError(f"data set '{function.__name__}' is registered twice")
     _READERS[function.__name__] = function

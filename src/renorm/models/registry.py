@@ -1,6 +1,6 @@
 """Names of the architectures, what is known of each, and `create`, the trainer's one entry."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import nn
@@ -36,10 +36,14 @@ Builder = Callable[[int, int, int], nn.Module]
 _ARCHS: dict[str, tuple[Builder, ArchDescription]] = {}
 
 
-def register_arch(title: str, **description) -> Callable[[Builder], Builder]:
+def register_arch(title: str, *, files: Sequence[str] = (), **description) -> Callable[[Builder], Builder]:
     """Register a builder (num_classes, image_size, in_channels) -> network in batch-norm form, under its own name.
 
-    The keywords are those of `ArchDescription`.
+    Args:
+        title: as in a paper's table.
+        files: paths of what the builder reads (weights, a module of one's own), relative to its file and written out:
+            their content is part of the identity of its cells (`renorm.core.code_digest` reads them from the source).
+        description: the other fields of `ArchDescription`.
     """
     if not isinstance(title, str):
         raise RenormError(f"architecture '{title.__name__}' has no title: write @register_arch(\"Title\") above it")

@@ -1,6 +1,6 @@
 """Names of the normalisers, and `apply`, which puts one into any network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from torch import nn
@@ -13,12 +13,19 @@ Replace = Callable[[nn.Module, LayerSettings], nn.Module]
 _NORMS: dict[str, Replace] = {}
 
 
-def register_norm(function: Replace) -> Replace:
+def register_norm(function: Replace | None = None, *, files: Sequence[str] = ()) -> Callable:
     """Register a normaliser under its function's name.
 
     The function gets one layer (a batch norm, Conv2d or Linear of the network) and its settings, and returns what
-    stands there instead: the same layer, or another one.
+    replaces it: the same layer, or another one.
+
+    Args:
+        function: what `@register_norm` is written above.
+        files: paths of what the function reads, relative to its file and written out: their content is part of the
+            identity of its cells (`renorm.core.code_digest` reads them from the source).
     """
+    if function is None:
+        return register_norm
     name = function.__name__
     if name in _NORMS:
         raise RenormError(f"norm '{name}' is registered twice")
