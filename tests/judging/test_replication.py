@@ -1,0 +1,91 @@
+"""Replication's measures against closed forms, statsmodels' own example and simulation."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from renorm.judging import replication as r
+from tests.judging import simulations
+
+
+@pytest.mark.parametrize(("zo", "zr"), [(2.0, 2.0), (3.1, 1.2), (5.0, 0.4)])
+def test_sceptical_z_in_closed_form_for_equal_precision(zo, zr):
+    """Held 2020, section 3: for c = 1 z_S^2 is half the harmonic mean of the squares."""
+    assert r.z_sceptical(zo, zr, 1.0) ** 2 == pytest.approx(1 / (1 / zo**2 + 1 / zr**2))
+
+
+@pytest.mark.parametrize("c", [0.1, 0.5, 1.0, 1.0000001, 2.0, 30.0])
+@pytest.mark.parametrize(("zo", "zr"), [(2.0, 2.0), (3.1, 1.2), (1.1, 4.4)])
+def test_sceptical_z_solves_its_equation(zo, zr, c):
+    z2 = r.z_sceptical(zo, zr, c) ** 2
+    assert (zo**2 / z2 - 1) * (zr**2 / z2 - 1) == pytest.approx(c, rel=1e-6)
+    assert z2 <= min(zo, zr) ** 2  # never more convincing than the weaker of both (Held 2020, section 3)
+
+
+def test_golden_ratio_is_the_limit_of_a_borderline_original():
+    """Equal effects and ever more runs: z_o^2 / z_S^2 tends to the golden ratio (Held, Micheloud & Pawel 2022)."""
+    zo = 1.96
+    assert zo**2 / r.z_sceptical(zo, zo * 1e4, 1e8) ** 2 == pytest.approx(r.GOLDEN, rel=1e-6)
+    original, replication = r.Effect("o", 1.96, 1.0), r.Effect("r", 1.96, 1e-4)
+    assert r.sceptical_p(original, replication, golden=True) == pytest.approx(stats.norm.sf(1.96), rel=1e-3)
+
+
+def test_sceptical_p_knows_the_direction():
+    o, same, other = r.Effect("o", 2.5, 1.0), r.Effect("r", 2.0, 1.0), r.Effect("r", -2.0, 1.0)
+    z = math.sqrt(1 / (1 / 6.25 + 1 / 4))
+    assert r.sceptical_p(o, same) == pytest.approx(stats.norm.sf(z))
+    assert r.sceptical_p(o, other) == pytest.approx(stats.norm.cdf(z))
+    assert r.sceptical_p(o, r.Effect("r", 0.0, 1.0)) == 0.5
+
+
+def test_combined_effects_by_hand():
+    """Inverse variances for the fixed effect; Paule and Mandel's tau2 makes the weighted squares equal k - 1."""
+    effects = [r.Effect(str(i), v, s) for i, (v, s) in enumerate([(1.0, 0.2), (2.0, 0.4), (0.2, 0.3)])]
+    found = r.combine(effects)
+    w = np.array([1 / e.se**2 for e in effects])
+    x = np.array([e.value for e in effects])
+    assert found.fixed[0] == pytest.approx((w * x).sum() / w.sum())
+    assert found.fixed[2] - found.fixed[0] == pytest.approx(1.959964 / math.sqrt(w.sum()), rel=1e-6)
+    q = (w * (x - found.fixed[0]) ** 2).sum()
+    assert (found.q, found.i2) == (pytest.approx(q), pytest.approx((q - 2) / q))
+    assert found.q_p == pytest.approx(math.exp(-q / 2))  # chi square with two degrees of freedom in closed form
+    wr = 1 / (1 / w + found.tau2)
+    mean = (wr * x).sum() / wr.sum()
+    assert found.random[0] == pytest.approx(mean, rel=1e-6)
+    assert (wr * (x - mean) ** 2).sum() == pytest.approx(2, abs=1e-4)
+    hartung_knapp = math.sqrt((wr * (x - mean) ** 2).sum() / 2 / wr.sum())
+    assert found.random[2] - mean == pytest.approx(stats.t.ppf(0.975, 2) * max(hartung_knapp, 1 / math.sqrt(w.sum())),
+                                                   rel=1e-4)  # fmt: skip
+
+
+def test_scale_does_not_matter():
+    """Accuracies are fractions: effects of 0.001 must not fall under an absolute tolerance."""
+    pairs = [(1.0, 0.2), (2.0, 0.4), (0.2, 0.3)]
+    large, small = (r.combine([r.Effect("", v * u, s * u) for v, s in pairs]) for u in (1.0, 1e-4))
+    assert small.tau2 == pytest.approx(large.tau2 * 1e-8, rel=1e-4) and small.i2 == pytest.approx(large.i2)
+
+
+def test_one_effect_is_not_combined():
+    assert r.combine([r.Effect("a", 1.0, 0.1), r.Effect("b", 1.0, math.nan)]) is None
+
+
+def test_prediction_of_a_replication():
+    low, high = r.prediction(r.Effect("o", 1.0, 3.0), r.Effect("r", 0.0, 4.0))
+    assert (low, high) == (pytest.approx(1 - 1.959964 * 5), pytest.approx(1 + 1.959964 * 5))
+    wide = r.prediction(r.Effect("o", 1.0, 3.0, 2), r.Effect("r", 0.0, 4.0, 2))
+    assert wide[1] - wide[0] == pytest.approx(2 * 5 * stats.t.ppf(0.975, 25**2 / (81 / 2 + 256 / 2)))
+
+
+def test_the_probability_that_more_runs_settle_it_comes_true():
+    told, came, worst = simulations.settled(250)
+    print(f"predicted {told:.3f}, observed {came:.3f}, largest difference in a third {worst:.3f}")
+    assert abs(told - came) < 0.07 and worst < 0.14
+
+
+def test_probability_settled_at_its_limits():
+    sure = r.probability_settled(0.0, 0.0, 0.001, 3, 2, 50, 0.5, 0.05, 0.95)
+    assert sure > 0.99
+    assert r.probability_settled(0.0, 0.5, 0.1, 3, 200, 2, 0.5, 0.05, 0.95) < 0.2  # exactly on the margin
+    assert r.probability_settled(0.0, 0.0, 0.0, 3, 2, 5, 0.5, 0.05, 0.95) == 0
