@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from renorm.core import files, plugins, validation
-from renorm.core.errors import RenormError, nearest
+from renorm.core.errors import RenormError, suggest
 from renorm.runs import run_record
 from renorm.study import config, grid
 from renorm.study.cell import Cell
@@ -126,10 +126,10 @@ def _from_json(text: str, cell: Cell) -> dict:
         recipe = {key: value for key, value in values.items() if key != "protocol"}
     except (ValueError, AttributeError, RecursionError):
         raise RenormError("--hyper: is no JSON object of hyper-parameters: by hand, use --set key=value") from None
-    whole = validation.checked(config.Recipe, recipe, "--hyper").resolved(cell.norm, cell.arch)
+    whole = validation.validate_model(config.Recipe, recipe, "--hyper").resolved(cell.norm, cell.arch)
     # A default is good enough for a recipe, and not for a record, which names everything its numbers depend on.
-    given = config.flat(values)
-    missing = [key for key in config.flat(whole) if key not in given]
+    given = config.flatten(values)
+    missing = [key for key in config.flatten(whole) if key not in given]
     if missing:
         raise RenormError(f"--hyper: {missing[0]}: is missing: by hand, use --set key=value")
     if values["protocol"] != config.PROTOCOL:
@@ -141,14 +141,14 @@ def _hyperparameters(cell: Cell, study: Path | None, settings: list[str]) -> dic
     for axis in ("dataset", "arch", "norm"):
         name, known = getattr(cell, axis), plugins.names(axis)
         if name not in known:
-            raise RenormError(f"--{axis}: unknown {axis} '{name}': {nearest(name, known)}")
+            raise RenormError(f"--{axis}: unknown {axis} '{name}': {suggest(name, known)}")
     recipes = config.load(study).recipes if study else {"paper": config.Recipe()}
     if cell.recipe not in recipes:
-        raise RenormError(f"--recipe: unknown recipe '{cell.recipe}': {nearest(cell.recipe, recipes)}")
+        raise RenormError(f"--recipe: unknown recipe '{cell.recipe}': {suggest(cell.recipe, recipes)}")
     values = recipes[cell.recipe].model_dump()
     for setting in settings:
-        values = config.merged(values, _setting(setting))
-    return validation.checked(config.Recipe, values, "--set").resolved(cell.norm, cell.arch)
+        values = config.deep_merge(values, _setting(setting))
+    return validation.validate_model(config.Recipe, values, "--set").resolved(cell.norm, cell.arch)
 
 
 def _setting(text: str) -> dict:
@@ -222,11 +222,11 @@ def _drawing(text: str, path: Path | None, hyper: str | None) -> tuple[config.Dr
     if hyper and path:
         raise RenormError("draw: --hyper comes with a drawing as JSON: leave --config out, or --hyper")
     if hyper:
-        wanted = validation.checked(config.Drawing, validation.parse_yaml(text, "drawing"), "drawing")
+        wanted = validation.validate_model(config.Drawing, validation.parse_yaml(text, "drawing"), "drawing")
         return wanted, _from_json(hyper, wanted.of)
     study = _study(path or Path("config.yaml"))
     if text not in study.drawings:
-        raise RenormError(f"draw: no drawing '{text}' in the configuration: {nearest(text, study.drawings)}")
+        raise RenormError(f"draw: no drawing '{text}' in the configuration: {suggest(text, study.drawings)}")
     wanted = study.drawings[text]
     return wanted, grid.hyperparameters(study, wanted.of)
 
@@ -397,7 +397,7 @@ def audit(
     frame = load_runs_csv(runs)
     for option, norm in (("--baseline", baseline), ("--method", method)):
         if norm is not None and norm not in set(frame["norm"]):
-            raise RenormError(f"audit: {option}: '{norm}' is in no row of {runs}: {nearest(norm, set(frame['norm']))}")
+            raise RenormError(f"audit: {option}: '{norm}' is in no row of {runs}: {suggest(norm, set(frame['norm']))}")
     held = config.Compare()
     found = rows(run(frame, [load_claims(folder) for folder in claims or ()], baseline or held.baseline,
                      method or held.method))  # fmt: skip
@@ -441,7 +441,7 @@ def schema(
 
     known = {file.split(".")[0]: (file, document) for file, document in schemas().items()}
     if name not in known:
-        raise RenormError(f"schema: unknown '{name}': {nearest(name, known)}")
+        raise RenormError(f"schema: unknown '{name}': {suggest(name, known)}")
     for file, document in known.values() if write else ():
         files.write_json(write / file, document)
     if not write:

@@ -20,7 +20,7 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def nearest(name: object, valid: Iterable[str]) -> str:
+def suggest(name: object, valid: Iterable[str]) -> str:
     """A hint for a misspelt `name`: the nearest valid one, or the list of all when nothing is near."""
     valid = sorted(valid)
     close = difflib.get_close_matches(str(name), valid, n=1, cutoff=0.6)

@@ -1,4 +1,4 @@
-"""YAML that people write, read without its surprises, and checked against a model: one line for each mistake."""
+"""YAML that people write, read without its surprises, and validated against a model: one line for each mistake."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from renorm.core.errors import RenormError, nearest
+from renorm.core.errors import RenormError, suggest
 
 
 class _Loader(yaml.SafeLoader):
@@ -54,8 +54,8 @@ def read_yaml(path: str | Path) -> Any:
     return parse_yaml(text, str(path))
 
 
-def checked(model: type[BaseModel], values: Any, where: str) -> Any:
-    """`model(**values)`, with pydantic's errors told in our one-line form."""
+def validate_model(model: type[BaseModel], values: Any, where: str) -> Any:
+    """`model(**values)`; raises `RenormError` with one line for each mistake, beginning with `where`."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -73,7 +73,7 @@ def _line(model: type[BaseModel], item: dict) -> str:
     key = ".".join(str(part) for part in item["loc"] if part != "[key]")
     if item["type"] == "extra_forbidden":
         siblings = _fields_at(model, item["loc"][:-1])
-        return f"{key}: unknown key: {nearest(item['loc'][-1], siblings)}"
+        return f"{key}: unknown key: {suggest(item['loc'][-1], siblings)}"
     if item["type"] == "missing":
         return f"{key}: is missing: add it (config/README.md explains every key)"
     message = item["msg"].removeprefix("Value error, ")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from renorm.core import plugins
-from renorm.core.errors import RenormError, nearest
+from renorm.core.errors import RenormError, suggest
 
 
 @dataclass(frozen=True)
@@ -75,5 +75,5 @@ def reader(name: str) -> Reader:
     # Not when the package is imported: a training job reads prepared data, and must not pay seconds for scikit-learn.
     plugins.import_plugins("dataset")
     if name not in _READERS:
-        raise RenormError(f"dataset: unknown dataset '{name}': {nearest(name, _READERS)}")
+        raise RenormError(f"dataset: unknown dataset '{name}': {suggest(name, _READERS)}")
     return _READERS[name]

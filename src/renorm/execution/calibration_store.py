@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from renorm.core import machine
 from renorm.core.errors import RenormError
 from renorm.core.files import read_sealed, write_sealed
-from renorm.core.validation import checked
+from renorm.core.validation import validate_model
 from renorm.execution import workload
 from renorm.study.config import Study
 
@@ -94,7 +94,7 @@ def write(results_dir: str | Path, found: Calibration) -> Path:
 
 def read(path: Path) -> Calibration:
     """The calibration at `path`; raises `RenormError` when it is damaged."""
-    return checked(Calibration, read_sealed(path, AGAIN), f"{path}: {AGAIN}")
+    return validate_model(Calibration, read_sealed(path, AGAIN), f"{path}: {AGAIN}")
 
 
 def choose(study: Study) -> Choice:

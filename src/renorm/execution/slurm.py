@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from renorm.core.errors import RenormError, nearest
+from renorm.core.errors import RenormError, suggest
 
 PROFILE = "slurm/config.yaml"
 PAUSE = 10  # seconds between two tries at a busy or absent controller
@@ -143,7 +143,7 @@ def _check_partition(request: Request, partitions: dict[str, int | None]) -> Non
     for name in request.partition.split(",") if request.partition else ():
         if name not in partitions:
             known = ", ".join(sorted(partitions))
-            hint = nearest(name, partitions) if len(partitions) > 8 else ""
+            hint = suggest(name, partitions) if len(partitions) > 8 else ""
             raise RenormError(
                 f"{PROFILE}: partition '{name}' does not exist; this cluster has: {known}{hint and '; '}{hint}"
             )

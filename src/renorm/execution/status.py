@@ -12,14 +12,14 @@ from rich.live import Live
 from rich.table import Table
 
 from renorm.core.console import screen, span
-from renorm.core.errors import RenormError, nearest
+from renorm.core.errors import RenormError, suggest
 from renorm.execution import slurm
 from renorm.execution.cost_model import estimate
 from renorm.runs import run_record
 from renorm.runs.collect import Found, data_checksum, find, last_error, run_folder
 from renorm.study import grid
 from renorm.study.cell import Cell
-from renorm.study.config import Study, flat
+from renorm.study.config import Study, flatten
 
 STATES = ("completed", "diverged", "running", "queued", "failed", "missing")
 STYLES = {"completed": "green", "diverged": "magenta", "running": "cyan", "failed": "red"}
@@ -172,7 +172,7 @@ def why(study: Study, path: str) -> str:
     cell = Cell.from_path(path.removesuffix("/run.json").rstrip("/"))
     known = grid.cells(study)
     if cell not in known:
-        hint = nearest(cell.path, [other.path for other in known]) if len(known) <= 5000 else ""
+        hint = suggest(cell.path, [other.path for other in known]) if len(known) <= 5000 else ""
         raise RenormError(f"{cell} is no cell of study '{study.study}': {hint}")
     folder = run_folder(study, cell)
     busy = holder(folder / ".lock")
@@ -196,7 +196,7 @@ def _why_missing(folder: Path) -> str:
 
 
 def _why_again(study: Study, cell: Cell, record: run_record.Record) -> str:
-    was, wanted = flat(record.hyperparameters), flat(grid.hyperparameters(study, cell))
+    was, wanted = flatten(record.hyperparameters), flatten(grid.hyperparameters(study, cell))
     changes = [
         f"{key} was {was.get(key)}, is {wanted.get(key)}"
         for key in sorted(was.keys() | wanted.keys())

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 
-from renorm.core.errors import RenormError, nearest
+from renorm.core.errors import RenormError, suggest
 from renorm.study.config import Compare
 
 
@@ -48,7 +48,7 @@ def from_study(study: dict, where: str) -> Settings:
     known = {field.name: field for field in fields(Settings)}
     for key, value in given.items():
         if key not in known:
-            raise RenormError(f"{where}: judge.{key}: unknown key: {nearest(key, known)}")
+            raise RenormError(f"{where}: judge.{key}: unknown key: {suggest(key, known)}")
         _check(where, key, value, known[key].type)
     return Settings(**given)
 
@@ -56,7 +56,7 @@ def from_study(study: dict, where: str) -> Settings:
 def _check(where: str, key: str, value: object, kind: type) -> None:
     words = {"threshold_kind": ("relative", "absolute"), "selection": ("final", "best")}.get(key)
     if words and value not in words:
-        raise RenormError(f"{where}: judge.{key}: unknown {value!r}: {nearest(value, words)}")
+        raise RenormError(f"{where}: judge.{key}: unknown {value!r}: {suggest(value, words)}")
     allowed = (int, float) if kind is float else kind
     if not isinstance(value, allowed) or isinstance(value, bool):
         raise RenormError(f"{where}: judge.{key}: {value!r} is not a {kind.__name__}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin
 
-from renorm.core.errors import RenormError, nearest
+from renorm.core.errors import RenormError, suggest
 from renorm.judging.inputs import GROUP
 from renorm.judging.observations import TINY, Value, ahead
 from renorm.judging.pairing import Pair, judge_value
@@ -104,14 +104,14 @@ def run(name: str, view: View, parameters: dict[str, Any], where: str) -> Outcom
 def validate(name: str, parameters: dict[str, Any], where: str) -> None:
     """Raise `RenormError`, one line that begins with `where`, for a wrong name or parameter."""
     if name not in CHECKS:
-        raise RenormError(f"{where}: check: unknown '{name}': {nearest(name, CHECKS)}")
+        raise RenormError(f"{where}: check: unknown '{name}': {suggest(name, CHECKS)}")
     known = dict(list(inspect.signature(CHECKS[name]).parameters.items())[1:])
     for key, value in parameters.items():
         if key not in known:
-            raise RenormError(f"{where}: parameters.{key}: unknown: {nearest(key, known)}")
+            raise RenormError(f"{where}: parameters.{key}: unknown: {suggest(key, known)}")
         kind = known[key].annotation
         if get_origin(kind) is Literal and value not in get_args(kind):
-            raise RenormError(f"{where}: parameters.{key}: unknown {value!r}: {nearest(value, get_args(kind))}")
+            raise RenormError(f"{where}: parameters.{key}: unknown {value!r}: {suggest(value, get_args(kind))}")
         if not _fits(value, kind):
             told = kind.__name__ if type(kind) is type else str(kind)
             raise RenormError(f"{where}: parameters.{key}: {value!r} is no {told}")
@@ -120,7 +120,7 @@ def validate(name: str, parameters: dict[str, Any], where: str) -> None:
             raise RenormError(f"{where}: parameters.{key}: is missing: add it")
     for key in parameters.get("where") or {}:
         if key not in (*GROUP, "metric"):
-            raise RenormError(f"{where}: parameters.where.{key}: unknown: {nearest(key, (*GROUP, 'metric'))}")
+            raise RenormError(f"{where}: parameters.where.{key}: unknown: {suggest(key, (*GROUP, 'metric'))}")
 
 
 def _fits(value: Any, kind: Any) -> bool:

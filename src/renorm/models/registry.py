@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from renorm import norms
-from renorm.core.errors import RenormError, nearest
+from renorm.core.errors import RenormError, suggest
 from renorm.norms import NormSpec
 
 
@@ -93,5 +93,5 @@ def create(
 
 def _find(name: str) -> tuple[Builder, ArchDescription]:
     if name not in _ARCHS:
-        raise RenormError(f"arch: unknown '{name}': {nearest(name, _ARCHS)}")
+        raise RenormError(f"arch: unknown '{name}': {suggest(name, _ARCHS)}")
     return _ARCHS[name]

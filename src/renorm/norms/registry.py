@@ -6,7 +6,7 @@ from dataclasses import replace
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from renorm.core.errors import RenormError, nearest
+from renorm.core.errors import RenormError, suggest
 from renorm.norms.spec import LayerSettings, NormSpec, layer_settings, require_matches
 
 Replace = Callable[[nn.Module, LayerSettings], nn.Module]
@@ -55,7 +55,7 @@ def apply(model: nn.Module, spec: NormSpec | str) -> nn.Module:
     """
     spec = NormSpec(spec) if isinstance(spec, str) else spec
     if spec.name not in _NORMS:
-        raise RenormError(f"norm: unknown '{spec.name}': {nearest(spec.name, _NORMS)}")
+        raise RenormError(f"norm: unknown '{spec.name}': {suggest(spec.name, _NORMS)}")
     layers = [(path, layer) for path, layer in model.named_modules() if _replaceable(layer)]
     require_matches(spec, [path for path, _ in layers])
     stem, head = spec.stem or _find_stem(layers), _find_head(layers)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 
-from renorm.core.errors import RenormError, nearest
+from renorm.core.errors import RenormError, suggest
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,13 @@ def require_matches(spec: NormSpec, paths: list[str]) -> None:
     """Raise RenormError for an override that no layer answers to: a misspelt path must not pass in silence."""
     for pattern in spec.overrides:
         if not any(fnmatchcase(path, pattern) for path in paths):
-            raise RenormError(f"overrides: no layer matches '{pattern}': {nearest(pattern, paths)}")
+            raise RenormError(f"overrides: no layer matches '{pattern}': {suggest(pattern, paths)}")
 
 
 def _check(where: str, settings: Mapping[str, object]) -> None:
     for key, value in settings.items():
         if key not in LAYER_KEYS:
-            raise RenormError(f"{where}: unknown setting '{key}': {nearest(key, LAYER_KEYS)}")
+            raise RenormError(f"{where}: unknown setting '{key}': {suggest(key, LAYER_KEYS)}")
         if key in ("block", "block_fc", "iterations", "sampling_stride") and (
             not isinstance(value, int) or isinstance(value, bool) or value < 1
         ):

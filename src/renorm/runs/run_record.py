@@ -28,7 +28,7 @@ from pydantic import (
 
 from renorm.core.errors import RenormError
 from renorm.core.files import read_sealed, write_atomic, write_sealed
-from renorm.core.validation import checked
+from renorm.core.validation import validate_model
 from renorm.study.cell import Cell
 
 # Raised with every change of the types below; a record of another format is not read.
@@ -247,7 +247,7 @@ def read(path: str | Path) -> Record:
             f"{path}: format: {document.get('format')!r}: expected a run record of format {FORMAT}; {hint}"
         )
     del document["checksum"]
-    return checked(Record, document, f"{path}: {hint}")
+    return validate_model(Record, document, f"{path}: {hint}")
 
 
 def read_history(folder: Path, record: Record) -> list[dict[str, str]]:

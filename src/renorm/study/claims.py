@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from renorm.core.errors import RenormError, nearest
+from renorm.core.errors import RenormError, suggest
 from renorm.core.files import sha256
 from renorm.core.validation import read_yaml
 from renorm.study.cell import NAME
@@ -128,7 +128,7 @@ def load_source(path: Path) -> Source:
     known = tuple(Source.__dataclass_fields__)
     for key in values:
         if key not in known:
-            raise RenormError(f"{path}: {key}: unknown key: {nearest(key, known)}")
+            raise RenormError(f"{path}: {key}: unknown key: {suggest(key, known)}")
     given = {key: value for key, value in values.items() if value is not None}
     for key in ("name", "label", "title", "kind"):
         if not given.get(key):
@@ -142,7 +142,7 @@ def load_source(path: Path) -> Source:
     if not NAME.fullmatch(given["name"]):
         raise RenormError(f"{path}: name: '{given['name']}' is not a name: lower-case letters, digits and _ . - only")
     if given["kind"] not in KINDS:
-        raise RenormError(f"{path}: kind: unknown '{given['kind']}': {nearest(given['kind'], KINDS)}")
+        raise RenormError(f"{path}: kind: unknown '{given['kind']}': {suggest(given['kind'], KINDS)}")
     return Source(**given)
 
 
@@ -169,7 +169,7 @@ def _statement(path: Path, position: int, item: Any, source: str) -> Statement:
     where = f"{path}: statement {position} ({item.get('id', 'no id')})"
     for key, value in item.items():
         if key not in known:
-            raise RenormError(f"{where}: {key}: unknown key: {nearest(key, known)}")
+            raise RenormError(f"{where}: {key}: unknown key: {suggest(key, known)}")
         wanted = dict if key == "parameters" else str
         if not isinstance(value, wanted):
             raise RenormError(f"{where}: {key}: {value!r} is not {'keys and values' if wanted is dict else 'text'}")
@@ -206,7 +206,7 @@ def _checked_rows(path: Path, reader, source: str | None) -> list[dict[str, Any]
 def _check_header(path: Path, header: list[str]) -> None:
     for column in header:
         if column not in COLUMNS:
-            raise RenormError(f"{path}:1: unknown column '{column}': {nearest(column, COLUMNS)}")
+            raise RenormError(f"{path}:1: unknown column '{column}': {suggest(column, COLUMNS)}")
         if header.count(column) > 1:
             raise RenormError(f"{path}:1: column '{column}' stands twice: remove one")
     missing = [column for column in COLUMNS if column not in header and column not in OPTIONAL]
@@ -229,7 +229,7 @@ def _row(path: Path, line: int, header: list[str], cells: list[str], source: str
     for column, known in WORDS.items():
         if row[column] not in known:
             raise RenormError(
-                f"{where}: {column}: unknown '{row[column]}': {nearest(row[column], filter(None, known))}"
+                f"{where}: {column}: unknown '{row[column]}': {suggest(row[column], filter(None, known))}"
             )
     for column, (least, needed) in WHOLE.items():
         row[column] = _whole(where, column, row[column], least, needed)
@@ -250,7 +250,7 @@ def _value(where: str, row: dict[str, Any]) -> tuple[float | None, str]:
     """The value in the unit that all rooms use: fractions of 1, nats, seconds. A diverged run may have none."""
     metric, unit, text = row["metric"], row["unit"], row["value"]
     if unit not in UNITS[metric]:
-        raise RenormError(f"{where}: unit: unknown '{unit}' of {metric}: {nearest(unit, UNITS[metric])}")
+        raise RenormError(f"{where}: unit: unknown '{unit}' of {metric}: {suggest(unit, UNITS[metric])}")
     if not text and row["status"] == "diverged":
         return None, "fraction" if metric in ACCURACIES else unit
     value = float(text) if NUMBER.fullmatch(text) else math.nan

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from renorm.core import plugins
-from renorm.core.errors import RenormError, nearest
-from renorm.core.validation import checked, read_yaml
+from renorm.core.errors import RenormError, suggest
+from renorm.core.validation import read_yaml, validate_model
 from renorm.study.cell import NAME, Cell
 from renorm.study.known_datasets import PUBLISHED_NORMALISATION
 
@@ -86,7 +86,7 @@ class Recipe(Strict):
     def _by_arch(self) -> "Recipe":
         for arch, change in self.by_arch.items():
             if arch not in plugins.names("arch"):
-                raise ValueError(f"by_arch: unknown arch '{arch}': {nearest(arch, plugins.names('arch'))}")
+                raise ValueError(f"by_arch: unknown arch '{arch}': {suggest(arch, plugins.names('arch'))}")
             if "by_arch" in change:
                 raise ValueError(f"by_arch.{arch}: by_arch stands inside itself: take it out")
             try:
@@ -100,7 +100,7 @@ class Recipe(Strict):
         if arch not in self.by_arch:
             return self
         values = self.model_dump(exclude={"by_arch"})
-        return checked(Recipe, merged(values, self.by_arch[arch]), f"by_arch.{arch}")
+        return validate_model(Recipe, deep_merge(values, self.by_arch[arch]), f"by_arch.{arch}")
 
     def resolved(self, norm: str, arch: str) -> dict:
         """The hyper-parameters that a cell with normaliser `norm` in `arch` depends on, and no others."""
@@ -144,7 +144,7 @@ class Experiment(Strict):
         known = plugins.names(info.field_name)
         for value in values:
             if value not in known:
-                raise ValueError(f"unknown {info.field_name} '{value}': {nearest(value, known)}")
+                raise ValueError(f"unknown {info.field_name} '{value}': {suggest(value, known)}")
         return values
 
 
@@ -276,13 +276,13 @@ class Study(Strict):
         for name, experiment in self.experiments.items():
             for recipe in experiment.recipe:
                 if recipe not in self.recipes:
-                    hint = nearest(recipe, self.recipes)
+                    hint = suggest(recipe, self.recipes)
                     raise ValueError(f"experiments.{name}.recipe: unknown recipe '{recipe}': {hint}")
             self._check_normalisation(name, experiment)
         self._refuse_names()
         for name in self.only or ():
             if name not in self.experiments and self.only != ["all"]:
-                raise ValueError(f"only: unknown experiment '{name}': {nearest(name, self.experiments)}")
+                raise ValueError(f"only: unknown experiment '{name}': {suggest(name, self.experiments)}")
         for name, drawing in self.drawings.items():
             if not any(drawing.of in experiment for experiment in self.experiments.values()):
                 raise ValueError(f"drawings.{name}.cell: '{drawing.of}' is in no experiment: name a cell of the grid")
@@ -292,7 +292,7 @@ class Study(Strict):
         for axis in ("baseline", "method"):
             norm = getattr(self.compare, axis)
             if norm not in plugins.names("norm"):
-                raise ValueError(f"compare.{axis}: unknown norm '{norm}': {nearest(norm, plugins.names('norm'))}")
+                raise ValueError(f"compare.{axis}: unknown norm '{norm}': {suggest(norm, plugins.names('norm'))}")
         if self.gpu_slots > 1 and self.gpu != 1:
             raise ValueError(f"gpu_slots: {self.gpu_slots} cells share a GPU only with gpu: 1 (found {self.gpu}): "
                              "change one")  # fmt: skip
@@ -364,29 +364,29 @@ def _extended(recipes: dict) -> dict:
             return recipe
         base = recipe["extends"]
         if not isinstance(base, str) or base not in recipes:
-            raise ValueError(f"'{name}' extends unknown recipe '{base}': {nearest(base, recipes)}")
+            raise ValueError(f"'{name}' extends unknown recipe '{base}': {suggest(base, recipes)}")
         if base in (*seen, name):
             raise ValueError(f"'{name}' extends itself by way of '{base}'")
         rest = {key: value for key, value in recipe.items() if key != "extends"}
         inherited = resolve(base, (*seen, name))
-        return merged(inherited, rest) if isinstance(inherited, dict) else inherited
+        return deep_merge(inherited, rest) if isinstance(inherited, dict) else inherited
 
     return {name: resolve(name, ()) for name in recipes}
 
 
-def merged(base: dict, change: dict) -> dict:
+def deep_merge(base: dict, change: dict) -> dict:
     """`base` with the nested keys of `change` put over it."""
     out = dict(base)
     for key, value in change.items():
-        out[key] = merged(out[key], value) if isinstance(value, dict) and isinstance(out.get(key), dict) else value
+        out[key] = deep_merge(out[key], value) if isinstance(value, dict) and isinstance(out.get(key), dict) else value
     return out
 
 
-def flat(values: dict, prefix: str = "") -> dict:
+def flatten(values: dict, prefix: str = "") -> dict:
     """Nested keys with dots between them, as `--set` takes them."""
     out = {}
     for key, value in values.items():
-        out |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        out |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return out
 
 
@@ -394,7 +394,7 @@ def validate(values: Any, where: str = "config") -> Study:
     """The study in `values` (a parsed YAML document), or one `RenormError` line per mistake."""
     if not isinstance(values, dict):
         raise RenormError(f"{where}: expected keys and values, found {type(values).__name__}")
-    return checked(Study, values, where)
+    return validate_model(Study, values, where)
 
 
 def load(path: str | Path, overrides: dict | None = None) -> Study:
@@ -402,7 +402,7 @@ def load(path: str | Path, overrides: dict | None = None) -> Study:
     values = read_yaml(path)
     if not isinstance(values, dict):
         raise RenormError(f"{path}: expected keys and values, found {type(values).__name__}")
-    return validate(merged(values, overrides or {}), str(path))
+    return validate(deep_merge(values, overrides or {}), str(path))
 
 
 def schema() -> dict:

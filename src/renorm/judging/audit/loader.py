@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from renorm.core.errors import RenormError, nearest
+from renorm.core.errors import RenormError, suggest
 from renorm.judging.labels import Labels
 from renorm.study.claims import ACCURACIES
 from renorm.study.known_datasets import SIZES
@@ -165,7 +165,7 @@ def _check_header(path: Path, header: list[str]) -> None:
     known = (*NEEDED, *OPTIONAL)
     for name in header:
         if name not in known:
-            raise RenormError(f"{path}:1: unknown column '{name}': {nearest(name, known)}")
+            raise RenormError(f"{path}:1: unknown column '{name}': {suggest(name, known)}")
         if header.count(name) > 1:
             raise RenormError(f"{path}:1: column '{name}' stands twice: remove one")
     for name in NEEDED:
