@@ -30,7 +30,16 @@ def test_names():
         ({"iterations": True}, "iterations = True"),
         ({"eps": 0}, "eps = 0"),
         ({"momentum": 2}, "momentum = 2"),
+        ({"block": "4"}, "block = '4' is not a whole number from 1"),
+        ({"eps": "x"}, "eps = 'x' is not a number above 0"),
+        ({"eps": float("nan")}, "eps = nan"),
+        ({"eps": True}, "eps = True"),
+        ({"momentum": None}, "momentum = None is not a number within 0 and 1"),
         ({"overrides": {"0": {"blok": 3}}}, "did you mean 'block'"),
+        ({"overrides": {"0": {"freeze": "yes"}}}, "overrides '0': freeze = 'yes' is not true or false"),
+        ({"overrides": {"0": {"only": "deconv"}}}, "only = 'deconv' is not a list of norms"),
+        ({"overrides": {"0": 3}}, "overrides: '0': 3: give a layer path and its settings"),
+        ({"overrides": ["0"]}, r"norm: overrides = \['0'\]: give a mapping"),
     ],
 )
 def test_settings_are_checked(settings, message):
@@ -133,5 +142,9 @@ def test_torchvision_networks_take_it(arch):
 
 
 def test_a_vision_transformer_takes_it():
-    model = zoo.VisionTransformer(16, 8, 1, 2, 16, 32, num_classes=3)
-    apply(model, "deconv")(torch.randn(2, 3, 16, 16)).sum().backward()
+    model = apply(zoo.VisionTransformer(16, 8, 1, 2, 16, 32, num_classes=3), "deconv")
+    nn.init.normal_(model.heads.head.weight)  # is zero at first, and would pass no gradient on
+    model(torch.randn(2, 3, 16, 16)).square().sum().backward()
+    for layer in (model.heads.head, model.encoder.layers[0].mlp[0], model.conv_proj):
+        assert isinstance(layer, Deconvolution)
+        assert layer.weight.grad.isfinite().all() and layer.weight.grad.abs().sum() > 0

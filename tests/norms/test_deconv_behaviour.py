@@ -6,9 +6,11 @@ import logging
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
+from torch.utils.checkpoint import checkpoint
 
 from renorm.core.errors import RenormError
-from renorm.norms import NormSpec, apply, deconvolution, fold
+from renorm.norms import NormSpec, apply, deconvolution, fold, keep_folded
 from renorm.norms.deconv import DeconvConv2d, DeconvLinear
 
 from . import oracle
@@ -24,6 +26,7 @@ def network(spec="deconv", seed=0):
     return apply(model, spec)
 
 
+@torch.enable_grad()
 def trained(spec="deconv", steps=3):
     model = network(spec)
     for step in range(steps):
@@ -54,22 +57,66 @@ def test_running_values_move_by_momentum():
     torch.testing.assert_close(layer.running_deconv, d)
 
 
-def test_folded_weight_is_kept_in_evaluation_and_renewed_after_a_change():
-    model = trained().eval()
-    conv, x, state = model[0], torch.randn(2, 3, 8, 8), trained()[0].state_dict()
+def test_folded_weight_is_kept_where_asked_only():
+    conv, x = trained().eval()[0], torch.randn(2, 3, 8, 8)
     with torch.no_grad():
-        before = conv(x)
-        kept = conv.folded_running()[0]
-        assert conv.folded_running()[0] is kept
+        expected = conv(x)
+        assert conv.folded_running()[0] is not conv.folded_running()[0]
+        with keep_folded(conv):
+            assert torch.equal(conv(x), expected)
+            assert conv.folded_running()[0] is conv.folded_running()[0]
         conv.weight.mul_(2)
-        assert not torch.equal(conv(x), before)
-        conv.load_state_dict(state)
-        torch.testing.assert_close(conv(x), before)
-        conv.running_mean.add_(1)
-        assert not torch.equal(conv(x), before)
+        assert not torch.equal(conv(x), expected)
+        with keep_folded(conv):
+            assert not torch.equal(conv(x), expected)
+    with keep_folded(conv):
+        assert conv(x).requires_grad  # fine-tuning in evaluation mode
     with torch.inference_mode():
         conv(x)
-    assert conv(x).requires_grad  # fine-tuning in evaluation mode
+
+
+def exponential_average(model):
+    for p in model.parameters():
+        p.data.copy_(0.5 * p.data)  # how packages for averaged weights swap them in before an evaluation
+
+
+def pruned(model):
+    prune.l1_unstructured(model[0], "weight", 0.5)
+    prune.remove(model[0], "weight")
+
+
+def from_vector(model):
+    nn.utils.vector_to_parameters(2 * nn.utils.parameters_to_vector(model.parameters()), model.parameters())
+
+
+def data_replaced(model):
+    model[0].weight.data = 3 * model[0].weight.data
+
+
+def running_values_replaced(model):
+    model[0].running_deconv.data.mul_(0.5)
+
+
+@pytest.mark.parametrize("change", [exponential_average, pruned, from_vector, data_replaced, running_values_replaced])
+@torch.no_grad()
+def test_changes_of_any_kind_count_in_evaluation(change):
+    model, x = trained().eval(), torch.randn(4, 3, 8, 8)
+    before = model(x)
+    change(model)
+    right = network(seed=9)
+    right.load_state_dict(model.state_dict())
+    assert torch.equal(model(x), right.eval()(x))
+    assert not torch.equal(model(x), before)
+
+
+@torch.no_grad()
+def test_functional_call_with_values_freed_at_once():
+    model, right, x = trained().eval(), network().eval(), torch.randn(1, 3, 8, 8)
+    for _ in range(50):
+        values = {name: torch.randn_like(p) for name, p in model.named_parameters()}
+        answer = torch.func.functional_call(model, values, (x,))
+        right.load_state_dict(model.state_dict() | values)
+        assert torch.equal(answer, right(x))
 
 
 def test_gradients_in_evaluation_mode():
@@ -169,11 +216,71 @@ def test_constant_input_is_amplified_by_one_over_the_root_of_eps_and_said_exactl
     ]  # fmt: skip
 
 
-def test_one_sample_and_an_empty_batch():
+def test_one_sample():
     layer = apply(nn.Linear(4, 3), "deconv")
     assert layer(torch.randn(1, 4)).isfinite().all()
-    with pytest.raises(RenormError, match="empty batch"):
-        layer(torch.randn(0, 4))
+
+
+@pytest.mark.parametrize(
+    ("plain", "shape", "message"),
+    [
+        (nn.Linear(4, 3), (0, 4), "empty batch"),
+        (nn.Linear(4, 3), (2, 5), r"input \(2, 5\): expected \(…, 4\)"),
+        (nn.Conv2d(3, 4, 3), (0, 3, 8, 8), "empty batch"),
+        (nn.Conv2d(3, 4, 3), (2, 3, 2, 8), r"input \(2, 3, 2, 8\): smaller than the kernel \(3, 3\)"),
+        (nn.Conv2d(3, 4, 3, dilation=2, padding=1), (2, 3, 2, 8), "smaller than the kernel"),
+        (nn.Conv2d(3, 4, 3, padding="valid"), (2, 3, 2, 8), "smaller than the kernel"),
+        (nn.Conv2d(3, 4, 3), (3, 8, 8), r"expected \(N, 3, H, W\); one image needs an axis more"),
+        (nn.Conv2d(3, 4, 3), (2, 4, 8, 8), r"expected \(N, 3, H, W\)"),
+    ],
+)
+def test_inputs_without_statistics_are_one_readable_error(plain, shape, message):
+    layer = apply(plain, NormSpec("deconv"))
+    with pytest.raises(RenormError, match=message) as caught:
+        layer(torch.randn(shape))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize("name", ["deconv", "freeze", "deconv_every", "iterative_norm", "switchable_whitening"])
+def test_checkpointed_layers_count_a_step_and_move_their_running_values_once(name, reentrant):
+    spec = FREEZE if name == "freeze" else NormSpec(name)
+    plain = network(spec)
+    recomputed = copy.deepcopy(plain)
+    if name == "freeze":  # across the freeze, without a hundred steps
+        for model in (plain, recomputed):
+            for layer in (model[0], model[3], model[5]):
+                layer.steps.fill_(99)
+    for _ in range(4):
+        x = torch.randn(2, 3, 8, 8, requires_grad=True)
+        for model, call in ((plain, plain), (recomputed, lambda x: checkpoint(recomputed, x, use_reentrant=reentrant))):
+            model.zero_grad()
+            call(x).square().mean().backward()
+        for a, b in zip(plain.parameters(), recomputed.parameters(), strict=True):
+            assert torch.equal(a.grad, b.grad)
+        for (key, a), b in zip(plain.named_buffers(), recomputed.buffers(), strict=True):
+            assert torch.equal(a, b) or "1." in key, key  # torch's own batch norm moves its twice
+
+
+@pytest.mark.parametrize("name", ["deconv_every", "iterative_norm"])
+def test_compiled_training_has_the_same_losses(name):
+    torch._dynamo.reset()
+    eager = network(NormSpec(name, overrides={"0": {"freeze": True}}))
+    other = copy.deepcopy(eager)
+    compiled = torch.compile(other, backend="eager")
+    optimizers = [torch.optim.SGD(model.parameters(), 0.01) for model in (eager, other)]
+    for _ in range(3):
+        x, losses = torch.randn(4, 3, 8, 8), []
+        for call, optimizer in zip((eager, compiled), optimizers, strict=True):
+            optimizer.zero_grad()
+            losses.append(call(x).square().mean())
+            losses[-1].backward()
+            optimizer.step()
+        assert torch.equal(*losses)
+    for a, b in zip(eager.state_dict().values(), other.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    with torch.no_grad():
+        torch.testing.assert_close(compiled.eval()(x), eager.eval()(x))
 
 
 def test_a_bad_batch_does_not_spoil_the_running_statistics():

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from renorm.core.errors import RenormError
 from renorm.norms import NormSpec, apply
 
 
@@ -129,6 +130,13 @@ def test_a_batch_that_is_not_finite_makes_the_loss_nan_and_spoils_nothing_else(n
     loss.backward()
     assert loss.isnan()
     assert all(torch.equal(value, before[key]) for key, value in layer.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["decorrelated_bn", "iterative_norm", "switchable_whitening"])
+@pytest.mark.parametrize(("shape", "message"), [((0, 8, 3, 3), "empty batch"), ((2, 7, 3, 3), r"expected \(N, 8, …\)")])
+def test_inputs_without_statistics_are_one_readable_error(name, shape, message):
+    with pytest.raises(RenormError, match=message):
+        put(name, 8).float()(torch.randn(shape))
 
 
 @pytest.mark.cuda

@@ -1,4 +1,4 @@
-"""Network deconvolution: the deconvolved twins of Conv2d and Linear, and the norms made of them."""
+"""Network deconvolution: the deconvolved counterparts of Conv2d and Linear, and the norms made of them."""
 
 import math
 
@@ -61,6 +61,17 @@ class DeconvConv2d(Deconvolution, nn.Conv2d):
         weight, bias = self.folded(x)
         return F.conv2d(x, weight, bias, self.stride, 0, self.dilation, self.groups)
 
+    def require(self, x: Tensor) -> None:
+        """Raise RenormError unless `x` is (N, in_channels, H, W), not empty, and no smaller than the kernel."""
+        if x.dim() != 4 or x.shape[1] != self.in_channels:
+            self.refuse(x, f"expected (N, {self.in_channels}, H, W); one image needs an axis more: x[None]")
+        if x.numel() == 0:
+            self.refuse(x, "no statistics of an empty batch: skip it")
+        padding = (0, 0) if self._pad_first else self.padding
+        sizes = zip(x.shape[2:], padding, self.kernel_size, self.dilation, strict=True)
+        if any(size + 2 * p < d * (k - 1) + 1 for size, p, k, d in sizes):
+            self.refuse(x, f"smaller than the kernel {self.kernel_size}: use larger images or padding")
+
     def _to_rows(self, weight: Tensor) -> Tensor:
         groups = self.deconv_groups
         rows = weight.reshape(groups, -1, self.features, self.blocks, self.taps_apart)
@@ -87,6 +98,13 @@ class DeconvLinear(Deconvolution, nn.Linear):
         """(…, in) -> (…, out)."""
         return F.linear(x, *self.folded(x))
 
+    def require(self, x: Tensor) -> None:
+        """Raise RenormError unless `x` is (…, in_features) and not empty."""
+        if x.dim() < 1 or x.shape[-1] != self.in_features:
+            self.refuse(x, f"expected (…, {self.in_features})")
+        if x.numel() == 0:
+            self.refuse(x, "no statistics of an empty batch: skip it")
+
     def _to_rows(self, weight: Tensor) -> Tensor:
         return weight.reshape(-1, self.features)
 
@@ -94,15 +112,14 @@ class DeconvLinear(Deconvolution, nn.Linear):
         return rows.reshape(self.weight.shape)
 
 
-def adopt(twin: nn.Module, layer: nn.Conv2d | nn.Linear, fan_in: int) -> None:
-    """Give the twin the layer's own weight and bias; a missing bias is drawn as torch draws biases."""
-    twin.weight = layer.weight
-    twin.bias = layer.bias
-    if layer.bias is None:
-        twin.bias = nn.Parameter(
-            torch.empty(layer.weight.shape[0], device=layer.weight.device, dtype=layer.weight.dtype)
-        )
-        nn.init.uniform_(twin.bias, -(fan_in**-0.5), fan_in**-0.5)
+def adopt(deconvolved: nn.Module, plain: nn.Conv2d | nn.Linear, fan_in: int) -> None:
+    """Give the deconvolved layer the plain one's weight and bias; a missing bias is drawn as torch draws biases."""
+    deconvolved.weight = plain.weight
+    deconvolved.bias = plain.bias
+    if plain.bias is None:
+        options = {"device": plain.weight.device, "dtype": plain.weight.dtype}
+        deconvolved.bias = nn.Parameter(torch.empty(plain.weight.shape[0], **options))
+        nn.init.uniform_(deconvolved.bias, -(fan_in**-0.5), fan_in**-0.5)
 
 
 def block_size(channels: int, block: int) -> int:

@@ -1,14 +1,16 @@
-"""What the deconvolved layers share: statistics, running values, freezing, the folded weight and its cache."""
+"""What the deconvolved layers share: statistics, running values, freezing, the folded weight."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from renorm.core.errors import RenormError
 from renorm.norms import few_samples
 from renorm.norms.few_samples import CentredSamples
-from renorm.norms.freeze import StepCounter
+from renorm.norms.freeze import FREEZE_AFTER, StepCounter
 from renorm.norms.patches import Sampler
 from renorm.norms.products import exact_products
 from renorm.norms.running import update_running
@@ -29,6 +31,10 @@ class Deconvolution:
     Buffers: `running_mean` (features, 1), from 0, and `running_deconv` (features, features), the running D and not the
     covariance, from I; with a leading axis of groups if there are several. `steps`: see `StepCounter`. `kept_deconv`:
     the last D, where a D is used for several steps.
+
+    A training step is counted, and moves the running values, once also under activation checkpointing
+    (`torch.utils.checkpoint`), whose recomputation repeats the decision of the forward pass. That holds for layers
+    called once between a forward pass and its backward pass. Under `torch.compile` a layer in training runs eagerly.
     """
 
     def _set_up(self, settings: LayerSettings, groups: int, features: int, sampler: Sampler) -> None:
@@ -44,7 +50,9 @@ class Deconvolution:
         if self.every > 1:
             self.register_buffer("kept_deconv", self.running_deconv.clone())
         self.counter = StepCounter(self) if self.freeze or self.every > 1 else None
-        self._cache = None
+        self._kept: tuple[Tensor, Tensor] | None = None
+        self._keeps = False
+        self._calls = 0
         self._warned = False
         self._constant = None
 
@@ -55,22 +63,32 @@ class Deconvolution:
 
     def folded(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The weight and bias with which the ordinary layer gives the deconvolution of `x`."""
-        if not self.training:
+        return self._folded_step(x) if self.training else self.folded_running()
+
+    @torch._disable_dynamo  # unlike torch.compiler.disable it imports the compiler at the first call only
+    def _folded_step(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """`folded` in training: counts the step."""
+        self.require(x)
+        step = 0 if self.counter is None else self.counter.take()
+        if self.freeze and step > FREEZE_AFTER:
             return self.folded_running()
-        frozen, renewed = self.frozen, self.counter is None or self.counter.value % self.every == 0
-        if self.counter is not None:
-            self.counter.advance()
-        return self.folded_running() if frozen else self._folded_batch(x, renewed)
+        return self._folded_batch(x, renewed=step % self.every == 0)
+
+    def require(self, x: Tensor) -> None:
+        """Raise RenormError unless `x` has samples to take statistics of."""
+        raise NotImplementedError
+
+    def refuse(self, x: Tensor, why: str) -> None:
+        """Raise the RenormError that `x` is no input of this layer."""
+        raise RenormError(f"deconvolution{f' {self.path!r}' if self.path else ''}: input {tuple(x.shape)}: {why}")
 
     def folded_running(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias folded with the running statistics; kept until a parameter or buffer changes."""
-        tensors = (self.weight, self.bias, self.running_mean, self.running_deconv)
-        if torch.is_grad_enabled() and (self.weight.requires_grad or self.bias.requires_grad):
+        """Weight and bias folded with the running statistics; see `keep_folded`."""
+        if not self._keeps or (torch.is_grad_enabled() and (self.weight.requires_grad or self.bias.requires_grad)):
             return self._whitened_by_running()
-        key = [(id(t), 0 if t.is_inference() else t._version) for t in tensors]
-        if self._cache is None or self._cache[0] != key:
-            self._cache = key, self._whitened_by_running()
-        return self._cache[1]
+        if self._kept is None:
+            self._kept = self._whitened_by_running()
+        return self._kept
 
     def _whitened_by_running(self) -> tuple[Tensor, Tensor]:
         with exact_products(self.weight.device):
@@ -79,8 +97,6 @@ class Deconvolution:
 
     def _folded_batch(self, x: Tensor, renewed: bool) -> tuple[Tensor, Tensor]:
         """Weight and bias folded with the mean of `x`, and with its D or, if that is not renewed, the last one."""
-        if x.numel() == 0:
-            raise RenormError(f"deconvolution '{self.path}': no statistics of an empty batch {tuple(x.shape)}")
         if self.detached:
             x = x.detach()
         rows = self._to_rows(self.weight)
@@ -110,7 +126,7 @@ class Deconvolution:
 
     def _whitened_by_last(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         mean = PatchMean.apply(x, self.sampler, self.deconv_groups, self.features)
-        d = self.kept_deconv.to(rows.dtype, copy=True)  # a layer that stands twice renews it before the backward pass
+        d = self.kept_deconv.to(rows.dtype, copy=True)  # a layer called twice renews it before the backward pass
         with exact_products(rows.device):
             return torch.matmul(rows, d), mean, d
 
@@ -122,8 +138,12 @@ class Deconvolution:
 
     @torch.no_grad()
     def _watch(self, variance: Tensor) -> None:
-        """Note whether the input was constant; on a CPU say so at once, on a GPU when the mode next changes."""
-        if self._warned or variance.is_meta:
+        """Note whether the input was constant; on a CPU say so at once, on a GPU when the mode next changes.
+
+        Looks at the first, second, fourth, eighth … call only: a device would spend four launches on every one.
+        """
+        self._calls += 1
+        if self._warned or variance.is_meta or self._calls & (self._calls - 1):
             return
         constant = variance.amax() <= 0.01 * self.eps
         self._constant = constant if self._constant is None else self._constant | constant
@@ -145,7 +165,6 @@ class Deconvolution:
 
     def train(self, mode: bool = True):
         """Switch between training and evaluation."""
-        self._cache = None
         if mode is not self.training:
             self._warn_if_constant()
         return super().train(mode)
@@ -153,3 +172,20 @@ class Deconvolution:
     def extra_repr(self) -> str:
         freeze = ", freeze" if self.freeze else ""
         return f"{super().extra_repr()}, features={self.features}, iterations={self.iterations}, eps={self.eps}{freeze}"
+
+
+@contextmanager
+def keep_folded(model: nn.Module) -> Iterator[None]:
+    """Within the block, layers in evaluation fold their weight once and keep it: for a pass over many batches.
+
+    Parameters and buffers must not change within the block. Outside it every call folds anew, so that any change of
+    them counts, however it was made (`.data`, `torch.func.functional_call`, pruning, averaged weights).
+    """
+    layers = [layer for layer in model.modules() if isinstance(layer, Deconvolution)]
+    for layer in layers:
+        layer._keeps, layer._kept = True, None
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer._keeps, layer._kept = False, None

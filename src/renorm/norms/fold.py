@@ -27,9 +27,9 @@ def fold(model: nn.Module) -> nn.Module:
 
 def _plain(layer: DeconvConv2d | DeconvLinear) -> nn.Module:
     if isinstance(layer, DeconvLinear):
-        twin = nn.Linear(layer.in_features, layer.out_features, device="meta")
+        folded = nn.Linear(layer.in_features, layer.out_features, device="meta")
     else:
-        twin = nn.Conv2d(
+        folded = nn.Conv2d(
             layer.in_channels,
             layer.out_channels,
             layer.kernel_size,
@@ -41,5 +41,5 @@ def _plain(layer: DeconvConv2d | DeconvLinear) -> nn.Module:
             device="meta",
         )
     weight, bias = layer.folded_running()
-    twin.weight, twin.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
-    return twin.eval()
+    folded.weight, folded.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
+    return folded.eval()

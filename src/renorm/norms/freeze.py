@@ -3,7 +3,9 @@
 import torch
 from torch import nn
 
-FREEZE_AFTER = 100  # frozen when more than so many training steps were counted, as in the original code
+from renorm.norms.running import recomputing
+
+FREEZE_AFTER = 100  # frozen when more training steps than this were counted, as in the original code
 PERIOD = 1000  # the count starts again, so that the statistics are refreshed 101 steps in every 1000
 
 
@@ -32,12 +34,16 @@ class StepCounter:
             self._value, self._seen = 0 if buffer.is_meta else int(buffer), self._identity()
         return self._value
 
-    def advance(self) -> None:
-        """Count one training step."""
-        self._value = (self.value + 1) % PERIOD
+    def take(self) -> int:
+        """The number of this training step, from 0, which is counted; a recomputed step has been counted already."""
+        if recomputing():
+            return (self.value - 1) % PERIOD
+        taken = self.value
+        self._value = (taken + 1) % PERIOD
         with torch.no_grad():
             self._layer.steps.fill_(self._value)
         self._seen = self._identity()
+        return taken
 
     def _identity(self) -> tuple[int, int]:
         buffer = self._layer.steps

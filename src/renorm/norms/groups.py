@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from renorm.core.errors import RenormError
 from renorm.norms.running import update_running
 
 
@@ -31,6 +32,7 @@ class GroupWhitening(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, …) -> the same shape."""
+        require_samples(self, x)
         with torch.autocast(x.device.type, enabled=False):
             samples = to_groups(x, self.size)
             if self.training:
@@ -44,6 +46,17 @@ class GroupWhitening(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.channels}, size={self.size}, eps={self.eps}, momentum={self.momentum}"
+
+
+def require_samples(layer: nn.Module, x: Tensor) -> None:
+    """Raise RenormError unless `x` is (N, channels, …) and, in training, not empty."""
+    if x.dim() < 2 or x.shape[1] != layer.channels:
+        why = f"expected (N, {layer.channels}, …)"
+    elif layer.training and x.numel() == 0:
+        why = "no statistics of an empty batch: skip it"
+    else:
+        return
+    raise RenormError(f"{type(layer).__name__}: input {tuple(x.shape)}: {why}")
 
 
 def to_groups(x: Tensor, size: int) -> Tensor:

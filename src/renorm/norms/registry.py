@@ -17,12 +17,7 @@ def register_norm(function: Replace | None = None, *, files: Sequence[str] = ())
     """Register a normaliser under its function's name.
 
     The function gets one layer (a batch norm, Conv2d or Linear of the network) and its settings, and returns what
-    replaces it: the same layer, or another one.
-
-    Args:
-        function: what `@register_norm` is written above.
-        files: paths of what the function reads, relative to its file and written out: their content is part of the
-            identity of its cells (`renorm.core.code_digest` reads them from the source).
+    takes its place: the same layer, or another one.
     """
     if function is None:
         return register_norm
@@ -48,10 +43,10 @@ def apply(model: nn.Module, spec: NormSpec | str) -> nn.Module:
 
     The network is expected in batch-norm form. Every batch norm, Conv2d and Linear is offered to the normaliser;
     subclasses of Conv2d and Linear are left alone (other code may read their weights behind our back, and a
-    deconvolved layer is one). A layer that stands in two places is replaced once. If `model` is itself such a layer,
+    deconvolved layer is one). A layer used in two places is replaced once. If `model` is itself such a layer,
     the replacement is returned.
 
-    Raises RenormError for an unknown norm or for an override that no layer answers to.
+    Raises RenormError for an unknown norm or for an override that matches no layer.
     """
     spec = NormSpec(spec) if isinstance(spec, str) else spec
     if spec.name not in _NORMS:
@@ -60,11 +55,11 @@ def apply(model: nn.Module, spec: NormSpec | str) -> nn.Module:
     require_matches(spec, [path for path, _ in layers])
     stem, head = spec.stem or _find_stem(layers), _find_head(layers)
     substitute = _NORMS[spec.name]
-    twins = {
+    replacements = {
         layer: substitute(layer, layer_settings(spec, path, stem=path in stem, head=path == head))
         for path, layer in layers
     }
-    return _put(model, twins)
+    return _put(model, replacements)
 
 
 def with_defaults(spec: NormSpec | str, overrides: dict, stem: tuple[str, ...] = ()) -> NormSpec:
@@ -77,15 +72,15 @@ def _replaceable(layer: nn.Module) -> bool:
     return type(layer) in (nn.Conv2d, nn.Linear) or is_batch_norm(layer)
 
 
-def _put(module: nn.Module, twins: dict[nn.Module, nn.Module]) -> nn.Module:
-    if module in twins:
-        twin = twins[module]
-        twin.train(module.training)
-        return twin
-    # _modules and not named_children(), which names a module that stands in two places only once
+def _put(module: nn.Module, replacements: dict[nn.Module, nn.Module]) -> nn.Module:
+    if module in replacements:
+        replacement = replacements[module]
+        replacement.train(module.training)
+        return replacement
+    # _modules and not named_children(), which names a module used in two places only once
     for name, child in list(module._modules.items()):
         if child is not None:
-            new = _put(child, twins)
+            new = _put(child, replacements)
             if new is not child:
                 setattr(module, name, new)
     return module

@@ -1,6 +1,6 @@
 """Which normaliser, and its settings for the whole network and for single layers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 
@@ -37,8 +37,14 @@ class NormSpec:
     stem: tuple[str, ...] = ()
 
     def __post_init__(self):
+        if not isinstance(self.name, str):
+            raise RenormError(f"norm: name = {self.name!r}: give a name from list_norms()")
         _check("norm", {key: getattr(self, key) for key in SETTINGS})
+        if not isinstance(self.overrides, Mapping):
+            raise RenormError(f"norm: overrides = {self.overrides!r}: give a mapping from layer paths to settings")
         for pattern, settings in self.overrides.items():
+            if not isinstance(pattern, str) or not isinstance(settings, Mapping):
+                raise RenormError(f"overrides: {pattern!r}: {settings!r}: give a layer path and its settings")
             _check(f"overrides '{pattern}'", settings)
 
 
@@ -80,7 +86,7 @@ def layer_settings(spec: NormSpec, path: str, **place: bool) -> LayerSettings:
 
 
 def require_matches(spec: NormSpec, paths: list[str]) -> None:
-    """Raise RenormError for an override that no layer answers to: a misspelt path must not pass in silence."""
+    """Raise RenormError for an override that matches no layer: a misspelt path must not pass in silence."""
     for pattern in spec.overrides:
         if not any(fnmatchcase(path, pattern) for path in paths):
             raise RenormError(f"overrides: no layer matches '{pattern}': {suggest(pattern, paths)}")
@@ -90,14 +96,30 @@ def _check(where: str, settings: Mapping[str, object]) -> None:
     for key, value in settings.items():
         if key not in LAYER_KEYS:
             raise RenormError(f"{where}: unknown setting '{key}': {suggest(key, LAYER_KEYS)}")
-        if key in ("block", "block_fc", "iterations", "sampling_stride") and (
-            not isinstance(value, int) or isinstance(value, bool) or value < 1
-        ):
-            raise RenormError(f"{where}: {key} = {value!r} is not a whole number from 1")
-        if key == "eps" and not 0 < value < float("inf"):
-            raise RenormError(f"{where}: eps = {value!r} is not above 0")
-        if key == "momentum" and not 0 <= value <= 1:
-            raise RenormError(f"{where}: momentum = {value!r} is not within 0 and 1")
+        valid, wanted = VALID[key]
+        if not valid(value):
+            raise RenormError(f"{where}: {key} = {value!r} is not {wanted}")
 
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _names(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
+
+
+# setting -> whether a value is one, and what it must be
+VALID: dict[str, tuple[Callable[[object], bool], str]] = {
+    **dict.fromkeys(("block", "block_fc", "iterations", "sampling_stride"), (_whole, "a whole number from 1")),
+    "eps": (lambda value: _number(value) and 0 < value < float("inf"), "a number above 0"),
+    "momentum": (lambda value: _number(value) and 0 <= value <= 1, "a number within 0 and 1"),
+    "freeze": (lambda value: isinstance(value, bool), "true or false"),
+    "only": (_names, "a list of norms"),
+}
 
 assert {f.name for f in fields(LayerSettings)} >= set(SETTINGS)

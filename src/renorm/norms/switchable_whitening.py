@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from renorm.norms.groups import affine, covariance_of, newton_root, options_of
+from renorm.norms.groups import affine, covariance_of, newton_root, options_of, require_samples
 from renorm.norms.registry import is_batch_norm, register_norm
 from renorm.norms.running import update_running
 from renorm.norms.spec import LayerSettings
@@ -37,6 +37,7 @@ class SwitchableWhitening(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, …) -> the same shape."""
+        require_samples(self, x)
         with torch.autocast(x.device.type, enabled=False):
             wide = x.to(torch.promote_types(x.dtype, torch.float32))
             samples = wide.reshape(len(x), self.channels // self.size, self.size, -1)  # N, groups, size, pixels

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from renorm.data import Dataset, on_device
 from renorm.data.batches import derived_seed
+from renorm.norms import keep_folded
 from renorm.runs import run_record
 from renorm.training import losses, optimizers
 from renorm.training.process_group import Alone
@@ -210,7 +211,7 @@ class Loop:
         sums, n = self._zero(), len(self.test)
         size, (start, stop) = self.test.evaluation_batch, self.team.share(0, n)
         rows = [(row, min(row + size, stop)) for row in range(start, stop, size)]
-        with closing(self.test.batches(None, rows)) as batches:
+        with closing(self.test.batches(None, rows)) as batches, keep_folded(self.model):
             for x, y in batches:
                 with self._precision():
                     logits = self.model(x).float()
