@@ -1,4 +1,4 @@
-# Two commands for a newcomer: `make demo` and `make test`. Nothing but Python 3.11+, git and make is needed before.
+# For a newcomer `make demo` and `make test`; they need Python 3.11 or newer, git and make.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv
@@ -6,15 +6,15 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 
-.PHONY: help demo test test-slurm-all install debian benchmarks torture clean-demo
+.PHONY: help demo clean-demo install debian lint docs test test-quick test-slurm-all requirements benchmarks torture
 
-help: ## This list
+help: ## Print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-install: $(STAMP) ## .venv with the pinned requirements and renorm itself
+install: $(STAMP) ## Create .venv with the pinned requirements and renorm itself
 
 $(STAMP): envs/requirements.txt pyproject.toml
-	@# Debian packs venv apart from Python.
+	@# Debian has venv in a package of its own.
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || sh envs/install-debian.sh envs/debian-venv.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv: sudo apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
@@ -26,26 +26,40 @@ demo: $(STAMP) ## Train a small study on this machine and render its report (und
 	$(BIN)/snakemake --profile workflow/profiles/demo
 	@echo "Open $(CURDIR)/results/demo/report.html"
 
-clean-demo: ## Forget the demo's results
+clean-demo: ## Delete the demo's results
 	rm -rf results/demo results/runs/digits
 
 debian: ## Debian packages that tests need (as root on a Debian-like system; otherwise nothing happens)
 	@sh envs/install-debian.sh envs/debian.txt
 
-test-slurm-all: $(STAMP) debian ## The cluster tests with the slow ones (a real time limit, two minutes without controller)
+test-slurm-all: $(STAMP) debian ## Run the cluster tests, slow ones included (a real time limit, two minutes without a controller)
 	RENORM_SLURM_ALL=1 $(BIN)/python -m pytest tests/slurm $(PYTEST_ARGS)
 
-test: $(STAMP) debian ## The whole test suite
+lint: $(STAMP) ## Check style, spelling and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/codespell
+	$(BIN)/lint-imports --no-cache
 
-benchmarks: $(STAMP) ## Every benchmark, on the GPU if there is one (an hour on an idle machine); tables under results/benchmarks/
+docs: $(STAMP) ## Build the documentation under build/site, without a network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+test: $(STAMP) debian lint docs ## Run every check and the whole test suite; print the coverage
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term $(PYTEST_ARGS)
+
+test-quick: $(STAMP) ## Run the tests that start neither Snakemake nor Slurm and inject no faults
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slurm and not pipeline" --ignore tests/faults $(PYTEST_ARGS)
+
+requirements: $(STAMP) ## Pin envs/requirements.txt again, for every platform, after a change of envs/requirements.in
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-emit-find-links --output-file envs/requirements.txt envs/requirements.in
+
+benchmarks: $(STAMP) ## Run every benchmark, on a GPU if there is one (an hour on an idle machine); tables in results/benchmarks/
 	$(BIN)/python -m benchmarks.step
 	$(BIN)/python -m benchmarks.study --steps $$(ls -t results/benchmarks/step-*.csv | head -n 1)
 	set -e; for name in layer loop cell dag report prediction; do $(BIN)/python -m benchmarks.$$name; done
 
-torture: $(STAMP) ## The long form of the fault tests; writes docs/reliability.md (an hour; RENORM_SOAK=500: a shorter soak)
+torture: $(STAMP) ## Run the long fault tests and write docs/reliability.md (an hour; RENORM_SOAK=500 shortens the soak)
 	mkdir -p results && rm -f results/tally.jsonl
 	RENORM_TORTURE=1 RENORM_KILLS=50 RENORM_TALLY=$(CURDIR)/results/tally.jsonl \
 		$(BIN)/python -m pytest --timeout 20000 -s tests/training/test_resume.py tests/faults $(PYTEST_ARGS)
