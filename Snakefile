@@ -11,7 +11,7 @@ if "study" not in config:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
-include: "workflow/rules/draw.smk"
+include: "workflow/rules/inspect.smk"
 include: "workflow/rules/analyse.smk"
 include: "workflow/rules/report.smk"
 
@@ -20,7 +20,7 @@ localrules:
     all,
     study,
     dataset,
-    draw,
+    inspect,
     collect,
     judge,
     figures,

@@ -77,7 +77,7 @@ def test_mistakes_of_train(option, value, words):
         ([*TRAIN, "--hyper", "{}", "--set", "batch_size=8"], "train: --hyper holds all hyper-parameters"),
         ([*TRAIN, "--hyper", "{}", "--config", "c.yaml"], "train: --hyper holds all hyper-parameters"),
         (["prepare", "cifar10", "here", "--data-dir", "there"], "'here' or, by --data-dir, in 'there': give one"),
-        (["draw", "{}", "--out", "d.json", "--hyper", "{}", "--config", "c.yaml"], "draw: --hyper comes with"),
+        (["inspect", "{}", "--out", "d.json", "--hyper", "{}", "--config", "c.yaml"], "inspect: --hyper comes with"),
     ],
 )
 def test_mistakes_of_the_other_commands(arguments, words, tmp_path, monkeypatch):
@@ -90,7 +90,7 @@ def test_mistakes_of_the_other_commands(arguments, words, tmp_path, monkeypatch)
 def test_draw_without_prepared_data_names_the_command(tmp_path, monkeypatch, root):
     monkeypatch.chdir(tmp_path)
     words = "results/data/digits: data set digits is not prepared: `renorm prepare digits --out results/data/digits`"
-    assert complaint("draw", "covariance", "--config", str(root / "config/demo.yaml"), "--out", "d.json") == words
+    assert complaint("inspect", "covariance", "--config", str(root / "config/demo.yaml"), "--out", "d.json") == words
 
 
 def test_the_real_program_prints_one_line_and_exits_with_2(tmp_path):

@@ -74,13 +74,13 @@ def plant_above_all(frame, at):
     frame.loc[at[0], "value"] = 930.0
 
 
-def plant_copied(frame, at):
+def plant_duplicate_row(frame, at):
     other = frame.index[(frame.arch == "net7") & (frame.epochs == 20)][0]
     for column in ("value", "train_seconds", "test_seconds"):
         frame.loc[other, column] = frame.loc[at[0], column]
 
 
-def plant_twice(frame, at):
+def plant_duplicate_attempt(frame, at):
     for column in ("value", "train_seconds", "test_seconds"):
         frame.loc[at[1], column] = frame.loc[at[0], column]
 
@@ -119,7 +119,7 @@ def plant_percent(frame, at):
     frame.loc[at[0], "value"] *= 100
 
 
-def plant_as_fast(frame, at):
+def plant_baseline_speed(frame, at):
     twin = frame.index[(frame.dataset == "cifar10") & (frame.arch == "net3") & (frame.norm == "batch_norm")]
     method = frame.index[(frame.dataset == "cifar10") & (frame.arch == "net3") & (frame.norm == "deconv")]
     frame.loc[method, "train_seconds"] = frame.loc[twin, "train_seconds"].to_numpy() * 1.02
@@ -138,17 +138,17 @@ def plant_identity(frame, at):
     [
         (plant_impossible, "impossible", "90.556 % cannot be: no whole number of 10,000 test images"),
         (plant_above_all, "impossible", "930 % is no accuracy"),
-        (plant_copied, "copied", "the same seconds in different cells"),
-        (plant_twice, "twice", "attempts 1, 2 have the same accuracy and the same seconds"),
+        (plant_duplicate_row, "duplicate_row", "the same seconds in different cells"),
+        (plant_duplicate_attempt, "duplicate_attempt", "attempts 1, 2 have the same accuracy and the same seconds"),
         (plant_same_seconds, "seconds_equal", "training and testing both took"),
         (plant_accuracy_as_seconds, "seconds_equal", "which is the run's accuracy"),
-        (plant_slow, "seconds_off", "attempt 1 took"),
-        (plant_fast, "seconds_off", "attempt 1 took"),
+        (plant_slow, "runtime_outlier", "attempt 1 took"),
+        (plant_fast, "runtime_outlier", "attempt 1 took"),
         (plant_truncated, "truncated", "12 epochs were completed"),
-        (plant_bimodal, "bimodal", "attempts in two camps: 71.50"),
+        (plant_bimodal, "bimodal", "attempts form two clusters: 71.50"),
         (plant_fraction, "units", "a fraction of 1?"),
         (plant_percent, "units", "a percentage?"),
-        (plant_as_fast, "as_fast", "was it deconv?"),
+        (plant_baseline_speed, "baseline_speed", "was it deconv?"),
         (plant_other_machine, "seconds_scale", "seconds do not scale with epochs"),
         (plant_identity, "identity", "attempt 1 has top1 twice"),
     ],
@@ -162,7 +162,7 @@ def test_planted(plant, kind, said):
     assert found, f"{kind} not found"
     assert said in found[0].sentence
     assert found[0].dataset == "cifar10" and found[0].arch == "net3"
-    assert set(found[0].rows) & {index + 2 for index in cell} or kind == "as_fast"
+    assert set(found[0].rows) & {index + 2 for index in cell} or kind == "baseline_speed"
 
 
 def test_planted_wrong_average():
@@ -209,7 +209,7 @@ def test_the_published_reproduction():
     found = audit(load_claims(ROOT / "claims/obadage2024").frame, load_claims(ROOT / "claims/ye2020"))
     blocks = {(f.dataset, f.epochs) for f in found if f.kind == "mixed_metric"}
     assert blocks == {("cifar100", 1), ("cifar100", 20), ("cifar10", 100), ("cifar100", 100)}
-    fast = {(f.dataset, f.arch, f.epochs) for f in found if f.kind == "as_fast"}
+    fast = {(f.dataset, f.arch, f.epochs) for f in found if f.kind == "baseline_speed"}
     assert fast == {("cifar10", "efficientnet_b0", 20), ("cifar10", "efficientnet_b0", 100)}
     scale = [f for f in found if f.kind == "seconds_scale"]
     assert len(scale) == 13

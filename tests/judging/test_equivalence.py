@@ -1,4 +1,4 @@
-"""The ladder, the tests of superiority and the convergence table, on studies whose answer is known."""
+"""Equivalence verdicts, method against baseline, and convergence, on studies whose answer is known."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def own_claims(folder, split_and_selection):
 
 
 def rung(study):
-    return one(judge(study.write())["ladder"], source="mine", arch="vgg16")
+    return one(judge(study.write())["equivalence"], source="mine", arch="vgg16")
 
 
 def test_reproduced(study):
@@ -56,10 +56,10 @@ def test_not_reproduced_below_and_above(study):
 def test_far_too_high_is_not_better_but_flagged(study):
     study = fill(study, (0.089, 0.09, 0.091))
     tables = judge(study.write())
-    row = one(tables["ladder"], source="mine", arch="vgg16")
+    row = one(tables["equivalence"], source="mine", arch="vgg16")
     assert row["verdict"] == "not reproduced"
     assert row["flags"] == "above_claim;near_perfect"
-    green = one(tables["verdicts"], source="mine", arch="vgg16")
+    green = one(tables["threshold_rule"], source="mine", arch="vgg16")
     assert (green["colour"], green["flags"]) == ("green", "above_claim;near_perfect")
 
 
@@ -123,7 +123,7 @@ def test_an_unstable_sibling_leaves_the_others_alone(study):
     row = rung(study)
     assert (row["verdict"], row["pooled_df"]) == ("reproduced", 10)
     assert row["pooled_sd"] == pytest.approx(0.001)
-    unstable = one(judge(study.write())["ladder"], source="mine", arch="pnasnet_a")
+    unstable = one(judge(study.write())["equivalence"], source="mine", arch="pnasnet_a")
     assert (unstable["spread"], unstable["verdict"]) == ("own", "inconclusive")
 
 
@@ -145,7 +145,7 @@ def test_short_trainings_have_a_relative_margin(study):
     study.against()
     for seed, test in ((1, 0.74), (2, 0.742), (3, 0.744)):
         study.cell("cifar10", "vgg16", "deconv", 1, seed, test)
-    row = one(judge(study.write())["ladder"], source="mine")
+    row = one(judge(study.write())["equivalence"], source="mine")
     assert row["margin"] == pytest.approx(0.07418)
     assert "(10% of the claim)" in row["reason"]
 
@@ -162,13 +162,15 @@ def test_which_split_is_it(study):
     for seed in (1, 2, 3):
         study.cell("cifar10", "vgg16", "batch_norm", 100, seed, 0.936 + seed / 1000, train=0.9985 + seed / 10000)
     tables = judge(study.write())
-    theirs = one(tables["ladder"], source="obadage2024", arch="vgg16", norm="batch_norm", epochs=100, dataset="cifar10")
+    theirs = one(
+        tables["equivalence"], source="obadage2024", arch="vgg16", norm="batch_norm", epochs=100, dataset="cifar10"
+    )
     assert (theirs["value_nearer_split"], theirs["claim_nearer_split"]) == ("train", "test")
     assert theirs["flags"] == "above_claim;near_perfect;nearer_train"
 
 
 def test_published_averages_have_no_spread(published):
-    rows = pick(judge(published)["ladder"], source="obadage2024")
+    rows = pick(judge(published)["equivalence"], source="obadage2024")
     assert {r["verdict"] for r in rows} == {"inconclusive"}
     assert sum(r["two_sided_relative"] for r in rows) == 72
     assert sum(r["two_sided_absolute"] for r in rows) == 91
@@ -186,7 +188,7 @@ def superior(study, gains, sd=0.002, seeds=5):
 
 def test_better_worse_undecided(study):
     tables = judge(superior(study, {"vgg16": 0.02, "resnet18": -0.02, "senet18": 0.0001}).write())
-    rows = {r["arch"]: r for r in tables["superiority"] if r["metric"] == "top1"}
+    rows = {r["arch"]: r for r in tables["method_vs_baseline"] if r["metric"] == "top1"}
     assert {a: r["outcome"] for a, r in rows.items()} == {
         "vgg16": "better",
         "resnet18": "worse",
@@ -195,9 +197,9 @@ def test_better_worse_undecided(study):
     assert {r["test"] for r in rows.values()} == {"paired t"}
     assert rows["vgg16"]["low"] < rows["vgg16"]["difference"] < rows["vgg16"]["high"]
     assert all(r["p_holm"] >= r["p"] for r in rows.values())
-    text = one(tables["summary"], section="superiority", name="sign_test_p", dataset="")["text"]
+    text = one(tables["summary"], section="method_vs_baseline", name="sign_test_p", dataset="")["text"]
     assert text.startswith("this study: ") and "sign test p" in text
-    chance = one(tables["summary"], section="superiority", name="probability_of_improvement_top1", dataset="")
+    chance = one(tables["summary"], section="method_vs_baseline", name="probability_of_improvement_top1", dataset="")
     assert 0.3 < chance["value"] < 0.7 and chance["of"] == 3
 
 
@@ -205,14 +207,14 @@ def test_other_seeds_are_not_paired(study):
     for seed in range(3):
         study.cell("cifar10", "vgg16", "batch_norm", 20, seed, 0.9 + seed / 1000)
         study.cell("cifar10", "vgg16", "deconv", 20, seed + 10, 0.93 + seed / 1000)
-    row = one(judge(study.write())["superiority"], metric="top1")
+    row = one(judge(study.write())["method_vs_baseline"], metric="top1")
     assert (row["test"], row["n_pairs"], row["outcome"]) == ("Welch t", 0, "better")
 
 
 def test_single_runs_are_not_tested(study):
     study.cell("cifar10", "vgg16", "batch_norm", 20, 1, 0.9).cell("cifar10", "vgg16", "deconv", 20, 1, 0.93)
     study.cell("cifar10", "vgg11", "batch_norm", 20, 1).cell("cifar10", "vgg11", "deconv", 20, 1, 0.93)
-    rows = {r["arch"]: r for r in judge(study.write())["superiority"] if r["metric"] == "top1"}
+    rows = {r["arch"]: r for r in judge(study.write())["method_vs_baseline"] if r["metric"] == "top1"}
     assert (rows["vgg16"]["outcome"], rows["vgg16"]["difference"]) == ("undecided", pytest.approx(0.03))
     assert rows["vgg11"]["outcome"] == "missing"
 
@@ -224,16 +226,16 @@ def test_a_method_that_diverges_has_lost(study):
     tables = judge(study.against("ye2020", "obadage2024").write())
     row = one(tables["comparison"], source="mine", metric="top1")
     assert (row["holds"], row["improvement"]) == (False, None)
-    row = one(tables["superiority"], metric="top1")
+    row = one(tables["method_vs_baseline"], metric="top1")
     assert (row["outcome"], row["reason"]) == ("worse", "deconv: 3 diverged of 3 runs")
     assert one(tables["summary"], section="comparison", source="mine", name="fails", dataset="")["value"] == 1
-    where = {"section": "superiority", "source": "mine", "dataset": ""}
+    where = {"section": "method_vs_baseline", "source": "mine", "dataset": ""}
     assert one(tables["summary"], name="probability_of_improvement_top1", **where)["value"] == 0
     assert not pick(tables["summary"], name="mean_improvement_top1", **where)  # no run to take a mean of
     assert "0 pairs for, 1 against" in one(tables["summary"], name="sign_test_p", **where)["text"]
-    sentence = one(tables["ledger"], id="always-better", role="study")
+    sentence = one(tables["statements"], id="always-better", role="study")
     assert (sentence["outcome"], sentence["found"]) == ("fails", "0 of 1 pairs better")
-    time = one(tables["ledger"], id="always-slower", role="study")
+    time = one(tables["statements"], id="always-slower", role="study")
     assert time["outcome"] == "not testable yet"  # no run of the method has a time
 
 
@@ -241,20 +243,20 @@ def test_a_diverged_run_keeps_its_side_from_winning(study):
     for seed in (1, 2, 3):
         study.cell("cifar10", "vgg16", "batch_norm", 20, seed, 0.9 + seed / 10_000)
         study.cell("cifar10", "vgg16", "deconv", 20, seed, 0.93 + seed / 5_000)
-    row = one(judge(study.write())["superiority"], metric="top1")
+    row = one(judge(study.write())["method_vs_baseline"], metric="top1")
     assert row["outcome"] == "better"
     study.cell("cifar10", "vgg16", "deconv", 20, 4, status="diverged")
     tables = judge(study.write())
-    row = one(tables["superiority"], metric="top1")
+    row = one(tables["method_vs_baseline"], metric="top1")
     assert row["outcome"] == "undecided" and row["reason"].endswith("; deconv: 1 diverged of 4 runs")
-    chance = one(tables["summary"], section="superiority", name="probability_of_improvement_top1", dataset="")
+    chance = one(tables["summary"], section="method_vs_baseline", name="probability_of_improvement_top1", dataset="")
     assert chance["value"] == 0.75
 
 
 def test_single_runs_claim_no_certainty(study):
     for arch in ("vgg16", "vgg11"):
         study.cell("cifar10", arch, "batch_norm", 20, 1, 0.9).cell("cifar10", arch, "deconv", 20, 1, 0.93)
-    rows = pick(judge(study.write())["summary"], section="superiority", dataset="")
+    rows = pick(judge(study.write())["summary"], section="method_vs_baseline", dataset="")
     told = {r["name"]: r["text"] for r in rows if "improvement" in r["name"]}
     assert told == {
         "probability_of_improvement_top1": "this study: top-1: a run of deconv beats one of batch_norm with "
@@ -306,7 +308,7 @@ def test_a_faithful_simulated_study_is_mostly_reproduced_and_never_refuted(study
         truth = row.value + rng.normal(0, 0.002)
         for seed in range(3):
             study.cell(row.dataset, row.arch, row.norm, int(row.epochs), seed, round(truth + rng.normal(0, 0.002), 4))
-    rows = pick(judge(study.write())["ladder"], source="mine")
+    rows = pick(judge(study.write())["equivalence"], source="mine")
     assert len(rows) == 80
     assert sum(r["verdict"] == "reproduced" for r in rows) >= 76
     assert not any(r["verdict"] == "not reproduced" for r in rows)

@@ -54,7 +54,7 @@ def test_own_runs_against_the_claims(study):
         study.cell("cifar10", "vgg16", "batch_norm", 20, seed, test, train=0.95, seconds=10 + seed)
         study.cell("cifar10", "vgg16", "deconv", 20, seed, test + 0.02, train=0.97, seconds=30 + seed)
     tables = judge(study.write())
-    row = one(tables["verdicts"], source="mine", norm="batch_norm")
+    row = one(tables["threshold_rule"], source="mine", norm="batch_norm")
     assert (row["claimed"], row["n"], row["n_expected"], row["verdict"]) == (0.9007, 3, 3, "better")
     assert row["value"] == pytest.approx(0.91)
     assert row["sd"] == pytest.approx(0.01)
@@ -62,9 +62,9 @@ def test_own_runs_against_the_claims(study):
     pair = one(tables["comparison"], source="mine", metric="top1")
     assert pair["improvement"] == pytest.approx(0.02)
     assert pair["holds"] is True
-    repeat = one(tables["consistency"], source="mine", norm="batch_norm")
+    repeat = one(tables["repeat_consistency"], source="mine", norm="batch_norm")
     assert repeat["deviation"] == pytest.approx((0.0007**2 + 0.0093**2 + 0.0193**2) / 2)
-    cost = one(tables["timing"], source="mine", norm="deconv")
+    cost = one(tables["runtime"], source="mine", norm="deconv")
     assert (cost["train_seconds"], cost["test_seconds"]) == (32, pytest.approx(3.2))
     assert cost["ratio"] == pytest.approx(32 / 12)
     assert cost["ratio_low"] < 32 / 12 < cost["ratio_high"]
@@ -77,10 +77,10 @@ def test_missing_diverged_and_failed_stand_in_every_denominator(study):
     study.cell("cifar10", "vgg16", "deconv", 1, 3, status="failed")
     study.cell("cifar10", "vgg16", "batch_norm", 1, 1)
     tables = judge(study.write())
-    row = one(tables["verdicts"], source="mine", norm="deconv")
+    row = one(tables["threshold_rule"], source="mine", norm="deconv")
     assert (row["n"], row["n_expected"], row["value"]) == (1, 3, 0.75)
     assert "1 diverged, 1 failed of 3 runs" in row["reason"]
-    row = one(tables["verdicts"], source="mine", norm="batch_norm")
+    row = one(tables["threshold_rule"], source="mine", norm="batch_norm")
     assert (row["verdict"], row["colour"], row["mark"], row["reason"]) == (
         "missing",
         "grey",
@@ -98,19 +98,19 @@ def test_a_grid_that_shares_no_cell_with_the_claims(study):
     for norm in ("batch_norm", "deconv"):
         study.cell("digits", "vgg11", norm, 2, 1, 0.9, recipe="small")
     tables = judge(study.write())
-    assert not pick(tables["verdicts"], source="mine")
-    assert len(pick(tables["verdicts"], source="obadage2024")) == 134
+    assert not pick(tables["threshold_rule"], source="mine")
+    assert len(pick(tables["threshold_rule"], source="obadage2024")) == 134
     assert one(tables["comparison"], source="mine", metric="top1")["holds"] is False
 
 
 def test_no_claims_and_no_runs(study):
     tables = judge(study.write())
-    assert not any(tables[name] for name in ("verdicts", "comparison", "consistency", "timing"))
+    assert not any(tables[name] for name in ("threshold_rule", "comparison", "repeat_consistency", "runtime"))
 
 
 def test_train_accuracy_never_answers_a_test_claim(study):
     study.against().cell("cifar10", "vgg16", "deconv", 20, 1, test=None, train=0.99, status="completed")
-    assert one(judge(study.write())["verdicts"], source="mine")["verdict"] == "missing"
+    assert one(judge(study.write())["threshold_rule"], source="mine")["verdict"] == "missing"
 
 
 def test_epochs_completed_are_not_mixed(study):
@@ -139,9 +139,9 @@ def test_best_epoch_when_configured(study):
     study.against().cell("cifar10", "vgg16", "deconv", 20, 1, 0.9)
     cell = {k: v for k, v in study.cells[0].items() if k in ("dataset", "arch", "norm", "recipe", "epochs", "seed")}
     study.run(cell, "top1", "test", "fraction", 0.93, 10_000, "completed", 20, selection="best")
-    assert one(judge(study.write())["verdicts"], source="mine")["value"] == 0.9
+    assert one(judge(study.write())["threshold_rule"], source="mine")["value"] == 0.9
     study.json["judge"] = {"selection": "best"}
-    assert one(judge(study.write())["verdicts"], source="mine")["value"] == 0.93
+    assert one(judge(study.write())["threshold_rule"], source="mine")["value"] == 0.93
 
 
 def test_the_same_study_gives_the_same_bytes_in_any_order(study, tmp_path):
@@ -210,7 +210,7 @@ def test_judge_says_where_it_wrote(published):
 
 def test_read_back(published):
     judge(published)
-    with open(Path(published) / "verdicts.csv", newline="") as file:
+    with open(Path(published) / "threshold_rule.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["colour"] for row in rows} == {"green", "black", "red"}
 
@@ -224,7 +224,7 @@ def test_results_are_every_cell_claim_or_not(study):
     for seed, test in ((1, 0.90), (2, 0.92)):
         study.cell("mine", "net", "group_norm", 3, seed, test, train=0.95, seconds=10.0 * seed)
     study.cell("mine", "net", "group_norm", 3, 3, 0.1, status="diverged", seconds=5).cell("mine", "net", "none", 3, 1)
-    found = judge(study.write())["results"]
+    found = judge(study.write())["study_means"]
     row = one(found, norm="group_norm", metric="top1", split="test")
     assert (row["n"], row["n_expected"], row["minimum"], row["maximum"]) == (2, 3, 0.90, 0.92)
     assert (row["value"], row["sd"]) == (pytest.approx(0.91), pytest.approx(0.02 / 2**0.5))
@@ -255,7 +255,7 @@ def test_pairs_that_fail_and_ratios_that_are_known(study):
     summary = judge(study.write())["summary"]
     counts = {r["name"]: r["value"] for r in pick(summary, section="comparison", dataset="") if r["of"] == 3}
     assert {name: counts[name] for name in ("holds", "fails", "missing")} == {"holds": 1, "fails": 1, "missing": 1}
-    known = one(summary, section="timing", dataset="", name="known")
+    known = one(summary, section="runtime", dataset="", name="known")
     assert (known["value"], known["of"]) == (2, 3)  # a method without a baseline cell is no pair
 
 
@@ -276,16 +276,16 @@ def test_own_cells_leave_out_what_was_published_of_others(study):
     for norm in ("batch_norm", "deconv"):
         study.cell("cifar10", "vgg16", norm, 20, 1, 0.9)
     tables = judge(study.write())
-    assert {(row["arch"], row["epochs"]) for row in tables["verdicts"]} == {("vgg16", 20)}
-    assert len(tables["verdicts"]) == 4  # two claims, by the reproduction and by this study
+    assert {(row["arch"], row["epochs"]) for row in tables["threshold_rule"]} == {("vgg16", 20)}
+    assert len(tables["threshold_rule"]) == 4  # two claims, by the reproduction and by this study
     assert {row["source"] for row in tables["comparison"]} == {"ye2020", "obadage2024", "mine"}
-    assert all((row["dataset"], row["arch"]) == ("cifar10", "vgg16") for row in tables["timing"])
+    assert all((row["dataset"], row["arch"]) == ("cifar10", "vgg16") for row in tables["runtime"])
     # Sentences speak of whole tables: the papers' own answers stay what they are.
     whole = judge(study.against("ye2020", "obadage2024").write())
-    assert tables["ledger"] == whole["ledger"] and len(whole["verdicts"]) > 100
+    assert tables["statements"] == whole["statements"] and len(whole["threshold_rule"]) > 100
     study.cells = [cell | {"arch": "tiny_vgg"} for cell in study.cells]
     study.runs = [row | {"arch": "tiny_vgg"} for row in study.runs]
     study.json["claims"]["own_cells"] = True
     nothing = judge(study.write())
-    assert (nothing["verdicts"], nothing["ledger"]) == ([], [])
+    assert (nothing["threshold_rule"], nothing["statements"]) == ([], [])
     assert {row["source"] for row in nothing["comparison"]} == {"mine"}

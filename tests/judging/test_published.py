@@ -34,7 +34,7 @@ def count(summary, section, name, dataset=""):
     ],
 )
 def test_sentences_of_the_reproduction(summary, name, dataset, found, printed):
-    assert count(summary, "verdicts", name, dataset) == found
+    assert count(summary, "threshold_rule", name, dataset) == found
     differs = {"": {"reproduced", "better"}, "imagenet": {"better"}}
     if printed is not None:
         assert (found[0] != printed) == (name in differs.get(dataset, set()))
@@ -46,12 +46,12 @@ def test_the_printed_parts_do_not_add_up_either():
 
 def test_within_ten_points_instead_of_ten_percent(published, study):
     study.json["judge"] = {"threshold_kind": "absolute", "threshold": 0.1}
-    assert count(judge(study.write())["summary"], "verdicts", "reproduced") == (118, 134)  # printed: 116
+    assert count(judge(study.write())["summary"], "threshold_rule", "reproduced") == (118, 134)  # printed: 116
 
 
 @pytest.mark.parametrize(("dataset", "low", "high"), [("cifar10", "0.00", "0.23"), ("cifar100", "0.00", "0.11")])
 def test_consistency_ranges_as_printed(summary, dataset, low, high):
-    where = {"section": "consistency", "source": "obadage2024", "dataset": dataset}
+    where = {"section": "repeat_consistency", "source": "obadage2024", "dataset": dataset}
     assert f"{one(summary, name='minimum', **where)['value']:.2f}" == low
     assert f"{one(summary, name='maximum', **where)['value']:.2f}" == high
     assert one(summary, name="consistent", **where)["value"] == 60
@@ -65,7 +65,7 @@ def test_method_against_baseline(summary):
 
 def test_training_time(summary):
     def ratio(name):
-        return one(summary, section="timing", source="obadage2024", dataset="", name=name)["value"]
+        return one(summary, section="runtime", source="obadage2024", dataset="", name=name)["value"]
 
     assert ratio("ratio_minimum") - 1 == pytest.approx(0.0248, abs=1e-4)  # printed: 2 %
     assert ratio("ratio_maximum") - 1 == pytest.approx(8.306, abs=1e-3)  # printed: 358 %
@@ -75,9 +75,9 @@ def test_training_time(summary):
 
 def test_every_claim_is_answered(published):
     tables = judge(published)
-    assert len(pick(tables["verdicts"], source="obadage2024")) == 134
-    assert not pick(tables["verdicts"], source="mine")
-    row = one(tables["verdicts"], arch="vgg11_imagenet", norm="deconv", metric="top1")
+    assert len(pick(tables["threshold_rule"], source="obadage2024")) == 134
+    assert not pick(tables["threshold_rule"], source="mine")
+    row = one(tables["threshold_rule"], arch="vgg11_imagenet", norm="deconv", metric="top1")
     assert (row["verdict"], row["change"], row["reproduced_split"]) == ("within", 0, "unstated")
 
 
@@ -88,10 +88,10 @@ def test_a_reproduction_is_not_held_against_another(study):
                             "reproductions": [folders["obadage2024"]]}  # fmt: skip
     study.cell("cifar10", "vgg16", "batch_norm", 20, 1, 0.9)
     tables = judge(study.write())
-    assert count(tables["summary"], "verdicts", "reproduced") == (105, 134)
-    assert {r["claim_source"] for r in pick(tables["verdicts"], source="obadage2024")} == {"ye2020"}
-    assert {r["claim_source"] for r in pick(tables["verdicts"], source="mine")} == {"ye2020", "southampton"}
-    own = {r["id"]: r["found"] for r in pick(tables["ledger"], statement_source="obadage2024", role="own")}
+    assert count(tables["summary"], "threshold_rule", "reproduced") == (105, 134)
+    assert {r["claim_source"] for r in pick(tables["threshold_rule"], source="obadage2024")} == {"ye2020"}
+    assert {r["claim_source"] for r in pick(tables["threshold_rule"], source="mine")} == {"ye2020", "southampton"}
+    own = {r["id"]: r["found"] for r in pick(tables["statements"], statement_source="obadage2024", role="own")}
     assert own["better-cifar10"] == "36 of 60 better" and own["within-ten-percent"] == "105 of 134 reproduced"
 
 
@@ -102,12 +102,12 @@ def test_what_the_shipped_study_says_of_the_reproduction(tmp_path, monkeypatch):
     study = config.load(ROOT / "config.yaml")
     collect(study)
     tables = judge(study.folder)
-    own = {r["id"]: r["found"] for r in pick(tables["ledger"], statement_source="obadage2024", role="own")}
+    own = {r["id"]: r["found"] for r in pick(tables["statements"], statement_source="obadage2024", role="own")}
     text = (ROOT / "docs" / "judging.md").read_text()
     assert "105 of 134 within 10 % (printed 116), 83 better (printed 80), 36 and 36 of\n60" in text
     assert own["within-ten-percent"] == "105 of 134 reproduced" and own["better"] == "83 of 134 better"
     assert own["better-cifar10"] == own["better-cifar100"] == "36 of 60 better"
-    assert count(tables["summary"], "verdicts", "reproduced") == (105, 134)
+    assert count(tables["summary"], "threshold_rule", "reproduced") == (105, 134)
 
 
 def test_a_diverged_average_is_no_value(study, tmp_path):
@@ -121,7 +121,7 @@ def test_a_diverged_average_is_no_value(study, tmp_path):
     study.against()
     study.json["claims"]["reproductions"] = [str(folder)]
     tables = judge(study.write())
-    row = one(tables["verdicts"], source="rep", norm="deconv")
+    row = one(tables["threshold_rule"], source="rep", norm="deconv")
     assert (row["verdict"], row["value"], row["reason"]) == ("missing", None, "3 diverged of 3 runs")
     assert one(tables["comparison"], source="rep")["holds"] is False
 
@@ -136,5 +136,5 @@ def test_training_accuracy_never_answers_a_claim_without_a_split(study, tmp_path
         lines = [f"{name},1,1,cifar10,vgg16,deconv,paper,20,top1,{row},percent,1,unstated" for row in told]
         (folder / "table.csv").write_text("\n".join([header, *lines]) + "\n")
     study.json["claims"] = {"original": str(tmp_path / "claimed"), "reproductions": [str(tmp_path / "rep")]}
-    found = [r["value"] for r in judge(study.write())["verdicts"]]
+    found = [r["value"] for r in judge(study.write())["threshold_rule"]]
     assert found == ([pytest.approx(0.8)] if len(rows) == 2 else [])

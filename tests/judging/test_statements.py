@@ -1,4 +1,4 @@
-"""The ledger: what the published sentences say, and what the tables give."""
+"""Statement checks: what the published sentences say, and what the tables give."""
 
 import pytest
 import yaml
@@ -28,28 +28,28 @@ FAILS = {
 
 
 @pytest.fixture
-def ledger(study):
-    return judge(study.against(*SOURCES).write())["ledger"]
+def checked(study):
+    return judge(study.against(*SOURCES).write())["statements"]
 
 
-def test_own_tables(ledger):
-    own = pick(ledger, role="own")
+def test_own_tables(checked):
+    own = pick(checked, role="own")
     assert {(r["statement_source"], r["id"]): r["found"] for r in own if r["outcome"] == "fails"} == FAILS
     untold = {(r["statement_source"], r["id"]) for r in own if r["outcome"] == "not testable yet"}
     assert untold == {("ye2019", "twenty-like-a-hundred"), ("ye2019", "slower")}  # told without a number
 
 
-def test_every_statement_asks_everybody(ledger):
+def test_every_statement_asks_everybody(checked):
     statements = {(name, s.id) for name in SOURCES for s in load_claims(ROOT / "claims" / name).statements}
     assert len(statements) >= 45
-    assert {(r["statement_source"], r["id"]) for r in ledger} == statements
-    roles = [r["role"] for r in pick(ledger, id="always-better")]
+    assert {(r["statement_source"], r["id"]) for r in checked} == statements
+    roles = [r["role"] for r in pick(checked, id="always-better")]
     assert roles == ["own", "reproduction", "reproduction", "study"]
-    assert {r["outcome"] for r in pick(ledger, role="study")} == {"not testable yet"}
+    assert {r["outcome"] for r in pick(checked, role="study")} == {"not testable yet"}
 
 
-def test_the_reproduction_on_the_original(ledger):
-    row = one(ledger, statement_source="ye2020", id="method-beats-baseline", source="obadage2024")
+def test_the_reproduction_on_the_original(checked):
+    row = one(checked, statement_source="ye2020", id="method-beats-baseline", source="obadage2024")
     assert (row["outcome"], row["counted"], row["of"]) == ("fails", 58, 66)
 
 
@@ -57,17 +57,17 @@ def test_own_runs_answer_when_they_exist(study):
     study.against("ye2020", "obadage2024")
     for arch, deconv in (("vgg16", 0.93), ("resnet18", None)):
         study.cell("cifar10", arch, "batch_norm", 1, 1, 0.90).cell("cifar10", arch, "deconv", 1, 1, deconv)
-    row = one(judge(study.write())["ledger"], id="first-epoch", role="study")
+    row = one(judge(study.write())["statements"], id="first-epoch", role="study")
     assert (row["outcome"], row["found"]) == ("not testable yet", "1 of 2 pairs better, 1 without a value")
     study.cells.clear(), study.runs.clear()
     for arch, deconv in (("vgg16", 0.89), ("resnet18", None)):
         study.cell("cifar10", arch, "batch_norm", 1, 1, 0.90).cell("cifar10", arch, "deconv", 1, 1, deconv)
-    assert one(judge(study.write())["ledger"], id="first-epoch", role="study")["outcome"] == "fails"
+    assert one(judge(study.write())["statements"], id="first-epoch", role="study")["outcome"] == "fails"
 
 
-def test_summary_of_the_ledger(study):
+def test_summary_of_the_statements(study):
     summary = judge(study.against(*SOURCES).write())["summary"]
-    own = {r["name"]: r["value"] for r in pick(summary, section="ledger") if r["name"].startswith("own")}
+    own = {r["name"]: r["value"] for r in pick(summary, section="statements") if r["name"].startswith("own")}
     assert own["own_fails"] == len(FAILS) and own["own_not_testable"] == 2
 
 
@@ -128,7 +128,7 @@ def test_who_is_weakest_is_asked_about_the_networks_of_the_sentence(study):
                     for norm in ("batch_norm", "deconv"):
                         study.cell(dataset, claims, norm, epochs, 1, 0.5 if claims == "pnasnet_a" else 0.6)
     study.cell("cifar10", "simple_cnn", "deconv", 20, 1, 0.2).cell("cifar10", "vgg16", "none", 20, 1, 0.1)
-    row = one(judge(study.write())["ledger"], id="weak-architecture", role="study")
+    row = one(judge(study.write())["statements"], id="weak-architecture", role="study")
     assert (row["outcome"], row["found"][:8]) == ("holds", "0 of 9 o")
 
 
@@ -138,5 +138,5 @@ def test_a_sentence_asked_about_other_networks_says_so(study):
     for arch, told in (("tiny_vgg", "1 of 1 pairs better (none of them in cells that the sentence is about)"),
                        ("vgg16", "2 of 2 pairs better (1 of them in cells that the sentence is about)")):  # fmt: skip
         study.cell("cifar10", arch, "batch_norm", 1, 1, 0.3).cell("cifar10", arch, "deconv", 1, 1, 0.6)
-        row = one(judge(study.write())["ledger"], id="first-epoch", role="study")
+        row = one(judge(study.write())["statements"], id="first-epoch", role="study")
         assert (row["outcome"], row["found"]) == ("holds", told)

@@ -37,15 +37,15 @@ def timeless(checkout) -> dict[str, str]:
                 del row[column]
         kept = [row for row in table if row.get("metric") != "seconds"]
         out[path.name] = json.dumps(kept)
-    for name in ("timing.csv", "summary.csv"):
+    for name in ("runtime.csv", "summary.csv"):
         out.pop(name, None)
     return out
 
 
 def test_everything_promised_is_there(finished):
     folder = finished.folder / "results/small"
-    for name in ("cells.csv", "runs.csv", "histories.csv", "provenance.csv", "study.json", "verdicts.csv",
-                 "comparison.csv", "consistency.csv", "timing.csv", "summary.csv", "figures/figures.json",
+    for name in ("cells.csv", "runs.csv", "histories.csv", "provenance.csv", "study.json", "threshold_rule.csv",
+                 "comparison.csv", "repeat_consistency.csv", "runtime.csv", "summary.csv", "figures/figures.json",
                  "report.html"):  # fmt: skip
         assert (folder / name).stat().st_size > 0, name
     assert [row["status"] for row in rows(finished, "cells.csv")] == ["completed"] * 3
@@ -73,15 +73,15 @@ def test_everything_promised_is_there(finished):
 
 
 def test_the_published_comparison_is_in_the_report(finished):
-    published = [row for row in rows(finished, "verdicts.csv") if row["source"] == "obadage2024"]
+    published = [row for row in rows(finished, "threshold_rule.csv") if row["source"] == "obadage2024"]
     assert len(published) == 134
     assert "ResNet-18" in (finished.folder / "results/small/report.html").read_text() or len(published) == 134
 
 
 def test_headers_are_those_of_the_documentation(finished, root):
     text = (root / "docs/tables.md").read_text()
-    for name in ("cells.csv", "histories.csv", "steps.csv", "provenance.csv", "drawings.csv", "pictures.csv",
-                 "histograms.csv"):  # fmt: skip
+    for name in ("cells.csv", "histories.csv", "steps.csv", "provenance.csv", "layer_views.csv",
+                 "layer_view_images.csv", "layer_view_histograms.csv"):  # fmt: skip
         with open(finished.folder / "results/small" / name) as file:
             assert f"`{file.readline().strip()}`" in text.replace("the cell's columns, then `", "`" + CELL), name
 

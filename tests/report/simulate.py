@@ -33,7 +33,7 @@ COLUMNS = {
         *("device", "host_cpus", "threads", "precision", "deterministic", "data_sha256", "resumes", "started"),
         "finished",
     ),
-    **{name: JUDGED[name] for name in ("verdicts", "comparison", "consistency", "timing", "summary")},
+    **{name: JUDGED[name] for name in ("threshold_rule", "comparison", "repeat_consistency", "runtime", "summary")},
 }
 OPTIONAL = {"steps": (*CELL, "seed", "step", "train_loss")}
 LOOKS = {
@@ -178,10 +178,10 @@ class Maker:
             "histories": [row for cell in done for row in self.history(cell)],
             "steps": [row for cell in done if self.logs(cell) for row in self.steps(cell)],
             "provenance": [self.provenance(cell) for cell in done],
-            "verdicts": verdicts,
+            "threshold_rule": verdicts,
             "comparison": comparison,
-            "consistency": self.consistency(verdicts),
-            "timing": timing,
+            "repeat_consistency": self.consistency(verdicts),
+            "runtime": timing,
             "summary": self.summary(verdicts, comparison, timing),
         }
 
@@ -257,7 +257,7 @@ class Maker:
         return rows
 
     def verdict(self, claim: dict, source: str, values: list[float], n: int, expected: int) -> dict:
-        row = {**pick("verdicts", claim), "claim_source": claim["source"], "claimed": claim["value"], "value": ""}
+        row = {**pick("threshold_rule", claim), "claim_source": claim["source"], "claimed": claim["value"], "value": ""}
         row |= {"source": source, "n": n, "n_expected": expected, "verdict": "missing", "reason": "no run has finished"}
         row["selection"] = "unstated"
         if values:
@@ -297,9 +297,9 @@ class Maker:
         for row in verdicts:
             if row["metric"] == "top1" and row["n"]:
                 deviation = row["n"] * row["change"] ** 2 / max(1, row["n"] - 1)
-                basis = "attempts" if row["source"] == self.name else "average"
-                judged = {"basis": basis, "deviation": deviation, "consistent": str(deviation < 0.5)}
-                rows.append({**{key: row[key] for key in COLUMNS["consistency"] if key in row}, **judged})
+                reported_as = "attempts" if row["source"] == self.name else "average"
+                judged = {"reported_as": reported_as, "deviation": deviation, "consistent": str(deviation < 0.5)}
+                rows.append({**{key: row[key] for key in COLUMNS["repeat_consistency"] if key in row}, **judged})
         return rows
 
     def timing(self) -> list[dict]:
@@ -309,7 +309,7 @@ class Maker:
                 continue
             seconds = self.values(cell, "train_seconds")[0]
             baseline = self.values({**cell, "norm": BASELINE}, "train_seconds")[0]
-            row = {**pick("timing", cell), "source": self.name, "n": len(seconds)}
+            row = {**pick("runtime", cell), "source": self.name, "n": len(seconds)}
             if seconds:
                 row |= {"train_seconds": float(np.mean(seconds)), "test_seconds": 2.5}
             if seconds and baseline:
@@ -325,7 +325,7 @@ class Maker:
         for status in ("completed", "diverged", "failed", "missing"):
             rows.append(counted("completeness", self.name, status, self.cells, "status", status))
         for source, own in by_source(verdicts):
-            rows += [counted("verdicts", source, name, own, "verdict", name) for name in LOOKS]
+            rows += [counted("threshold_rule", source, name, own, "verdict", name) for name in LOOKS]
         for source, own in by_source(comparison):
             rows.append(counted("comparison", source, "holds", own, "holds", "True"))
             rows.append(counted("comparison", source, "fails", own, "holds", "False"))
@@ -335,7 +335,7 @@ class Maker:
             found = {"ratio_geometric_mean": np.exp(np.mean(np.log(ratios))) if ratios else None}
             found |= {"ratio_minimum": min(ratios, default=None), "ratio_maximum": max(ratios, default=None)}
             found |= {"known": len(ratios)}
-            known = {"section": "timing", "source": source, "of": sum(row["norm"] == METHOD for row in own)}
+            known = {"section": "runtime", "source": source, "of": sum(row["norm"] == METHOD for row in own)}
             rows += [{**known, "name": name, "value": value} for name, value in found.items() if value]
         return rows
 
@@ -397,5 +397,5 @@ def compared(cell: dict, source: str, sides: tuple, expected: int) -> dict:
 def published_time(claim: dict) -> dict:
     seconds = 30.0 * claim["epochs"]
     ratio = 3.2 if claim["norm"] == METHOD else 1.0
-    row = {**pick("timing", claim), "n": 1, "train_seconds": seconds * ratio}
+    row = {**pick("runtime", claim), "n": 1, "train_seconds": seconds * ratio}
     return row | {"baseline_train_seconds": seconds, "ratio": ratio}

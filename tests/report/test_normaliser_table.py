@@ -1,4 +1,4 @@
-"""The table of all normalisers, from norms.csv."""
+"""The table of all normalisers, from normalisers.csv."""
 
 import csv
 
@@ -13,19 +13,19 @@ from renorm.report.tables import normalisers
 GIVEN = {"source": "demo", "dataset": "digits", "arch": "tiny_vgg", "recipe": "demo", "epochs": 2, "n": 3,
          "n_expected": 3}  # fmt: skip
 ROWS = [
-    {**GIVEN, "norm": "channel_deconv", "n": 2, "value": 0.9, "sd": 0.011, "over_baseline": 0.1, "over_method": -0.05,
-     "epoch_seconds": 1.5, "ratio": 1.25, "front": "true"},
-    {**GIVEN, "norm": "deconv", "value": 0.95, "over_baseline": 0.15, "over_method": 0, "epoch_seconds": 2.5,
-     "ratio": 2.0833, "front": "true"},
-    {**GIVEN, "norm": "batch_norm", "value": 0.8, "over_baseline": 0, "over_method": -0.15, "epoch_seconds": 1.2,
-     "ratio": 1, "front": "false"},
+    {**GIVEN, "norm": "channel_deconv", "n": 2, "value": 0.9, "sd": 0.011, "delta_vs_baseline": 0.1,
+     "delta_vs_method": -0.05, "epoch_seconds": 1.5, "ratio": 1.25, "pareto_optimal": "true"},
+    {**GIVEN, "norm": "deconv", "value": 0.95, "delta_vs_baseline": 0.15, "delta_vs_method": 0, "epoch_seconds": 2.5,
+     "ratio": 2.0833, "pareto_optimal": "true"},
+    {**GIVEN, "norm": "batch_norm", "value": 0.8, "delta_vs_baseline": 0, "delta_vs_method": -0.15,
+     "epoch_seconds": 1.2, "ratio": 1, "pareto_optimal": "false"},
     {**GIVEN, "norm": "none", "n": 0},
 ]  # fmt: skip
 
 
 def study(folder):
     simulate.write_study(folder, demo=True)
-    with open(folder / "norms.csv", "w", newline="") as file:
+    with open(folder / "normalisers.csv", "w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(ROWS)
@@ -46,5 +46,5 @@ def test_baseline_and_method_first_and_nothing_left_out(tmp_path):
 def test_the_page_shows_it_and_does_without(tmp_path):
     folder = study(tmp_path / "demo")
     assert 'id="norms-heading"' in render(folder).read_text()
-    pd.read_csv(folder / "norms.csv").head(0).to_csv(folder / "norms.csv", index=False)
+    pd.read_csv(folder / "normalisers.csv").head(0).to_csv(folder / "normalisers.csv", index=False)
     assert 'id="norms-heading"' not in render(folder).read_text()

@@ -86,8 +86,8 @@ def test_small_enough(full):
 
 
 def values_shown(page: Page, folder) -> int:
-    """Every row of verdicts.csv has a cell of its own that shows it; how many there are."""
-    verdicts = pd.read_csv(folder / "verdicts.csv")
+    """Every row of threshold_rule.csv has a cell of its own that shows it; how many there are."""
+    verdicts = pd.read_csv(folder / "threshold_rule.csv")
     shown = {cell["id"]: cell for cell in page.cells if cell["id"]}
     for row in verdicts.itertuples():
         parts = (row.claim_source, row.dataset, row.arch, row.norm, row.recipe, row.epochs, row.metric, row.split,
@@ -109,7 +109,7 @@ def test_two_papers_may_claim_something_of_one_cell(tmp_path, monkeypatch):
     folder = simulate.write_judged(tmp_path / "judged", originals=("ye2020", "southampton"))
     draw(folder)
     page = Page(render(folder).read_text(encoding="utf-8"))
-    verdicts = pd.read_csv(folder / "verdicts.csv")
+    verdicts = pd.read_csv(folder / "threshold_rule.csv")
     key = ["dataset", "arch", "norm", "recipe", "epochs", "metric", "source"]
     assert verdicts.duplicated(key).any()  # else this shows nothing
     assert values_shown(page, folder) == len(verdicts)
@@ -121,13 +121,15 @@ def test_two_papers_may_claim_something_of_one_cell(tmp_path, monkeypatch):
 
 
 def test_every_accuracy_and_every_second_stands_in_a_csv(page, full):
-    known = {f"{100 * value:.2f}" for value in pd.read_csv(full / "verdicts.csv")[["claimed", "value", "sd"]].stack()}
+    known = {
+        f"{100 * value:.2f}" for value in pd.read_csv(full / "threshold_rule.csv")[["claimed", "value", "sd"]].stack()
+    }
     comparison = pd.read_csv(full / "comparison.csv")
     known |= {f"{100 * value:.2f}" for value in comparison[["baseline_value", "method_value"]].stack()}
-    timing = pd.read_csv(full / "timing.csv")
+    timing = pd.read_csv(full / "runtime.csv")
     known |= {f"{value:,.2f}" if value < 100 else f"{value:,.0f}" for value in timing["train_seconds"].dropna()}
     known |= {f"{value:.2f}×" for value in timing["ratio"].dropna()}
-    known |= {f"{value:,.4f}" for value in pd.read_csv(full / "consistency.csv")["deviation"]}
+    known |= {f"{value:,.4f}" for value in pd.read_csv(full / "repeat_consistency.csv")["deviation"]}
     numbers = [n for cell in page.cells if cell["class"].startswith(("num", "ratio")) for n in cell["text"].split()]
     numbers = [n for n in numbers if re.fullmatch(r"[\d.,]*\.\d+×?", n)]
     assert len(numbers) > 500
@@ -153,8 +155,8 @@ def test_a_label_is_text_whatever_it_says(tmp_path):
     folder = simulate.write_study(
         tmp_path / "hostile", demo=True, vgg16=hostile, resnet18='"><img src=x onerror=alert(2)>'
     )
-    verdicts = (folder / "verdicts.csv").read_text(encoding="utf-8")
-    (folder / "verdicts.csv").write_text(verdicts.replace("Table 1", hostile + "$\\frac$"), encoding="utf-8")
+    verdicts = (folder / "threshold_rule.csv").read_text(encoding="utf-8")
+    (folder / "threshold_rule.csv").write_text(verdicts.replace("Table 1", hostile + "$\\frac$"), encoding="utf-8")
     draw(folder)
     text = render(folder).read_text(encoding="utf-8")
     assert text.count("<script") == 1 and "<img" not in text
@@ -210,14 +212,14 @@ def test_a_missing_file_is_one_line_that_says_what_to_run(tmp_path, name):
 )
 def test_a_broken_file_is_one_line(tmp_path, broken, told):
     folder = simulate.write_study(tmp_path / "study", demo=True)
-    path = folder / "verdicts.csv"
+    path = folder / "threshold_rule.csv"
     header, first = path.read_text(encoding="utf-8").splitlines()[:2]
     cells = first.split(",")
     cells[header.split(",").index("claimed")] = "x"
     path.write_bytes(f"{header}\n{','.join(cells)}\n".encode() if broken is None else broken)
     with pytest.raises(RenormError, match=told) as error:
         render(folder)
-    assert "\n" not in str(error.value) and "verdicts.csv" in str(error.value)
+    assert "\n" not in str(error.value) and "threshold_rule.csv" in str(error.value)
 
 
 def test_the_real_judge_and_the_real_claims(tmp_path, monkeypatch):
@@ -226,11 +228,13 @@ def test_the_real_judge_and_the_real_claims(tmp_path, monkeypatch):
     folder = simulate.write_judged(tmp_path / "judged")
     text = render(folder).read_text(encoding="utf-8")
     Page(text)
-    sections = ["glance", "audit", "ledger", "completeness", "comparison", "ladder", "own", "timing"]
-    assert [key for key in [*sections, "consistency", "curves", "provenance"] if f'id="{key}"' not in text] == []
-    results = pd.read_csv(folder / "results.csv", keep_default_na=False).query("norm == 'none' and metric == 'top1'")
+    sections = ["glance", "audit", "statements", "completeness", "comparison", "equivalence", "own", "runtime"]
+    assert [key for key in [*sections, "repeat_consistency", "curves", "provenance"] if f'id="{key}"' not in text] == []
+    results = pd.read_csv(folder / "study_means.csv", keep_default_na=False).query(
+        "norm == 'none' and metric == 'top1'"
+    )
     assert len(results) and 'id="own-imagenet-vgg11-imagenet-none-imagenet-90-top1"' in text  # outside the pair
-    ledger = pd.read_csv(folder / "ledger.csv")
+    ledger = pd.read_csv(folder / "statements.csv")
     assert sum(text.count(f"{mark}</a>") for mark in ("✓ holds", "✗ fails", "… not testable yet")) == len(ledger)
     assert "14.38" in text and "99.86" in text and "Nothing is known about this yet" not in text
     assert len(text.encode()) < 1_500_000  # its figures take as much again

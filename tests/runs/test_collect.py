@@ -52,8 +52,8 @@ def status_of_one(study):
 
 def test_a_run_and_a_missing_cell(study):
     paths = collect.collect(study)
-    names = ["cells.csv", "runs.csv", "histories.csv", "steps.csv", "provenance.csv", "drawings.csv",
-             "pictures.csv", "histograms.csv", "study.json"]  # fmt: skip
+    names = ["cells.csv", "runs.csv", "histories.csv", "steps.csv", "provenance.csv", "layer_views.csv",
+             "layer_view_images.csv", "layer_view_histograms.csv", "study.json"]  # fmt: skip
     assert [p.name for p in paths] == names
     cells = table(study, "cells.csv")
     assert [(c["seed"], c["status"], c["epochs_completed"]) for c in cells] == [

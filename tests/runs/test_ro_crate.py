@@ -67,7 +67,7 @@ def test_an_independent_reader_accepts_it(study, tmp_path):
     assert crate.root_dataset["name"] == "My <study>" and crate.root_dataset["datePublished"].startswith("2026-01-02")
     members = crate.root_dataset["hasPart"]
     assert len(members) > 20 and all(member.type == "File" for member in members)
-    assert crate.get("results/mine/verdicts.csv")["encodingFormat"] == "text/csv"
+    assert crate.get("results/mine/threshold_rule.csv")["encodingFormat"] == "text/csv"
     zipped = reader.ROCrate(archive(study))
     assert {member.id for member in zipped.root_dataset["hasPart"]} == {member.id for member in members}
 
@@ -123,6 +123,6 @@ def test_what_cannot_be_archived_is_one_line(study, tmp_path):
     (tmp_path / "claims").unlink()
     with pytest.raises(RenormError, match="claims/ye2020: the claims folder is not there"):
         archive(study)
-    (study / "verdicts.csv").unlink()
-    with pytest.raises(RenormError, match=r"verdicts.csv: not there; collect and judge the study first"):
+    (study / "threshold_rule.csv").unlink()
+    with pytest.raises(RenormError, match=r"threshold_rule.csv: not there; collect and judge the study first"):
         archive(study)

@@ -62,7 +62,7 @@ def test_an_experiment_alone_is_a_study_of_its_own(tmp_path):
     assert config.load(tmp_path / "c.json") == alone
 
 
-@pytest.mark.parametrize("name", ["demo", "runs", "data", "drawings", "demo.partial", "paper2020"])
+@pytest.mark.parametrize("name", ["demo", "runs", "data", "layer_views", "demo.partial", "paper2020"])
 def test_reports_have_folders_and_names_of_their_own(name):
     claims = {"original": ["claims/paper2020"]}
     experiments = GOOD["experiments"] | {name: GOOD["experiments"]["one"]}
@@ -107,7 +107,7 @@ def test_extends_takes_over_nested_keys():
         ("claims", [], ["claims: expected keys and values (original, reproductions, own_cells) (found [])"]),
         ("experiments.one", None, ["experiments.one: expected keys and values (title, dataset, arch, …)"]),
         ("recipes.paper.by_arch", "vgg11", ["recipes.paper.by_arch: expected keys and values (found"]),
-        ("drawings", "d", ["drawings: expected keys and values (found"]),
+        ("layer_views", "d", ["layer_views: expected keys and values (found"]),
         ("claims", {"original": "claims/x", "reproductions": ["a/y", "b/y"]},
          ["claims.reproductions: 'y' stands there twice: each source needs a name of its own"]),
         ("experiments", {}, ["experiments", "empty"]),
@@ -123,15 +123,15 @@ def test_extends_takes_over_nested_keys():
         ("recipes.paper.extends", "fast", ["recipes", "extends itself"]),
         ("compare.method", "decon", ["compare.method", "did you mean 'deconv'"]),
         ("only", "thre", ["only", "unknown experiment 'thre'"]),
-        ("drawings.d", {"kind": "bars", "cell": "digits/tiny_vgg/deconv/paper/e1/s1"},
-         ["drawings.d.kind", "'covariance', 'image' or 'sparsity'"]),
-        ("drawings.d", {"kind": "image", "cell": "digits/tiny_vgg"}, ["drawings.d", "is no cell's path"]),
-        ("drawings.d", {"kind": "image", "cell": "digits/tiny_vgg/deconv/paper/e7/s1"},
-         ["drawings.d.cell", "'digits/tiny_vgg/deconv/paper/e7/s1' is in no experiment"]),
-        ("drawings.d", {"kind": "image", "cell": "digits/tiny_vgg/batch_norm/paper/e1/s1"},
-         ["drawings.d.cell: 'batch_norm' deconvolves nothing: name a cell with deconv"]),
-        ("drawings.d", {"kind": "image", "cell": "digits/tiny_vgg/deconv/paper/e1/s1", "image": 200},
-         ["drawings.d", "image: 200 is none of the first 128 images"]),
+        ("layer_views.d", {"kind": "bars", "cell": "digits/tiny_vgg/deconv/paper/e1/s1"},
+         ["layer_views.d.kind", "'covariance', 'image' or 'sparsity'"]),
+        ("layer_views.d", {"kind": "image", "cell": "digits/tiny_vgg"}, ["layer_views.d", "is no cell's path"]),
+        ("layer_views.d", {"kind": "image", "cell": "digits/tiny_vgg/deconv/paper/e7/s1"},
+         ["layer_views.d.cell", "'digits/tiny_vgg/deconv/paper/e7/s1' is in no experiment"]),
+        ("layer_views.d", {"kind": "image", "cell": "digits/tiny_vgg/batch_norm/paper/e1/s1"},
+         ["layer_views.d.cell: 'batch_norm' deconvolves nothing: name a cell with deconv"]),
+        ("layer_views.d", {"kind": "image", "cell": "digits/tiny_vgg/deconv/paper/e1/s1", "image": 200},
+         ["layer_views.d", "image: 200 is none of the first 128 images"]),
         ("gpu_slots", 3, ["gpu_slots: 3 cells share a GPU only with gpu: 1 (found 0): change one"]),
         ("judge.threshold_kind", "percent", ["judge.threshold_kind", "'relative' or 'absolute'"]),
     ],
@@ -272,7 +272,7 @@ def test_every_claim_of_an_accuracy_has_its_cell_in_the_study(root):
 def test_every_key_is_explained(root):
     text = (root / "config/README.md").read_text()
     models = [config.Study, config.Recipe, config.Optimizer, config.NormOptions, config.Experiment, config.Judge,
-              config.Compare, config.Claims, config.Labels, config.Drawing]  # fmt: skip
+              config.Compare, config.Claims, config.Labels, config.LayerView]  # fmt: skip
     missing = [f"{m.__name__}.{key}" for m in models for key in m.model_fields if f"`{key}`" not in text]
     assert missing == []
 

@@ -1,4 +1,4 @@
-"""What is drawn of a network: the numbers behind covariance, image and sparsity, held against oracles."""
+"""Layer views: the numbers behind covariance, image and sparsity, compared with oracles."""
 
 import math
 from dataclasses import replace
@@ -14,7 +14,7 @@ from renorm.core.errors import RenormError
 from renorm.data import PictureOptions
 from renorm.data.prepared import Dataset, Split
 from renorm.study.cell import Cell
-from renorm.study.config import Drawing, Recipe
+from renorm.study.config import LayerView, Recipe
 from renorm.training import layer_views
 from renorm.training.job import network, train
 
@@ -40,8 +40,8 @@ def pictures() -> Dataset:
     return Dataset("cifar10", 10, tuple(mean), tuple(std), split, split, "none")
 
 
-def drawn(drawing: Drawing, dataset: Dataset, out, hyper=HYPER, run=None) -> dict:
-    return files.read_sealed(layer_views.draw(drawing, hyper, dataset, run, out / "d.json"), "")
+def drawn(view: LayerView, dataset: Dataset, out, hyper=HYPER, run=None) -> dict:
+    return files.read_sealed(layer_views.inspect(view, hyper, dataset, run, out / "d.json"), "")
 
 
 def measures(found: dict) -> dict:
@@ -49,11 +49,11 @@ def measures(found: dict) -> dict:
 
 
 def maps(found: dict, name: str) -> torch.Tensor:
-    return torch.tensor([p["values"] for p in found["pictures"] if p["picture"] == name])
+    return torch.tensor([p["values"] for p in found["layer_view_images"] if p["image"] == name])
 
 
 def test_covariance_of_images_is_far_from_the_identity_and_that_of_deconvolved_ones_is_it(pictures, tmp_path):
-    found = drawn(Drawing(kind="covariance", cell=CELL, trained=False, images=64), pictures, tmp_path)
+    found = drawn(LayerView(kind="covariance", cell=CELL, trained=False, images=64), pictures, tmp_path)
     told = measures(found)
     assert told["off_diagonal"][0] > 0.2 and told["identity_distance"][0] > 1
     assert told["off_diagonal"][1] < 0.005 and told["identity_distance"][1] < 0.02
@@ -68,7 +68,7 @@ def test_covariance_of_images_is_far_from_the_identity_and_that_of_deconvolved_o
 
 def test_one_step_of_the_iteration_does_not_decorrelate(pictures, tmp_path):
     hyper = Recipe(norm={"iterations": 1}).resolved("deconv", "tiny_resnet")
-    found = drawn(Drawing(kind="covariance", cell=CELL, trained=False, images=64), pictures, tmp_path, hyper)
+    found = drawn(LayerView(kind="covariance", cell=CELL, trained=False, images=64), pictures, tmp_path, hyper)
     assert measures(found)["identity_distance"][1] > 0.5
 
 
@@ -78,12 +78,12 @@ def test_deconvolved_maps_are_what_the_layer_multiplies(pictures, tmp_path, norm
     """A layer whose weights only pick the middle of a patch gives the deconvolved map itself; blocks of 4 channels."""
     cell = Cell.from_path(CELL.replace("deconv", norm))
     hyper = Recipe(norm={"block": 4}).resolved(norm, "tiny_resnet")
-    drawing = Drawing(kind="image", cell=cell.path, trained=False, layer=layer, images=8, image=5)
-    found = drawn(drawing, pictures, tmp_path, hyper)
+    view = LayerView(kind="image", cell=cell.path, trained=False, layer=layer, images=8, image=5)
+    found = drawn(view, pictures, tmp_path, hyper)
     model = network(cell, hyper, pictures)
     x = data.on_device(pictures, "train", torch.device("cpu"), None, 1).plain(0, 8)[0]
     layer_views._take_statistics(model, x)
-    seen = layer_views._look(drawing, model, x)
+    seen = layer_views._inspected(view, model, x)
     chosen = seen.layer
     channels = chosen.in_channels
     middle = tuple(k // 2 for k in chosen.kernel_size)
@@ -109,9 +109,9 @@ def test_spread_of_known_distributions():
     assert told["near_zero"][1] == pytest.approx(0.9 + 0.1 * math.erf(0.1 * math.sqrt(0.1) / math.sqrt(2)), abs=0.003)
     assert told["kurtosis"][0] == pytest.approx(3, abs=0.05)
     assert told["kurtosis"][1] == pytest.approx(30, rel=0.05)
-    for one in found["histograms"]:
+    for one in found["layer_view_histograms"]:
         assert sum(one["shares"]) == pytest.approx(1) and len(one["edges"]) == len(one["shares"]) + 1
-    outer = [one["shares"][-1] for one in found["histograms"]]
+    outer = [one["shares"][-1] for one in found["layer_view_histograms"]]
     assert outer[1] > outer[0]  # what lies outside of the edges is in the outer bins
 
 
@@ -125,12 +125,12 @@ def test_drawn_from_the_weights_that_a_run_kept(prepared_digits, tmp_path):
     job = small_job(tmp_path / "run", prepared_digits, norm="deconv", keep_weights=True)
     record = train(job)
     dataset = data.open_prepared(prepared_digits / "digits", "digits")
-    trained = Drawing(kind="sparsity", cell=job.cell.path, layer=2, images=32)
+    trained = LayerView(kind="sparsity", cell=job.cell.path, layer=2, images=32)
     found = drawn(trained, dataset, tmp_path, job.hyper, job.out)
     assert found["weights_sha256"] == record.weights_sha256 and found["path"] == "features.4"
     assert len(maps(found, "input")) == 8 and (maps(found, "deconvolved_magnitude") >= 0).all()
     initial = drawn(trained.model_copy(update={"trained": False}), dataset, tmp_path, job.hyper)
-    assert initial["weights_sha256"] is None and initial["pictures"] != found["pictures"]
+    assert initial["weights_sha256"] is None and initial["layer_view_images"] != found["layer_view_images"]
     assert train(job) == record  # finished, with its weights: nothing to do
     path = job.out / "weights.pt"
     whole = path.read_bytes()
@@ -152,7 +152,7 @@ def test_pictures_in_files_are_drawn_too(tmp_path):
     data.prepare("imagenet", kaggle(tmp_path / "raw"), tmp_path / "imagenet", options=options)
     dataset = data.open_prepared(tmp_path / "imagenet", "imagenet")
     cell = CELL.replace("cifar10", "imagenet")
-    found = drawn(Drawing(kind="image", cell=cell, trained=False, images=6, image=6), dataset, tmp_path)
+    found = drawn(LayerView(kind="image", cell=cell, trained=False, images=6, image=6), dataset, tmp_path)
     assert found["images"] == 6 and maps(found, "deconvolved").shape == (3, 32, 32)
 
 
@@ -166,8 +166,8 @@ def test_pictures_in_files_are_drawn_too(tmp_path):
     ],
 )
 def test_what_cannot_be_drawn_is_one_line(pictures, tmp_path, change, words):
-    drawing = Drawing(**({"kind": "image", "cell": CELL, "trained": False, "images": 4} | change))
-    hyper = Recipe().resolved(drawing.of.norm, drawing.of.arch)
+    view = LayerView(**({"kind": "image", "cell": CELL, "trained": False, "images": 4} | change))
+    hyper = Recipe().resolved(view.of.norm, view.of.arch)
     with pytest.raises(RenormError, match=words) as caught:
-        drawn(drawing, pictures, tmp_path, hyper)
+        drawn(view, pictures, tmp_path, hyper)
     assert "\n" not in str(caught.value)

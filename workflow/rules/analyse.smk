@@ -20,7 +20,7 @@ rule study:
 rule collect:
     input:
         get_run_records,
-        get_report_drawings,
+        get_report_layer_views,
         study=rules.study.output,
     output:
         f"{REPORT_DIR}/cells.csv",
@@ -28,9 +28,9 @@ rule collect:
         f"{REPORT_DIR}/histories.csv",
         f"{REPORT_DIR}/steps.csv",
         f"{REPORT_DIR}/provenance.csv",
-        f"{REPORT_DIR}/drawings.csv",
-        f"{REPORT_DIR}/pictures.csv",
-        f"{REPORT_DIR}/histograms.csv",
+        f"{REPORT_DIR}/layer_views.csv",
+        f"{REPORT_DIR}/layer_view_images.csv",
+        f"{REPORT_DIR}/layer_view_histograms.csv",
         f"{REPORT_DIR}/study.json",
     log:
         f"{REPORT_DIR}/logs/collect.txt",
@@ -51,16 +51,16 @@ rule judge:
         rules.collect.output,
         get_claim_files(),
     output:
-        results=f"{REPORT_DIR}/results.csv",
-        verdicts=f"{REPORT_DIR}/verdicts.csv",
+        results=f"{REPORT_DIR}/study_means.csv",
+        verdicts=f"{REPORT_DIR}/threshold_rule.csv",
         comparison=f"{REPORT_DIR}/comparison.csv",
-        consistency=f"{REPORT_DIR}/consistency.csv",
-        timing=f"{REPORT_DIR}/timing.csv",
-        ladder=f"{REPORT_DIR}/ladder.csv",
-        superiority=f"{REPORT_DIR}/superiority.csv",
-        norms=f"{REPORT_DIR}/norms.csv",
+        consistency=f"{REPORT_DIR}/repeat_consistency.csv",
+        timing=f"{REPORT_DIR}/runtime.csv",
+        ladder=f"{REPORT_DIR}/equivalence.csv",
+        superiority=f"{REPORT_DIR}/method_vs_baseline.csv",
+        norms=f"{REPORT_DIR}/normalisers.csv",
         convergence=f"{REPORT_DIR}/convergence.csv",
-        ledger=f"{REPORT_DIR}/ledger.csv",
+        ledger=f"{REPORT_DIR}/statements.csv",
         audit=f"{REPORT_DIR}/audit.csv",
         summary=f"{REPORT_DIR}/summary.csv",
     log:

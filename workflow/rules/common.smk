@@ -38,8 +38,8 @@ RUNS = f"{RESULTS}/runs"
 # A report of the study, and one of each of its experiments alone, whether `only` takes it or not.
 REPORTS = {name: STUDY.alone(name) for name in STUDY.experiments} | {STUDY.study: STUDY}
 REPORT_DIR = f"{RESULTS}/{{report}}"
-# Cells that keep their weights, as the beginning of a path below RUNS: a drawing is made from them.
-KEPT = "|".join(re.escape(cell.path) for cell in sorted(grid.drawn(STUDY)))
+# Cells that keep their weights for a layer view, as the beginning of a path below RUNS.
+KEPT = "|".join(re.escape(cell.path) for cell in sorted(grid.inspected(STUDY)))
 
 # The interpreter that runs Snakemake has renorm beside it; inside a conda or container environment that one's own
 # counts. Not in params: another path to the same program is no reason to train again.
@@ -84,7 +84,7 @@ onstart:
 
 wildcard_constraints:
     report="|".join(map(re.escape, REPORTS)),
-    drawing="|".join(map(re.escape, STUDY.drawings)) or "-",
+    view="|".join(map(re.escape, STUDY.layer_views)) or "-",
     dataset="[a-z0-9_.-]+",
     arch="[a-z0-9_.-]+",
     norm="[a-z0-9_.-]+",
@@ -111,7 +111,7 @@ def get_hyperparameters(wildcards):
 
 def get_keep(wildcards):
     """Whether the cell's weights are kept."""
-    kept = get_cell(wildcards) in grid.drawn(STUDY)
+    kept = get_cell(wildcards) in grid.inspected(STUDY)
     return "--keep-weights" if kept else "--no-keep-weights"
 
 
@@ -136,29 +136,29 @@ def get_run_records(wildcards):
     ]
 
 
-def get_report_drawings(wildcards):
-    """What is drawn for a report."""
-    names = grid.drawings(REPORTS[wildcards.report])
-    return [f"{RESULTS}/drawings/{name}.json" for name in names]
+def get_report_layer_views(wildcards):
+    """The layer views of a report."""
+    names = grid.layer_views(REPORTS[wildcards.report])
+    return [f"{RESULTS}/layer_views/{name}.json" for name in names]
 
 
-def get_drawn_from(wildcards):
-    """The prepared data, and what is left of the training when that is drawn."""
-    drawing = STUDY.drawings[wildcards.drawing]
-    manifest = f"{RESULTS}/data/{drawing.of.dataset}/manifest.json"
-    run = f"{RUNS}/{drawing.of.path}"
+def get_inspected(wildcards):
+    """The prepared data, and record and weights of the training where the view is of a trained network."""
+    view = STUDY.layer_views[wildcards.view]
+    manifest = f"{RESULTS}/data/{view.of.dataset}/manifest.json"
+    run = f"{RUNS}/{view.of.path}"
     trained = {"record": f"{run}/run.json", "weights": f"{run}/weights.pt"}
-    return {"manifest": manifest} | (trained if drawing.trained else {})
+    return {"manifest": manifest} | (trained if view.trained else {})
 
 
-def get_drawing_json(wildcards):
-    """What the drawing's numbers depend on; its title is none of it."""
-    return STUDY.drawings[wildcards.drawing].model_dump_json(exclude={"title"})
+def get_layer_view_json(wildcards):
+    """What the view's numbers depend on; its title is not part of it."""
+    return STUDY.layer_views[wildcards.view].model_dump_json(exclude={"title"})
 
 
-def get_drawn_hyperparameters(wildcards):
-    """The hyper-parameters of the drawing's cell, as JSON."""
-    cell = STUDY.drawings[wildcards.drawing].of
+def get_inspected_hyperparameters(wildcards):
+    """The hyper-parameters of the view's cell, as JSON."""
+    cell = STUDY.layer_views[wildcards.view].of
     return json.dumps(grid.hyperparameters(STUDY, cell), sort_keys=True)
 
 

@@ -46,8 +46,8 @@ rule train:
         "--gpus {resources.processes} --gpu-slots {resources.gpu_slots} {resources.keep} --wait {resources.wait} --quiet 2>> {log} || (tail -n 2 {log} >&2; false)"
 
 
-# The same for a cell from whose weights a drawing is made. A drawing that is added to a finished study so trains its
-# cell once more; one that is taken out again trains nothing.
+# The same for a cell from whose weights a layer view is made. A view that is added to a finished study trains its cell
+# once more; one that is taken out again trains nothing.
 use rule train as train_keep with:
     output:
         record=f"{RUN}/run.json",

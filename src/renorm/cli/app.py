@@ -194,46 +194,46 @@ def prepare(
 
 
 @app.command()
-def draw(
-    drawing: Annotated[str, typer.Argument(help="A drawing of --config by name, or as JSON (the workflow).")],
+def inspect(
+    view: Annotated[str, typer.Argument(help="A layer view of --config by name, or as JSON (the workflow).")],
     out: Annotated[Path, typer.Option(help="The file to write.")],
     study: Annotated[
-        Path | None, typer.Option("--config", help="The study whose drawing is meant; default config.yaml.")
+        Path | None, typer.Option("--config", help="The study that has the layer view; default config.yaml.")
     ] = None,
     hyper: Annotated[str | None, typer.Option(help="All hyper-parameters as JSON (what the workflow passes).")] = None,
     runs: Annotated[Path, typer.Option(help="Where the runs stand.")] = Path("results/runs"),
     prepared: Annotated[Path, typer.Option(help="Prepared data sets.")] = Path("results/data"),
     threads: Annotated[int, typer.Option(min=1, max=1024, help="CPU threads.")] = 1,
 ) -> None:
-    """Look into a layer of a cell's network: the numbers behind a drawing of the report."""
-    wanted, values = _drawing(drawing, study, hyper)
+    """Inspect a layer of a cell's network: the numbers behind a layer view of the report."""
+    wanted, values = _layer_view(view, study, hyper)
     import torch
 
     from renorm import data
-    from renorm.training.layer_views import draw as run
+    from renorm.training.layer_views import inspect as run
 
     torch.set_num_threads(threads)
     dataset = data.open_prepared(prepared / wanted.of.dataset, wanted.of.dataset)
     print(run(wanted, values, dataset, runs / wanted.of.path, out))
 
 
-def _drawing(text: str, path: Path | None, hyper: str | None) -> tuple[config.Drawing, dict]:
-    """A drawing with its cell's hyper-parameters."""
+def _layer_view(text: str, path: Path | None, hyper: str | None) -> tuple[config.LayerView, dict]:
+    """A layer view with its cell's hyper-parameters."""
     if hyper and path:
-        raise RenormError("draw: --hyper comes with a drawing as JSON: leave --config out, or --hyper")
+        raise RenormError("inspect: --hyper comes with a layer view as JSON: leave --config out, or --hyper")
     if hyper:
-        wanted = validation.validate_model(config.Drawing, validation.parse_yaml(text, "drawing"), "drawing")
+        wanted = validation.validate_model(config.LayerView, validation.parse_yaml(text, "view"), "view")
         return wanted, _from_json(hyper, wanted.of)
     study = _study(path or Path("config.yaml"))
-    if text not in study.drawings:
-        raise RenormError(f"draw: no drawing '{text}' in the configuration: {suggest(text, study.drawings)}")
-    wanted = study.drawings[text]
+    if text not in study.layer_views:
+        raise RenormError(f"inspect: no layer view '{text}' in the configuration: {suggest(text, study.layer_views)}")
+    wanted = study.layer_views[text]
     return wanted, grid.hyperparameters(study, wanted.of)
 
 
 @app.command()
 def collect(study: ConfigFile = Path("config.yaml"), only: Only = None) -> None:
-    """All runs of the study → its tidy tables (cells, runs, histories, steps, provenance, drawings) and study.json."""
+    """All runs of the study → its tidy tables (cells, runs, histories, ..., layer views) and study.json."""
     from renorm.runs.collect import collect as run
 
     for path in run(_study(study, only)):
@@ -242,7 +242,7 @@ def collect(study: ConfigFile = Path("config.yaml"), only: Only = None) -> None:
 
 @app.command()
 def judge(folder: Annotated[Path, typer.Argument(help="The study's folder, e.g. results/demo.")]) -> None:
-    """Collected runs + claims → verdicts.csv, consistency.csv, timing.csv and the rest."""
+    """Collected runs + claims → threshold_rule.csv, repeat_consistency.csv, runtime.csv and the rest."""
     from renorm.judging import judge as run
 
     for path in run(folder):

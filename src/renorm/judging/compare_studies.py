@@ -88,7 +88,7 @@ def counts(rows: list[Row], alpha: float) -> dict[str, float | None]:
 def changed_verdicts(a: Path, b: Path, names: tuple[str, str]) -> list[Row]:
     """Claims that the two studies' own values are judged by differently, by the published and the rigorous rule."""
     found = []
-    for table, rule in (("verdicts", "published"), ("ladder", "rigorous")):
+    for table, rule in (("threshold_rule", "published"), ("equivalence", "rigorous")):
         first, second = (_verdicts(Path(f), table, name) for f, name in zip((a, b), names, strict=True))
         for key in [key for key in first if key in second and first[key] != second[key]]:
             row = dict(zip((*GROUP, "metric", "claim_source"), key[:7], strict=True))

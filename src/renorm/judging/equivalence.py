@@ -1,4 +1,4 @@
-"""The ladder: per claim and source, from the published rule up to equivalence, with the reason in words.
+"""Equivalence verdicts: per claim and source, from the published rule up to equivalence, with the reason in words.
 
 The published rule is one-sided and knows no spread. Here stand its two-sided form, the change of the error rate, the
 spread of the runs, an interval for the mean, one for a single further run (the claim is one), and an equivalence test.
@@ -42,7 +42,7 @@ class Pools:
     def __init__(self, values: Values):
         pools: dict[tuple, list[Value]] = {}
         for value in values:
-            if value.basis == "attempts":
+            if value.reported_as == "attempts":
                 pools.setdefault(self._key(value), []).append(value)
         self._pooled: dict[tuple, tuple[float, int]] = {}
         self._wide: set[Value] = set()
@@ -61,7 +61,7 @@ class Pools:
 
     def spread(self, value: Value) -> Spread | None:
         """The pooled SD, since three runs say little about their own; the own one where it is clearly wider."""
-        if value.basis != "attempts" or not value.attempts:
+        if value.reported_as != "attempts" or not value.attempts:
             return None
         sd, df = self.pooled(value)
         own = len(value.attempts) - 1
@@ -71,7 +71,7 @@ class Pools:
 
 
 def rows(inputs: Inputs, values: Values, pairs: list[Pair]) -> list[dict[str, Any]]:
-    """The table ladder.csv."""
+    """The table equivalence.csv."""
     pools = Pools(values)
     return [_row(inputs, values, pools, pair) for pair in pairs]
 
@@ -105,7 +105,7 @@ def _without_value(value: Value) -> tuple[str, str]:
 
 
 def _no_spread(value: Value) -> str:
-    if value.basis == "average":
+    if value.reported_as == "average":
         return "only an average was published: its spread is unknown"
     if len(value.attempts) > 1:
         return f"its {len(value.attempts)} runs are equal: they say nothing about the spread"

@@ -24,16 +24,16 @@ from renorm.judging.observations import gather
 from renorm.judging.tables import write_table
 
 COLUMNS = {
-    "results": study_means.COLUMNS,
-    "verdicts": pairing.COLUMNS,
+    "study_means": study_means.COLUMNS,
+    "threshold_rule": pairing.COLUMNS,
     "comparison": comparison.COLUMNS,
-    "consistency": repeat_consistency.COLUMNS,
-    "timing": runtime.COLUMNS,
-    "ladder": equivalence.COLUMNS,
-    "superiority": method_vs_baseline.COLUMNS,
-    "norms": normaliser_table.COLUMNS,
+    "repeat_consistency": repeat_consistency.COLUMNS,
+    "runtime": runtime.COLUMNS,
+    "equivalence": equivalence.COLUMNS,
+    "method_vs_baseline": method_vs_baseline.COLUMNS,
+    "normalisers": normaliser_table.COLUMNS,
     "convergence": convergence.COLUMNS,
-    "ledger": statements.COLUMNS,
+    "statements": statements.COLUMNS,
     "audit": AUDIT,
     "summary": summary.COLUMNS,
 }
@@ -67,31 +67,31 @@ def judgement(inputs: Inputs) -> dict[str, list[dict]]:
     if own is not inputs:
         inputs, values = own, gather(own)
         pairs = pairing.pairs(inputs, values)
-    rungs = equivalence.rows(inputs, values, pairs)
+    equivalences = equivalence.rows(inputs, values, pairs)
     tables = {
-        "results": study_means.rows(inputs, values),
-        "verdicts": pairing.rows(pairs, inputs.settings, equivalence.flags_by_claim(pairs, rungs)),
+        "study_means": study_means.rows(inputs, values),
+        "threshold_rule": pairing.rows(pairs, inputs.settings, equivalence.flags_by_claim(pairs, equivalences)),
         "comparison": comparison.rows(inputs, values),
-        "consistency": repeat_consistency.rows(pairs, inputs.settings),
-        "timing": runtime.rows(inputs, values),
-        "ladder": rungs,
-        "superiority": method_vs_baseline.rows(inputs, values),
-        "norms": normaliser_table.rows(inputs, values),
+        "repeat_consistency": repeat_consistency.rows(pairs, inputs.settings),
+        "runtime": runtime.rows(inputs, values),
+        "equivalence": equivalences,
+        "method_vs_baseline": method_vs_baseline.rows(inputs, values),
+        "normalisers": normaliser_table.rows(inputs, values),
         "convergence": convergence.rows(inputs),
-        "ledger": sentences,
+        "statements": sentences,
         "audit": audited(inputs),
     }
     tables["summary"] = [
         *summary.completeness(inputs),
-        *summary.verdicts(inputs, tables["verdicts"]),
+        *summary.threshold_rule(inputs, tables["threshold_rule"]),
         *summary.comparison(inputs, tables["comparison"]),
-        *summary.consistency(inputs, tables["consistency"]),
-        *summary.timing(inputs, tables["timing"]),
+        *summary.repeat_consistency(inputs, tables["repeat_consistency"]),
+        *summary.runtime(inputs, tables["runtime"]),
         *cost.summarise(inputs, values),
-        *summary.ladder(inputs, rungs),
-        *method_vs_baseline.summarise(inputs, values, tables["superiority"]),
+        *summary.equivalence(inputs, equivalences),
+        *method_vs_baseline.summarise(inputs, values, tables["method_vs_baseline"]),
         *convergence.summarise(inputs, tables["convergence"]),
-        *statements.summarise(inputs, tables["ledger"]),
+        *statements.summarise(inputs, tables["statements"]),
         *summary.audit(inputs, tables["audit"]),
     ]
     return tables

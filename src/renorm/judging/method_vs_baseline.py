@@ -19,11 +19,11 @@ Couple = tuple[Value, Value]
 
 def couples(inputs: Inputs, values: Values) -> list[Couple]:
     """(baseline, method) of the sources whose single runs are known; the study's own even where runs are missing."""
-    return [(b, m) for b, m in matched(inputs, values) if b.basis == m.basis == "attempts"]
+    return [(b, m) for b, m in matched(inputs, values) if b.reported_as == m.reported_as == "attempts"]
 
 
 def rows(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
-    """The table superiority.csv; the family of Holm's adjustment is a source's pairs of one metric."""
+    """The table method_vs_baseline.csv; the family of Holm's adjustment is a source's pairs of one metric."""
     pairs = couples(inputs, values)
     found = [_row(baseline, method, inputs.settings) for baseline, method in pairs]
     for family in {(r["source"], r["metric"]) for r in found}:
@@ -88,7 +88,7 @@ def summarise(inputs: Inputs, values: Values, found: list[dict[str, Any]]) -> li
             count = sum(r["outcome"] == outcome for r in part)
             label = inputs.source_label(source)
             text = f"{label}: {inputs.method} {outcome} in {count} of {len(part)} pairs (t tests, Holm)"
-            out.append(summary.row("superiority", source, dataset, outcome, count, len(part), text))
+            out.append(summary.row("method_vs_baseline", source, dataset, outcome, count, len(part), text))
     return out + _sign_tests(inputs, values) + _bootstraps(inputs, couples(inputs, values))
 
 
@@ -105,7 +105,13 @@ def _sign_tests(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
         told = f"{wins} pairs for, {losses} against, {len(part) - wins - losses} equal; sign test p = {p:.2g}"
         out.append(
             summary.row(
-                "superiority", source, dataset, "sign_test_p", p, len(part), f"{inputs.source_label(source)}: {told}"
+                "method_vs_baseline",
+                source,
+                dataset,
+                "sign_test_p",
+                p,
+                len(part),
+                f"{inputs.source_label(source)}: {told}",
             )
         )
     return out
@@ -160,6 +166,6 @@ def _rows_of(
     if found.interval:
         numbers |= dict(zip(("_low", "_high"), found.interval, strict=True))
     return [
-        summary.row("superiority", source, dataset, f"{name}{end}_{metric}", value, found.strata, text)
+        summary.row("method_vs_baseline", source, dataset, f"{name}{end}_{metric}", value, found.strata, text)
         for end, value in numbers.items()
     ]

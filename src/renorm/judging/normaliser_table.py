@@ -7,13 +7,13 @@ from renorm.judging.inputs import Inputs
 from renorm.judging.observations import Value, Values
 
 COLUMNS = (
-    "source", "dataset", "arch", "recipe", "epochs", "norm", "n", "n_expected", "value", "sd", "over_baseline",
-    "over_method", "epoch_seconds", "ratio", "front",
+    "source", "dataset", "arch", "recipe", "epochs", "norm", "n", "n_expected", "value", "sd", "delta_vs_baseline",
+    "delta_vs_method", "epoch_seconds", "ratio", "pareto_optimal",
 )  # fmt: skip
 
 
 def rows(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
-    """The table norms.csv: test top-1 and seconds of training per epoch of every normaliser; two are no choice."""
+    """The table normalisers.csv: test top-1 and training seconds per epoch of every normaliser; two are no choice."""
     found = [v for v in values.of(inputs.study) if v.metric == "top1" and v.split == "test"]
     found.sort(key=lambda v: (_setting(v), v.norm))
     groups = [list(group) for _, group in groupby(found, _setting)]
@@ -37,10 +37,10 @@ def _row(inputs: Inputs, value: Value, points: dict[str, tuple[float | None, flo
     return {
         "source": value.source, "dataset": value.dataset, "arch": value.arch, "recipe": value.recipe,
         "epochs": value.epochs, "norm": value.norm, "n": value.n, "n_expected": value.n_expected, "value": value.mean,
-        "sd": value.sd, "over_baseline": _less(value.mean, base), "over_method": _less(value.mean, method),
+        "sd": value.sd, "delta_vs_baseline": _less(value.mean, base), "delta_vs_method": _less(value.mean, method),
         "epoch_seconds": seconds / value.epochs if seconds is not None else None,
         "ratio": seconds / base_seconds if seconds is not None and base_seconds else None,
-        "front": _on_front(points[value.norm], list(points.values())),
+        "pareto_optimal": _is_pareto_optimal(points[value.norm], list(points.values())),
     }  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def _less(value: float | None, other: float | None) -> float | None:
     return None if value is None or other is None else value - other
 
 
-def _on_front(point: tuple, points: list[tuple]) -> bool | None:
+def _is_pareto_optimal(point: tuple, points: list[tuple]) -> bool | None:
     """Whether no other is at least as fast and as accurate, and better in one of them; None where one is not known."""
     if None in point:
         return None

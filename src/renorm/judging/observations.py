@@ -35,7 +35,7 @@ class Value:
     mean: float | None
     n: int | None
     n_expected: int | None
-    basis: str  # "attempts", or "average" when only the average was published
+    reported_as: str  # "attempts", or "average" when only the average was published
     attempts: tuple[float, ...] = ()
     seeds: tuple[int | None, ...] = ()
     n_images: int | None = None
@@ -129,13 +129,13 @@ def _published(key: dict, rows: pd.DataFrame) -> Value:
         row = rows.iloc[0]
         n = None if pd.isna(row.n) else int(row.n)
         if row.status == "diverged":
-            return Value(**key, mean=None, n=0, n_expected=n or 1, basis="average", diverged=n or 1)
-        return Value(**key, mean=float(row.value), n=n, n_expected=n, basis="average")
+            return Value(**key, mean=None, n=0, n_expected=n or 1, reported_as="average", diverged=n or 1)
+        return Value(**key, mean=float(row.value), n=n, n_expected=n, reported_as="average")
     done = attempts[attempts.status != "diverged"]
     check_one_kind(done)
     values = tuple(done.value.astype(float))
     return Value(
-        **key, mean=_mean(values), n=len(values), n_expected=len(attempts), basis="attempts", attempts=values,
+        **key, mean=_mean(values), n=len(values), n_expected=len(attempts), reported_as="attempts", attempts=values,
         seeds=tuple(done.attempt.astype(int)), n_images=_only(done.n_images), diverged=len(attempts) - len(done),
     )  # fmt: skip
 
@@ -167,7 +167,7 @@ def _wanted(inputs: Inputs, group: tuple, top5: set[tuple]) -> list[tuple[str, s
 def _own(inputs: Inputs, group: tuple, metric: str, split: str, selection: str, found: dict) -> Value:
     count = inputs.grid[group]
     frame = dict(zip(GROUP, group, strict=True)) | {
-        "source": inputs.study, "metric": metric, "split": split, "selection": selection, "basis": "attempts",
+        "source": inputs.study, "metric": metric, "split": split, "selection": selection, "reported_as": "attempts",
         "n_expected": sum(count.values()), "diverged": count["diverged"], "failed": count["failed"],
         "missing": count["missing"],
     }  # fmt: skip

@@ -87,7 +87,7 @@ def judge_value(claimed: float, value: float | None, settings: Settings) -> str:
 
 
 def rows(pairs: list[Pair], settings: Settings, flags: dict[tuple, str] | None = None) -> list[dict[str, Any]]:
-    """The table verdicts.csv; `flags` are the ladder's warnings, by claim and source."""
+    """The table threshold_rule.csv; `flags` are the equivalence verdict's warnings, by claim and source."""
     return [_row(pair, settings, (flags or {}).get(key_of(pair), "")) for pair in pairs]
 
 

@@ -8,7 +8,7 @@ from renorm.judging.pairing import Pair
 from renorm.judging.settings import Settings
 
 COLUMNS = (
-    "claim_source", "source", *GROUP, "metric", "split", "selection", "claimed", "n", "basis", "deviation",
+    "claim_source", "source", *GROUP, "metric", "split", "selection", "claimed", "n", "reported_as", "deviation",
     "consistent",
 )  # fmt: skip
 
@@ -21,13 +21,13 @@ def deviation(claimed: float, value: Value) -> float | None:
     """
     if value.mean is None or value.n is None or value.n < 2:
         return None
-    if value.basis == "average":
+    if value.reported_as == "average":
         return value.n / (value.n - 1) * (value.mean - claimed) ** 2
     return sum((x - claimed) ** 2 for x in value.attempts) / (value.n - 1)
 
 
 def rows(pairs: list[Pair], settings: Settings) -> list[dict[str, Any]]:
-    """The table consistency.csv; a row per claim x source, empty where fewer than two runs speak."""
+    """The table repeat_consistency.csv; a row per claim x source, empty where fewer than two runs speak."""
     found = []
     for pair in pairs:
         value, spread = pair.value, deviation(pair.claim.value, pair.value)
@@ -35,7 +35,7 @@ def rows(pairs: list[Pair], settings: Settings) -> list[dict[str, Any]]:
             "claim_source": pair.claim.source, "source": value.source,
             **dict(zip(GROUP, pair.claim.group, strict=True)), "metric": pair.claim.metric,
             "split": pair.claim.split, "selection": pair.claim.selection, "claimed": pair.claim.value, "n": value.n,
-            "basis": value.basis, "deviation": spread,
+            "reported_as": value.reported_as, "deviation": spread,
             "consistent": None if spread is None else spread < settings.consistency_threshold,
         })  # fmt: skip
     return sorted(

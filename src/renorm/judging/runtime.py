@@ -14,7 +14,7 @@ COLUMNS = (
 
 
 def rows(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
-    """The table timing.csv; seconds of different sources stand side by side and are never mixed."""
+    """The table runtime.csv; seconds of different sources stand side by side and are never mixed."""
     trained = [v for v in values if v.metric == "seconds" and v.split == "train"]
     found = [_row(inputs, values, value) for value in trained]
     return sorted(

@@ -1,4 +1,4 @@
-"""How to judge: the published rules' thresholds and the ladder's margins, from study.json."""
+"""How to judge: the published rules' thresholds and the equivalence margins, from study.json."""
 
 from dataclasses import dataclass, fields
 
@@ -17,7 +17,7 @@ class Settings:
     threshold_kind: str = "relative"
     consistency_threshold: float = 0.5
     selection: str = "final"
-    # The ladder: equivalence margins (absolute; relative to the claim below `short_epochs`) and levels.
+    # Equivalence margins (absolute; relative to the claim below `short_epochs`) and levels.
     equivalence_margin: float = 0.01
     equivalence_margin_short: float = 0.10
     short_epochs: int = 20

@@ -46,8 +46,8 @@ class Outcome:
 class View:
     """One source's values, and its answers to the original's claims; `own` when the statement is its own.
 
-    `spoken`: the cells (seed aside) that the statement's own source has values of. Who is last or first of all depends
-    on who takes part: such sentences are asked about these cells alone.
+    `statement_cells`: the cells (seed aside) that the statement's own source has values of. Which is last or first of
+    all depends on the cells compared: such sentences are checked on these cells alone.
     """
 
     source: str
@@ -55,18 +55,18 @@ class View:
     settings: Settings
     values: list[Value] = field(repr=False)
     pairs: list[Pair] = field(repr=False)
-    spoken: frozenset[tuple] = field(repr=False)
+    statement_cells: frozenset[tuple] = field(repr=False)
 
     def select(self, where: dict | None, **more: Any) -> list[Value]:
         return [v for v in self.values if matches(v, where) and matches(v, more)]
 
-    def field_of(self, values: Iterable[Value]) -> list[Value]:
+    def in_scope(self, values: Iterable[Value]) -> list[Value]:
         """Those of `values` that the statement's own source has too."""
-        return [v for v in values if v.group in self.spoken]
+        return [v for v in values if v.group in self.statement_cells]
 
-    def elsewhere(self, couples: list[tuple[Value, Value]]) -> str:
+    def scope_note(self, couples: list[tuple[Value, Value]]) -> str:
         """What to say when not all of `couples` are of cells that the statement's own source has."""
-        own = len(self.field_of(method for method, _ in couples))
+        own = len(self.in_scope(method for method, _ in couples))
         return "" if own == len(couples) else f" ({own or 'none'} of them in cells that the sentence is about)"
 
     def couples(self, method: str, baseline: str, where: dict | None, metrics=ACCURACIES) -> list[tuple[Value, Value]]:
@@ -167,7 +167,7 @@ def method_slower(
 
 
 def _pairs(view: View, couples: list[tuple[Value, Value]], share: float, told: str) -> Outcome:
-    return tally([_greater(m, b) for m, b in couples], share, told).but(view.elsewhere(couples))
+    return tally([_greater(m, b) for m, b in couples], share, told).but(view.scope_note(couples))
 
 
 @check
@@ -213,7 +213,7 @@ def growth_range(
     """Training time grows by `low` to `high` percent from baseline to method."""
     couples = view.couples(method, baseline, where, ("seconds",))
     found = [None if None in (m.mean, b.mean) else (m.mean / b.mean - 1) * 100 for m, b in couples]
-    return _range(view, found, low, high, digits, unit=" %").but(view.elsewhere(couples))
+    return _range(view, found, low, high, digits, unit=" %").but(view.scope_note(couples))
 
 
 @check
@@ -227,7 +227,7 @@ def ratio_between(
     found = tally(
         [None if r is None else low <= r <= high for r in ratios], 1.0, f"ratios as said ({told or 'none yet'})"
     )
-    return found.but(view.elsewhere(couples))
+    return found.but(view.scope_note(couples))
 
 
 def _range(
@@ -275,11 +275,11 @@ def _quantities(
 ) -> Iterable[tuple[tuple, str, float | None]]:
     if quantity == "difference":
         for m, b in view.couples("", "", where, (metric,)):
-            if m.group in view.spoken:
+            if m.group in view.statement_cells:
                 yield key_without(m, "arch"), m.arch, None if None in (m.mean, b.mean) else m.mean - b.mean
     else:
         found = view.select(where, metric=metric, norm=[view.settings.baseline, view.settings.method])
-        for v in view.field_of(found):
+        for v in view.in_scope(found):
             yield key_without(v, "arch"), v.arch, v.mean
 
 
@@ -374,7 +374,7 @@ def lower_mostly(view: View, where: dict, share: float = 0.5) -> Outcome:
 def weakest(view: View, arch: str, where: dict | None = None) -> Outcome:
     """The architecture's median accuracy, over all columns, is the lowest of all architectures."""
     by_arch: dict[str, list[float | None]] = {}
-    for value in view.field_of(view.select(where, metric="top1")):
+    for value in view.in_scope(view.select(where, metric="top1")):
         by_arch.setdefault(value.arch, []).append(value.mean)
     if arch not in by_arch or len(by_arch) < 2:
         return Outcome(OPEN, None, None, "no such values")

@@ -1,4 +1,4 @@
-"""The ledger: every published sentence against the paper's own tables, other reproductions, and this study."""
+"""Statement checks: every published sentence against the paper's own tables, other reproductions, and this study."""
 
 from collections import Counter
 from typing import Any
@@ -16,16 +16,17 @@ ROLES = ("own", "reproduction", "study")
 
 
 def rows(inputs: Inputs, values: Values, pairs: list[Pair]) -> list[dict[str, Any]]:
-    """The table ledger.csv: statement x source, in the order of the claims folders and their statements."""
+    """The table statements.csv: statement x source, in the order of the claims folders and their statements."""
     found = []
     # Sentences about claims are about the papers' own: nobody wrote of what another reproduction printed.
     pairs = [pair for pair in pairs if pair.claim.source not in inputs.repeated]
     for claims in inputs.published:
-        spoken = frozenset(v.group for v in values.of(claims.source.name))
+        statement_cells = frozenset(v.group for v in values.of(claims.source.name))
         for statement in claims.statements:
             for role, source in _sources(inputs, statement.source):
-                view = statement_checks.View(source, role == "own", inputs.settings, _seen(inputs, values, source),
-                                   [pair for pair in pairs if pair.value.source == source], spoken)  # fmt: skip
+                own_pairs = [pair for pair in pairs if pair.value.source == source]
+                seen = _seen(inputs, values, source)
+                view = statement_checks.View(source, role == "own", inputs.settings, seen, own_pairs, statement_cells)
                 found.append(_row(statement, role, view))
     return found
 
@@ -68,5 +69,5 @@ def summarise(inputs: Inputs, found: list[dict[str, Any]]) -> list[dict[str, Any
         for outcome, name in words.items() if part else ():
             text = f"{count[outcome]} of {len(part)} statements: {outcome}, by {asked[role]}"
             source = inputs.study if role == "study" else ""
-            out.append(summary.row("ledger", source, "", f"{role}_{name}", count[outcome], len(part), text))
+            out.append(summary.row("statements", source, "", f"{role}_{name}", count[outcome], len(part), text))
     return out

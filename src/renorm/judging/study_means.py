@@ -9,7 +9,7 @@ COLUMNS = ("source", *GROUP, "metric", "split", "n", "n_expected", "value", "sd"
 
 
 def rows(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
-    """The table results.csv: every cell of the grid, those without a value too."""
+    """The table study_means.csv: every cell of the grid, those without a value too."""
     return [
         {column: getattr(value, "mean" if column == "value" else column) for column in COLUMNS}
         for value in values.of(inputs.study)

@@ -35,7 +35,7 @@ def completeness(inputs: Inputs) -> list[Row]:
     return found
 
 
-def verdicts(inputs: Inputs, rows: list[Row]) -> list[Row]:
+def threshold_rule(inputs: Inputs, rows: list[Row]) -> list[Row]:
     """The counts behind the sentences of the published rule."""
     settings = inputs.settings
     limit = (
@@ -53,7 +53,7 @@ def verdicts(inputs: Inputs, rows: list[Row]) -> list[Row]:
         }  # fmt: skip
         for name, told in words.items():
             text = f"{inputs.source_label(source)}: {count[name]} of {len(part)} claimed values {told}"
-            found.append(row("verdicts", source, dataset, name, count[name], len(part), text))
+            found.append(row("threshold_rule", source, dataset, name, count[name], len(part), text))
     return found
 
 
@@ -88,7 +88,7 @@ def _spread(name: str, values: list[float]) -> list[tuple[str, float]]:
     ]
 
 
-def consistency(inputs: Inputs, rows: list[Row]) -> list[Row]:
+def repeat_consistency(inputs: Inputs, rows: list[Row]) -> list[Row]:
     """The range of the squared deviations, as published per data set."""
     found = []
     for source, dataset, part in by_dataset(rows):
@@ -96,19 +96,19 @@ def consistency(inputs: Inputs, rows: list[Row]) -> list[Row]:
         if not known:
             continue
         low, high = min(r["deviation"] for r in known), max(r["deviation"] for r in known)
-        bound = " (lower bounds: only averages are known)" if any(r["basis"] == "average" for r in known) else ""
+        bound = " (lower bounds: only averages are known)" if any(r["reported_as"] == "average" for r in known) else ""
         text = f"{inputs.source_label(source)}: squared deviation from {low:.2f} to {high:.2f}{bound}"
-        found.append(row("consistency", source, dataset, "minimum", low, len(part), text))
-        found.append(row("consistency", source, dataset, "maximum", high, len(part), text))
+        found.append(row("repeat_consistency", source, dataset, "minimum", low, len(part), text))
+        found.append(row("repeat_consistency", source, dataset, "maximum", high, len(part), text))
         good = sum(r["consistent"] for r in known)
         text = f"{inputs.source_label(source)}: {good} of {len(part)} values consistent (deviation below "
         text += f"{inputs.settings.consistency_threshold:g}), {len(part) - len(known)} with fewer than two runs or "
         text += "an unstated number of them"
-        found.append(row("consistency", source, dataset, "consistent", good, len(part), text))
+        found.append(row("repeat_consistency", source, dataset, "consistent", good, len(part), text))
     return found
 
 
-def timing(inputs: Inputs, rows: list[Row]) -> list[Row]:
+def runtime(inputs: Inputs, rows: list[Row]) -> list[Row]:
     """The cost of the method: geometric mean and range of the ratios of training time, all and per epochs."""
     found, twins = [], {_pair(r) for r in rows if r["norm"] == inputs.settings.baseline}
     pairs = [r for r in rows if r["norm"] == inputs.settings.method and _pair(r) in twins]
@@ -138,19 +138,21 @@ def _ratios(inputs: Inputs, source: str, dataset: str, epochs, part: list[Row]) 
         }
     over = f"({len(ratios)} of {len(part)} pairs)"
     return [
-        row("timing", source, dataset, name + tail, value, len(part), f"{head}: {told.format(value)} {over}")
+        row("runtime", source, dataset, name + tail, value, len(part), f"{head}: {told.format(value)} {over}")
         for name, (value, told) in numbers.items()
     ]
 
 
-def ladder(inputs: Inputs, rows: list[Row]) -> list[Row]:
-    """The verdicts of the ladder, and how many values carry a warning."""
+def equivalence(inputs: Inputs, rows: list[Row]) -> list[Row]:
+    """The equivalence verdicts, and how many values carry a warning."""
     found = []
     for source, dataset, part in by_dataset(rows):
         count = Counter(r["verdict"] for r in part)
         for verdict in ("reproduced", "not reproduced", "inconclusive", "missing"):
             text = f"{inputs.source_label(source)}: {count[verdict]} of {len(part)} claimed values {verdict}"
-            found.append(row("ladder", source, dataset, verdict.replace(" ", "_"), count[verdict], len(part), text))
+            found.append(
+                row("equivalence", source, dataset, verdict.replace(" ", "_"), count[verdict], len(part), text)
+            )
         for name, told in (("two_sided_relative", "of the claim"), ("two_sided_absolute", "of accuracy")):
             within = sum(r.get(name) is True for r in part)
             limit = (
@@ -159,11 +161,11 @@ def ladder(inputs: Inputs, rows: list[Row]) -> list[Row]:
                 else (f"{inputs.settings.threshold * 100:g} points {told}")
             )
             text = f"{inputs.source_label(source)}: {within} of {len(part)} values within {limit} on either side"
-            found.append(row("ladder", source, dataset, name, within, len(part), text))
+            found.append(row("equivalence", source, dataset, name, within, len(part), text))
         for flag in sorted({flag for r in part for flag in r["flags"].split(";") if flag}):
             flagged = sum(flag in r["flags"].split(";") for r in part)
             text = f"{inputs.source_label(source)}: {flagged} of {len(part)} values flagged {flag.replace('_', ' ')}"
-            found.append(row("ladder", source, dataset, f"flag_{flag}", flagged, len(part), text))
+            found.append(row("equivalence", source, dataset, f"flag_{flag}", flagged, len(part), text))
     return found
 
 

@@ -18,7 +18,7 @@ REQUIRED = {
     "runs": ("source", *AXES[:5], "attempt", "metric", "split", "selection", "value", "unit", "status"),
     "histories": (*AXES, "epoch", "test_top1"),
     "provenance": (*AXES, "device", "torch", "commit"),
-    "verdicts": (
+    "threshold_rule": (
         *("claim_source", "table", "page", *AXES[:5], "metric", "split", "selection", "claimed", "source"),
         *("reproduced_split", "n", "n_expected", "value", "sd", "minimum", "maximum", "change", "relative_change"),
         *("verdict", "mark", "reason"),
@@ -27,19 +27,40 @@ REQUIRED = {
         *("source", "dataset", "arch", "recipe", "epochs", "metric", "split", "baseline", "method", "baseline_value"),
         *("method_value", "improvement", "n_baseline", "n_method", "n_expected", "holds"),
     ),
-    "consistency": (
-        *("claim_source", "source", *AXES[:5], "metric", "split", "selection", "claimed", "n", "basis", "deviation"),
+    "repeat_consistency": (
+        *(
+            "claim_source",
+            "source",
+            *AXES[:5],
+            "metric",
+            "split",
+            "selection",
+            "claimed",
+            "n",
+            "reported_as",
+            "deviation",
+        ),
         "consistent",
     ),
-    "timing": (
+    "runtime": (
         *("source", "dataset", "arch", "recipe", "epochs", "norm", "n", "train_seconds", "test_seconds"),
         *("baseline_train_seconds", "ratio"),
     ),
     "summary": ("section", "source", "dataset", "name", "value", "of", "text"),
 }
 # Written by steps that a study may leave out; a page without them is complete.
-DRAWN = ("drawings", "pictures", "histograms")
-OPTIONAL = ("steps", *DRAWN, "results", "ladder", "superiority", "norms", "convergence", "ledger", "audit")
+DRAWN = ("layer_views", "layer_view_images", "layer_view_histograms")
+OPTIONAL = (
+    "steps",
+    *DRAWN,
+    "study_means",
+    "equivalence",
+    "method_vs_baseline",
+    "normalisers",
+    "convergence",
+    "statements",
+    "audit",
+)
 COLLECTED = ("cells", "runs", "histories", "steps", "provenance", "study", *DRAWN)
 MAKER = {name: "renorm collect" for name in COLLECTED}
 
@@ -50,8 +71,8 @@ NUMBERS = frozenset(
     train_seconds test_seconds baseline_train_seconds ratio ratio_low ratio_high lr train_loss train_top1 train_top5
     test_loss test_top1 test_top5 epochs_completed parameters mean_low mean_high prediction_low prediction_high margin
     equivalence_low equivalence_high equivalence_p seeds_needed difference low high statistic df p p_holm level target
-    over_baseline over_method epoch_seconds n_reached epochs_needed seconds_needed baseline_seconds_needed counted
-    before after layer images features channel row column share
+    delta_vs_baseline delta_vs_method epoch_seconds n_reached epochs_needed seconds_needed baseline_seconds_needed
+    counted before after layer images features channel row column share
     """.split()  # noqa: SIM905 - a list of eighty strings is nothing to read
 )
 

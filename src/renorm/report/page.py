@@ -21,17 +21,17 @@ from renorm.report.tables.provenance import mixed
 # id, heading, and the table sections and figure sections that stand under it, in the page's order.
 SECTIONS = (
     ("audit", "Findings of the audit", ("audit",), ()),
-    ("ledger", "The statements", ("ledger",), ()),
+    ("statements", "The statements", ("statements",), ()),
     ("completeness", "What was run", ("completeness",), ()),
     ("comparison", "Claimed and found", ("comparison",), ()),
-    ("ladder", "The rigorous verdicts", ("ladder",), ()),
+    ("equivalence", "The rigorous verdicts", ("equivalence",), ()),
     ("own", "This study’s own results", ("own",), ("own",)),
     ("accuracy", "Accuracy in pictures", (), ("accuracy",)),
-    ("timing", "Training time", ("timing",), ("timing",)),
-    ("norms", "The normalisers side by side", ("norms",), ()),
-    ("consistency", "Consistency of the repeats", ("consistency",), ()),
+    ("runtime", "Training time", ("runtime",), ("runtime",)),
+    ("normalisers", "The normalisers side by side", ("normalisers",), ()),
+    ("repeat_consistency", "Consistency of the repeats", ("repeat_consistency",), ()),
     ("curves", "Training curves", ("convergence",), ("curves",)),
-    ("drawings", "A look into the networks", ("drawings",), ("drawings",)),
+    ("layer_views", "Layer views", ("layer_views",), ("layer_views",)),
     ("provenance", "How the runs were made", ("provenance",), ()),
     ("sources", "Sources", ("sources",), ()),
 )
@@ -74,7 +74,7 @@ def _context(inputs: Inputs, folder: Path) -> dict:
         "findings": Glance(inputs).findings(),
         "sections": _sections(inputs, names, _rule(judge)),
         "mixed": mixed(inputs),
-        "archs": list(dict.fromkeys(map(names.arch, names.order("arch", inputs["verdicts"], inputs["cells"])))),
+        "archs": list(dict.fromkeys(map(names.arch, names.order("arch", inputs["threshold_rule"], inputs["cells"])))),
         "marks": MARKS,
         **frame(folder),
     }
@@ -93,7 +93,7 @@ def frame(folder: Path) -> dict:
 
 
 def _sources(inputs: Inputs, names: Names) -> list[str]:
-    return [names.source(source) for source in names.sources(inputs["verdicts"])]
+    return [names.source(source) for source in names.sources(inputs["threshold_rule"])]
 
 
 def _rule(judge: dict) -> dict:

@@ -12,14 +12,14 @@ ALL = ""  # the dataset of a count over all datasets
 # What the strips show, in reading order: the name in summary.csv → its tone. Zero counts take no place.
 STRIPS = {
     "comparison": {"holds": "holds", "fails": "fails", "missing": "missing"},
-    "verdicts": {"better": "better", "within": "within", "below": "below", "missing": "missing"},
-    "ladder": {"reproduced": "better", "inconclusive": "within", "not_reproduced": "below", "missing": "missing"},
-    "superiority": {"better": "better", "undecided": "within", "worse": "below", "missing": "missing"},
+    "threshold_rule": {"better": "better", "within": "within", "below": "below", "missing": "missing"},
+    "equivalence": {"reproduced": "better", "inconclusive": "within", "not_reproduced": "below", "missing": "missing"},
+    "method_vs_baseline": {"better": "better", "undecided": "within", "worse": "below", "missing": "missing"},
     "completeness": {"completed": "done", "diverged": "below", "failed": "below", "missing": "missing"},
 }
 QUESTIONS = (
-    ("holds", ("comparison", "verdicts")),
-    ("sure", ("ladder", "superiority")),
+    ("holds", ("comparison", "threshold_rule")),
+    ("sure", ("equivalence", "method_vs_baseline")),
     ("complete", ("completeness",)),
     ("cost", ()),
 )
@@ -93,7 +93,7 @@ class Glance:
 
     def part(self, section: str, name: str, row: dict, of: float) -> dict:
         tone = STRIPS[section][name]
-        mark = MARKS.get(tone, "") if section == "verdicts" else ""
+        mark = MARKS.get(tone, "") if section == "threshold_rule" else ""
         share = f"{100 * row['value'] / of:.2f}"
         word = self.say(f"name_{section}_{name}") or name
         return {"name": word, "tone": tone, "mark": mark, "text": formatting.count(row["value"]), "share": share}
@@ -128,7 +128,7 @@ class Glance:
 
     def cost(self, source: str, key: str) -> str:
         names = ("ratio_geometric_mean", "ratio_minimum", "ratio_maximum", "known")
-        rows = [self.find("timing", source, name) for name in names]
+        rows = [self.find("runtime", source, name) for name in names]
         if not all(rows):
             return ""
         mean, low, high = (formatting.ratio(row["value"]) for row in rows[:3])
@@ -141,8 +141,10 @@ class Glance:
         return [line for line in lines if line] + self.texts("convergence", ("time_ratio",)) + self.texts("cost")
 
     def sure(self) -> list[str]:
-        tested = self.texts("superiority", ("probability_of_improvement_top1", "sign_test_p"), only=self.inputs.name)
-        return tested + self.texts("consistency", ("consistent",))
+        tested = self.texts(
+            "method_vs_baseline", ("probability_of_improvement_top1", "sign_test_p"), only=self.inputs.name
+        )
+        return tested + self.texts("repeat_consistency", ("consistent",))
 
     def findings(self) -> list[str]:
         """What the audit says of each source in which it found something."""
@@ -163,10 +165,10 @@ class Glance:
 
     def ranges(self, section: str) -> list[str]:
         """The sentences that belong under a section's heading, dataset by dataset."""
-        if section != "consistency":
+        if section != "repeat_consistency":
             return []
         lines = []
-        for dataset in self.names.order("dataset", self.inputs["consistency"]):
-            for text in self.texts("consistency", ("minimum",), dataset):
+        for dataset in self.names.order("dataset", self.inputs["repeat_consistency"]):
+            for text in self.texts("repeat_consistency", ("minimum",), dataset):
                 lines.append(f"{self.names.dataset(dataset)}, {text}")
         return lines

@@ -107,8 +107,7 @@ def last_error(log: Path) -> str:
 
 
 def collect(study: Study, folder: Path | None = None) -> list[Path]:
-    """Write cells.csv, runs.csv, histories.csv, steps.csv, provenance.csv, the drawings' tables and study.json; returns
-    their paths.
+    """Write the collected tables and study.json; returns their paths.
 
     They stand in `folder`, by default the study's own. Raises `RenormError` for runs that `mixed_records` refuses.
     """
@@ -122,18 +121,22 @@ def collect(study: Study, folder: Path | None = None) -> list[Path]:
         "histories.csv": (_history_columns(found), [f.cell.as_dict() | row for f in found for row in f.history]),
         "steps.csv": (STEPS, [row for f in found if f.record for row in _step_rows(f.cell, f.record)]),
         "provenance.csv": (PROVENANCE, [_provenance_row(f.cell, f.record) for f in found if f.record]),
-    } | _drawn(study, found)
+    } | _layer_views(study, found)
     for name, (columns, rows) in tables.items():
         files.write_atomic(folder / name, _csv(columns, rows))
     files.write_json(folder / "study.json", _study_json(study))
     return [folder / name for name in (*tables, "study.json")]
 
 
-def _drawn(study: Study, found: list[Found]) -> dict[str, tuple]:
+def _layer_views(study: Study, found: list[Found]) -> dict[str, tuple]:
     weights = {f.cell: f.record.weights_sha256 for f in found if f.record}
     data = {name: data_checksum(study, name) for name in {f.cell.dataset for f in found}}
     rows = layer_views.rows(study, weights, data)
-    columns = {"drawings": layer_views.DRAWINGS, "pictures": layer_views.PICTURES, "histograms": layer_views.HISTOGRAMS}
+    columns = {
+        "layer_views": layer_views.LAYER_VIEWS,
+        "layer_view_images": layer_views.IMAGES,
+        "layer_view_histograms": layer_views.HISTOGRAMS,
+    }
     return {f"{name}.csv": (columns[name], rows[name]) for name in columns}
 
 

@@ -1,4 +1,4 @@
-"""Drawings as they were made → tidy rows: the numbers behind every picture of the report."""
+"""Layer views → tidy rows: the numbers behind their figures in the report."""
 
 from pathlib import Path
 
@@ -6,66 +6,68 @@ from renorm.core import files
 from renorm.core.errors import RenormError
 from renorm.study import grid
 from renorm.study.cell import AXES, Cell
-from renorm.study.config import Drawing, Study
+from renorm.study.config import LayerView, Study
 
-DRAWINGS = ("drawing", "kind", "title", *AXES, "trained", "layer", "path", "images", "features", "status", "error",
+LAYER_VIEWS = ("view", "kind", "title", *AXES, "trained", "layer", "path", "images", "features", "status", "error",
             "measure", "before", "after")  # fmt: skip
-PICTURES = ("drawing", "picture", "channel", "row", "column", "value")
-HISTOGRAMS = ("drawing", "series", "low", "high", "share")
-AGAIN = "remove it and draw again"
+IMAGES = ("view", "image", "channel", "row", "column", "value")
+HISTOGRAMS = ("view", "series", "low", "high", "share")
+AGAIN = "remove it and run `renorm inspect` again"
 
 
 def rows(study: Study, weights: dict[Cell, str], data: dict[str, str | None]) -> dict[str, list[dict]]:
-    """The rows of drawings.csv, pictures.csv and histograms.csv.
+    """The rows of layer_views.csv, layer_view_images.csv and layer_view_histograms.csv.
 
-    `weights`: the checksum of the final weights of each cell that has a record; `data`: that of each data set. What
-    was drawn from others is not there.
+    `weights`: the checksum of the final weights of each cell that has a record; `data`: that of each data set. A
+    view made from others is missing.
     """
-    out: dict[str, list[dict]] = {"drawings": [], "pictures": [], "histograms": []}
-    for name, drawing in grid.drawings(study).items():
-        frame = {"drawing": name, "kind": drawing.kind, "title": drawing.title or name, **drawing.of.as_dict(),
-                 "trained": str(drawing.trained).lower(), "layer": drawing.layer}  # fmt: skip
+    out: dict[str, list[dict]] = {"layer_views": [], "layer_view_images": [], "layer_view_histograms": []}
+    for name, view in grid.layer_views(study).items():
+        frame = {"view": name, "kind": view.kind, "title": view.title or name, **view.of.as_dict(),
+                 "trained": str(view.trained).lower(), "layer": view.layer}  # fmt: skip
         try:
-            found = _read(study, name, drawing, weights.get(drawing.of), data.get(drawing.of.dataset))
+            found = _read(study, name, view, weights.get(view.of), data.get(view.of.dataset))
         except RenormError as error:
-            out["drawings"].append(frame | {"status": "missing", "error": str(error)})
+            out["layer_views"].append(frame | {"status": "missing", "error": str(error)})
             continue
-        frame |= {key: found[key] for key in ("path", "images", "features")} | {"status": "drawn"}
-        out["drawings"] += [frame | measure for measure in found["measures"]]
-        out["pictures"] += [{"drawing": name, **row} for row in _pictures(found["pictures"])]
-        out["histograms"] += [{"drawing": name, **row} for row in _histograms(found["histograms"])]
+        frame |= {key: found[key] for key in ("path", "images", "features")} | {"status": "inspected"}
+        out["layer_views"] += [frame | measure for measure in found["measures"]]
+        out["layer_view_images"] += [{"view": name, **row} for row in _image_rows(found["layer_view_images"])]
+        out["layer_view_histograms"] += [
+            {"view": name, **row} for row in _histogram_rows(found["layer_view_histograms"])
+        ]
     return out
 
 
 def path(study: Study, name: str) -> Path:
-    return Path(study.results_dir) / "drawings" / f"{name}.json"
+    return Path(study.results_dir) / "layer_views" / f"{name}.json"
 
 
-def _read(study: Study, name: str, drawing: Drawing, weights: str | None, data: str | None) -> dict:
+def _read(study: Study, name: str, view: LayerView, weights: str | None, data: str | None) -> dict:
     place = path(study, name)
     if not place.exists():
-        raise RenormError("not drawn yet")
+        raise RenormError("not made yet")
     found = files.read_sealed(place, AGAIN)
-    asked = {"kind": drawing.kind, "cell": drawing.of.as_dict(), "trained": drawing.trained, "layer": drawing.layer,
-             "hyperparameters": grid.hyperparameters(study, drawing.of),
-             "weights_sha256": weights if drawing.trained else None}  # fmt: skip
+    asked = {"kind": view.kind, "cell": view.of.as_dict(), "trained": view.trained, "layer": view.layer,
+             "hyperparameters": grid.hyperparameters(study, view.of),
+             "weights_sha256": weights if view.trained else None}  # fmt: skip
     other = [key for key, value in asked.items() if found.get(key) != value]
     if data not in (None, found.get("data_sha256")):
         other.append("data_sha256")
     if other:
-        raise RenormError(f"{place}: was drawn with another {other[0]}: {AGAIN}")
+        raise RenormError(f"{place}: was made with another {other[0]}: {AGAIN}")
     return found
 
 
-def _pictures(pictures: list[dict]):
-    for picture in pictures:
-        for row, values in enumerate(picture["values"]):
+def _image_rows(images: list[dict]):
+    for image in images:
+        for row, values in enumerate(image["values"]):
             for column, value in enumerate(values):
-                yield {"picture": picture["picture"], "channel": picture["channel"], "row": row, "column": column,
+                yield {"image": image["image"], "channel": image["channel"], "row": row, "column": column,
                        "value": value}  # fmt: skip
 
 
-def _histograms(histograms: list[dict]):
+def _histogram_rows(histograms: list[dict]):
     for one in histograms:
         for low, high, share in zip(one["edges"][:-1], one["edges"][1:], one["shares"], strict=True):
             yield {"series": one["series"], "low": round(low, 6), "high": round(high, 6), "share": share}

@@ -23,7 +23,7 @@ from renorm.study.cell import Cell
 CONTEXT = ["https://w3id.org/ro/crate/1.1/context", {"sha256": "https://schema.org/sha256"}]
 PROFILE = "https://w3id.org/ro/crate/1.1"
 METADATA, SUMS = "ro-crate-metadata.json", "SHA256SUMS"
-NEEDED = ("study.json", "cells.csv", "runs.csv", "provenance.csv", "verdicts.csv", "summary.csv")
+NEEDED = ("study.json", "cells.csv", "runs.csv", "provenance.csv", "threshold_rule.csv", "summary.csv")
 JUDGE = "collect and judge the study first"
 LEFT_OUT = ("logs",)
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the crate's bytes hang on the study, not on the clock
@@ -36,16 +36,16 @@ DESCRIPTIONS = {
     "runs.csv": "Every number of every run",
     "histories.csv": "The training curves, epoch by epoch",
     "steps.csv": "The losses of the first steps",
-    "drawings.csv": "What was drawn of the networks, with its numbers",
-    "pictures.csv": "The values of every drawn picture",
-    "histograms.csv": "How the drawn values are spread",
+    "layer_views.csv": "Layer views: numbers before and after deconvolution",
+    "layer_view_images.csv": "The pixel values of every layer view",
+    "layer_view_histograms.csv": "Histograms of the values of every layer view",
     "provenance.csv": "With what every run was made: device, versions, code, data",
     "study.json": "What the pages need from the configuration",
     "config.json": "The study's whole configuration",
-    "results.csv": "This study's own means",
-    "verdicts.csv": "Every claim held against every source by the published rule",
-    "ladder.csv": "Every claim held against every source by the rigorous rule",
-    "ledger.csv": "Every published sentence and whether it holds",
+    "study_means.csv": "This study's own means",
+    "threshold_rule.csv": "Every claim held against every source by the published rule",
+    "equivalence.csv": "Every claim held against every source by the rigorous rule",
+    "statements.csv": "Every published sentence and whether it holds",
     "audit.csv": "What automatic checks noticed",
     "summary.csv": "Every count that the report prints",
     "report.html": "The report, one page that needs nothing else",

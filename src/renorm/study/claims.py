@@ -147,7 +147,7 @@ def load_source(path: Path) -> Source:
 
 
 def load_statements(path: Path, source: str) -> tuple[Statement, ...]:
-    """The sentences of a source; none when it has no statements.yaml. The ledger knows which checks exist."""
+    """The sentences of a source; none when it has no statements.yaml. Which checks exist, `judging` knows."""
     if not path.exists():
         return ()
     values = read_yaml(path)

@@ -19,7 +19,7 @@ PROTOCOL = 1
 PLAIN_NORMS = frozenset({"none", "batch_norm", "group_norm", "layer_norm", "instance_norm"})
 
 # What stands in results_dir beside the folders of the reports.
-FOLDERS = ("data", "runs", "drawings", "calibration")
+FOLDERS = ("data", "runs", "layer_views", "calibration")
 
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$", max_length=80)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -148,8 +148,8 @@ class Experiment(Strict):
         return values
 
 
-class Drawing(Strict):
-    """A look into a deconvolved layer of one cell: what comes in, and what deconvolution makes of it."""
+class LayerView(Strict):
+    """A layer view: the input of one deconvolved layer of a cell before and after deconvolution."""
 
     title: str = ""
     kind: Literal["covariance", "image", "sparsity"]
@@ -160,7 +160,7 @@ class Drawing(Strict):
     image: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 1
 
     @model_validator(mode="after")
-    def _places(self) -> "Drawing":
+    def _places(self) -> "LayerView":
         try:
             Cell.from_path(self.cell)
         except RenormError as error:
@@ -243,7 +243,7 @@ class Study(Strict):
     labels: Labels = Labels()
     recipes: dict[Name, Recipe]
     experiments: dict[Name, Experiment]
-    drawings: dict[Name, Drawing] = {}
+    layer_views: dict[Name, LayerView] = {}
     only: list[str] | None = None
 
     @field_validator("recipes", mode="before")
@@ -283,12 +283,12 @@ class Study(Strict):
         for name in self.only or ():
             if name not in self.experiments and self.only != ["all"]:
                 raise ValueError(f"only: unknown experiment '{name}': {suggest(name, self.experiments)}")
-        for name, drawing in self.drawings.items():
-            if not any(drawing.of in experiment for experiment in self.experiments.values()):
-                raise ValueError(f"drawings.{name}.cell: '{drawing.of}' is in no experiment: name a cell of the grid")
-            if "deconv" not in drawing.of.norm:
-                norm = drawing.of.norm
-                raise ValueError(f"drawings.{name}.cell: '{norm}' deconvolves nothing: name a cell with deconv")
+        for name, view in self.layer_views.items():
+            if not any(view.of in experiment for experiment in self.experiments.values()):
+                raise ValueError(f"layer_views.{name}.cell: '{view.of}' is in no experiment: name a cell of the grid")
+            if "deconv" not in view.of.norm:
+                norm = view.of.norm
+                raise ValueError(f"layer_views.{name}.cell: '{norm}' deconvolves nothing: name a cell with deconv")
         for axis in ("baseline", "method"):
             norm = getattr(self.compare, axis)
             if norm not in plugins.names("norm"):
@@ -331,7 +331,7 @@ class Study(Strict):
             "study": name, "title": experiment.title or name, "only": None, "claims": claims,
             "description": f"One experiment of: {self.title or self.study}", "experiments": {name: experiment},
             "recipes": {recipe: self.recipes[recipe] for recipe in experiment.recipe},
-            "drawings": {key: drawing for key, drawing in self.drawings.items() if drawing.of in experiment},
+            "layer_views": {key: view for key, view in self.layer_views.items() if view.of in experiment},
         })  # fmt: skip
 
     @property

@@ -3,7 +3,7 @@
 from itertools import product
 
 from renorm.study.cell import Cell
-from renorm.study.config import Drawing, Experiment, Study
+from renorm.study.config import Experiment, LayerView, Study
 
 
 def experiment_cells(experiment: Experiment) -> list[Cell]:
@@ -26,12 +26,12 @@ def hyperparameters(study: Study, cell: Cell) -> dict:
     return study.recipes[cell.recipe].resolved(cell.norm, cell.arch)
 
 
-def drawings(study: Study) -> dict[str, Drawing]:
-    """The drawings of cells that the study's taken experiments want."""
-    wanted = cells(study) if study.drawings else {}
-    return {name: drawing for name, drawing in study.drawings.items() if drawing.of in wanted}
+def layer_views(study: Study) -> dict[str, LayerView]:
+    """The layer views of cells that the study's taken experiments want."""
+    wanted = cells(study) if study.layer_views else {}
+    return {name: view for name, view in study.layer_views.items() if view.of in wanted}
 
 
-def drawn(study: Study) -> set[Cell]:
-    """The cells whose trained weights are kept, since a drawing is made from them, whatever `only` takes."""
-    return {drawing.of for drawing in study.drawings.values() if drawing.trained}
+def inspected(study: Study) -> set[Cell]:
+    """The cells whose trained weights are kept for a layer view, whatever `only` takes."""
+    return {view.of for view in study.layer_views.values() if view.trained}

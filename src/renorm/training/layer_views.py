@@ -1,7 +1,7 @@
-"""A look into one deconvolved convolution of a cell's network: what comes in, and what deconvolution makes of it.
+"""Layer views: the input of one deconvolved convolution of a cell's network before and after deconvolution.
 
-Drawn from the weights with which the cell's training ended, or from the initial ones, whose running statistics are
-then those of the drawn images alone. What is found is numbers in a file; the report's figures are made from them.
+Made from the weights with which the cell's training ended, or from the initial ones, whose running statistics are
+then those of the images shown. The result is a file of numbers; the report's figures are made from them.
 """
 
 import io
@@ -20,7 +20,7 @@ from renorm.norms.deconvolution import Deconvolution
 from renorm.norms.patches import Patches
 from renorm.norms.registry import is_batch_norm
 from renorm.runs import run_record
-from renorm.study.config import Drawing
+from renorm.study.config import LayerView
 from renorm.training.job import WEIGHTS, network
 from renorm.training.provenance import weights_sha256
 
@@ -41,35 +41,35 @@ class Seen:
     x: Tensor
 
 
-def draw(drawing: Drawing, hyper: dict, dataset: data.Dataset, run: Path, out: Path) -> Path:
-    """Write the numbers of `drawing` to `out`, sealed; `run` is the folder of its cell's run.
+def inspect(view: LayerView, hyper: dict, dataset: data.Dataset, run: Path, out: Path) -> Path:
+    """Write the numbers of `view` to `out`, sealed; `run` is the folder of its cell's run.
 
-    Raises `RenormError` when the layer is none that can be drawn, or the run has not kept the weights of its record.
+    Raises `RenormError` when the layer is not deconvolved, or the run has not kept the weights of its record.
     """
-    model, weights = network(drawing.of, hyper, dataset), None
-    images = _images(drawing, hyper, dataset)
-    if drawing.trained:
+    model, weights = network(view.of, hyper, dataset), None
+    images = _images(view, hyper, dataset)
+    if view.trained:
         weights = _load(model, run)
     else:
         _take_statistics(model, images)
-    seen = _look(drawing, model, images)
-    found = {"covariance": _covariance, "image": _image, "sparsity": _sparsity}[drawing.kind](drawing, seen)
+    seen = _inspected(view, model, images)
+    found = {"covariance": _covariance, "image": _image, "sparsity": _sparsity}[view.kind](view, seen)
     document = {
-        "format": FORMAT, "kind": drawing.kind, "cell": drawing.of.as_dict(), "hyperparameters": hyper,
-        "trained": drawing.trained, "weights_sha256": weights, "data_sha256": dataset.checksum,
-        "layer": drawing.layer, "path": seen.path, "images": len(images), "features": seen.layer.features,
+        "format": FORMAT, "kind": view.kind, "cell": view.of.as_dict(), "hyperparameters": hyper,
+        "trained": view.trained, "weights_sha256": weights, "data_sha256": dataset.checksum,
+        "layer": view.layer, "path": seen.path, "images": len(images), "features": seen.layer.features,
     }  # fmt: skip
-    files.write_sealed(out, document | {"measures": [], "pictures": [], "histograms": []} | found)
+    files.write_sealed(out, document | {"measures": [], "layer_view_images": [], "layer_view_histograms": []} | found)
     return out
 
 
-def _images(drawing: Drawing, hyper: dict, dataset: data.Dataset) -> Tensor:
+def _images(view: LayerView, hyper: dict, dataset: data.Dataset) -> Tensor:
     """The first training images as the network sees them without augmentation; of picture files, so many from all
     classes."""
-    limit = min(drawing.images, hyper["train_images"] or drawing.images)
+    limit = min(view.images, hyper["train_images"] or view.images)
     split = data.on_device(dataset, "train", torch.device("cpu"), limit, 0, hyper["normalise"])
-    if drawing.image > len(split):
-        raise RenormError(f"image: {drawing.image} was asked for and the cell trains on {len(split)} images")
+    if view.image > len(split):
+        raise RenormError(f"image: {view.image} was asked for and the cell trains on {len(split)} images")
     return split.plain(0, len(split))[0]
 
 
@@ -100,24 +100,24 @@ def _take_statistics(model: nn.Module, images: Tensor) -> None:
 
 
 @torch.no_grad()
-def _look(drawing: Drawing, model: nn.Module, images: Tensor) -> Seen:
-    """The drawing's layer, the `layer`-th convolution of the network, and what it gets in evaluation."""
+def _inspected(view: LayerView, model: nn.Module, images: Tensor) -> Seen:
+    """The view's layer, the `layer`-th convolution of the network, and what it gets in evaluation."""
     convolutions = [(path, m) for path, m in model.named_modules() if isinstance(m, nn.Conv2d)]
-    if drawing.layer > len(convolutions):
-        raise RenormError(f"layer: {drawing.of} has {len(convolutions)} convolutions, no {drawing.layer}th")
-    path, layer = convolutions[drawing.layer - 1]
+    if view.layer > len(convolutions):
+        raise RenormError(f"layer: {view.of} has {len(convolutions)} convolutions, no {view.layer}th")
+    path, layer = convolutions[view.layer - 1]
     if not isinstance(layer, Deconvolution) or layer.deconv_groups > 1:
         what = "has groups" if isinstance(layer, Deconvolution) else "is not deconvolved"
-        raise RenormError(f"layer: convolution {drawing.layer} of {drawing.of} ('{path}') {what}: name another")
+        raise RenormError(f"layer: convolution {view.layer} of {view.of} ('{path}') {what}: name another")
     caught: list[Tensor] = []
     with layer.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0])):
         model.eval()(images)
     if not caught[0].isfinite().all() or not layer.running_deconv.isfinite().all():
-        raise RenormError(f"layer: what convolution {drawing.layer} of {drawing.of} gets is not finite: it diverged")
+        raise RenormError(f"layer: what convolution {view.layer} of {view.of} gets is not finite: it diverged")
     return Seen(path, layer, caught[0])
 
 
-def _covariance(drawing: Drawing, seen: Seen) -> dict:
+def _covariance(view: LayerView, seen: Seen) -> dict:
     """Covariance of the samples from which the layer takes its statistics, and of the same samples deconvolved.
 
     The preprint's Figure 2: X and X·D, with the covariance C of the samples and D·C·D. `off_diagonal` is the mean
@@ -134,7 +134,9 @@ def _covariance(drawing: Drawing, seen: Seen) -> dict:
             _measure("off_diagonal", *map(_off_diagonal, pair)),
             _measure("identity_distance", *map(_identity_distance, pair)),
         ],
-        "pictures": [_picture(name, 0, matrix) for name, matrix in zip(("before", "after"), shown, strict=True)],
+        "layer_view_images": [
+            _picture(name, 0, matrix) for name, matrix in zip(("before", "after"), shown, strict=True)
+        ],
     }
 
 
@@ -147,24 +149,24 @@ def _identity_distance(c: Tensor) -> float:
     return float(torch.linalg.matrix_norm(c - torch.eye(len(c), dtype=c.dtype))) / math.sqrt(len(c))
 
 
-def _image(drawing: Drawing, seen: Seen) -> dict:
+def _image(view: LayerView, seen: Seen) -> dict:
     """One image and its deconvolution, each also as distance from zero (the preprint's Figure 3)."""
     after, mean = _deconvolved(seen)
     before = seen.x - mean
-    shown = drawing.image - 1
+    shown = view.image - 1
     series = {"input": seen.x[shown], "input_magnitude": before[shown].abs(),
               "deconvolved": after[shown], "deconvolved_magnitude": after[shown].abs()}  # fmt: skip
     pictures = [_picture(name, c, maps[c]) for name, maps in series.items() for c in range(len(maps))]
-    return {"pictures": pictures} | _spread(before, after)
+    return {"layer_view_images": pictures} | _spread(before, after)
 
 
-def _sparsity(drawing: Drawing, seen: Seen) -> dict:
+def _sparsity(view: LayerView, seen: Seen) -> dict:
     """Feature maps of one image and |deconvolved| ones (the preprint's Figure 9), with the spread of all values."""
     after, _ = _deconvolved(seen)
-    shown = drawing.image - 1
+    shown = view.image - 1
     series = {"input": seen.x[shown, :CHANNELS], "deconvolved_magnitude": after[shown, :CHANNELS].abs()}
     pictures = [_picture(name, c, maps[c]) for name, maps in series.items() for c in range(len(maps))]
-    return {"pictures": pictures} | _spread(seen.x, after)
+    return {"layer_view_images": pictures} | _spread(seen.x, after)
 
 
 def _deconvolved(seen: Seen) -> tuple[Tensor, Tensor]:
@@ -197,7 +199,7 @@ def _spread(before: Tensor, after: Tensor) -> dict:
             _measure("near_zero", *(float((v.abs() < NEAR_ZERO).double().mean()) for v in scaled.values())),
             _measure("kurtosis", *(float(v.pow(4).mean()) for v in scaled.values())),
         ],
-        "histograms": [{"series": name, **_histogram(v)} for name, v in scaled.items()],
+        "layer_view_histograms": [{"series": name, **_histogram(v)} for name, v in scaled.items()],
     }
 
 
@@ -222,4 +224,4 @@ def _picture(name: str, channel: int, values: Tensor) -> dict:
     top, left = ((size - PIXELS) // 2 if size > PIXELS else 0 for size in values.shape)
     values = values[top : top + PIXELS, left : left + PIXELS]
     rows = [[float(f"{value:.6g}") for value in row] for row in values.tolist()]
-    return {"picture": name, "channel": channel, "values": rows}
+    return {"image": name, "channel": channel, "values": rows}

@@ -75,7 +75,7 @@ def averages(table: Table) -> Iterator[Finding]:
             yield table.finding("average", [row.row, *(r.row for r in attempts)], row.cell, sentence)
 
 
-def two_camps(table: Table) -> Iterator[Finding]:
+def two_clusters(table: Table) -> Iterator[Finding]:
     """Repeats of one cell that fall into two groups, far apart for what sibling cells do."""
     cells = table.by_cell()
     blocks = grouped(cells, lambda key: (key[0][0], key[0][1], key[0][5], key[1]))
@@ -88,7 +88,7 @@ def two_camps(table: Table) -> Iterator[Finding]:
             values = sorted(r.fraction for r in rows)
             if values[-1] <= 1 and _two_camps(values, _robust_sd(siblings)):
                 told = ", ".join(f"{value * 100:.2f}" for value in values)
-                yield table.finding("bimodal", [r.row for r in rows], key[0], f"attempts in two camps: {told} %")
+                yield table.finding("bimodal", [r.row for r in rows], key[0], f"attempts form two clusters: {told} %")
 
 
 def _two_camps(values: list[float], usual: float | None) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from renorm.judging.audit.loader import Finding, Table, grouped
 
 
-def same_row_twice(table: Table) -> Iterator[Finding]:
+def duplicate_attempts(table: Table) -> Iterator[Finding]:
     """Two attempts of one cell with the same accuracy and the same seconds: one run, entered twice."""
     for (cell, kind), rows in table.by_cell().items():
         if kind[0] != "top1":
@@ -15,10 +15,10 @@ def same_row_twice(table: Table) -> Iterator[Finding]:
             attempts = sorted({r.attempt for r in same})
             if len(attempts) > 1:
                 sentence = f"attempts {', '.join(attempts)} have the same accuracy and the same seconds: one run?"
-                yield table.finding("twice", [r.row for r in same], cell, sentence)
+                yield table.finding("duplicate_attempt", [r.row for r in same], cell, sentence)
 
 
-def copied_rows(table: Table) -> Iterator[Finding]:
+def duplicate_rows(table: Table) -> Iterator[Finding]:
     """Different cells with accuracies equal to four digits and equal seconds."""
     timed = [r for r in table.runs if r.train_seconds is not None and r.metric == "top1"]
     for same in grouped(timed, lambda r: (r.kind, round(r.fraction, 4), r.train_seconds, r.test_seconds)).values():
@@ -26,7 +26,7 @@ def copied_rows(table: Table) -> Iterator[Finding]:
         if len(cells) > 1:
             names = " and ".join("/".join(filter(None, table.names(cell))) for cell in cells)
             sentence = f"the same accuracy {same[0].value:g} and the same seconds in different cells: {names}"
-            yield table.finding("copied", [r.row for r in same], cells[0], sentence)
+            yield table.finding("duplicate_row", [r.row for r in same], cells[0], sentence)
 
 
 def same_identity(table: Table) -> Iterator[Finding]:

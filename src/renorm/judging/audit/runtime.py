@@ -49,7 +49,7 @@ def off_from_siblings(table: Table) -> Iterator[Finding]:
                 sentence = (
                     f"attempt {time.attempt} took {_per_epoch(time):.4g} s an epoch, the cell's median is {usual:.4g} s"
                 )
-                yield table.finding("seconds_off", [time.row], cell, sentence)
+                yield table.finding("runtime_outlier", [time.row], cell, sentence)
 
 
 def _limit(attempts: int) -> float:
@@ -71,7 +71,7 @@ def off_between_settings(table: Table) -> Iterator[Finding]:
             )
 
 
-def as_fast_as_the_baseline(table: Table) -> Iterator[Finding]:
+def at_baseline_speed(table: Table) -> Iterator[Finding]:
     """A network of the method as fast as its baseline twin, where the method usually costs time: was it the method?"""
     means = {cell: statistics.fmean(_per_epoch(t) for t in times) for cell, times in _timed_cells(table).items()}
     baseline, method = table.labels.norm(table.baseline), table.labels.norm(table.method)
@@ -87,7 +87,7 @@ def as_fast_as_the_baseline(table: Table) -> Iterator[Finding]:
                 rows = [t.row for t in _timed_cells(table)[cell]]
                 sentence = f"trains in {ratios[cell]:.2f} times the time of {baseline}, where {usual:.2f} is usual"
                 yield table.finding(
-                    "as_fast", rows, cell, f"{sentence}{' in ' + source if source else ''}: was it {method}?"
+                    "baseline_speed", rows, cell, f"{sentence}{' in ' + source if source else ''}: was it {method}?"
                 )
 
 

@@ -20,7 +20,7 @@ def figures(inputs: Inputs) -> Iterator[Figure]:
 
 def per_claims(inputs: Inputs) -> Iterator[tuple[str, str, Answers]]:
     """(dataset, metric, what was found about one source's claims) wherever there are values, in the study's order."""
-    names, verdicts = Names(inputs), inputs["verdicts"]
+    names, verdicts = Names(inputs), inputs["threshold_rule"]
     found = verdicts[verdicts["value"].notna()]
     for dataset in names.order("dataset", found):
         for metric in ("top1", "top5"):

@@ -22,25 +22,25 @@ SERIES = {"before": ("input", "baseline"), "after": ("deconvolved", "method")}
 
 
 def figures(inputs: Inputs) -> Iterator[Figure]:
-    """One figure per drawing that was made."""
-    if not inputs.has("drawings"):
+    """One figure per layer view that was made."""
+    if not inputs.has("layer_views"):
         return
-    frame = inputs["drawings"]
-    for name, rows in frame[frame["status"] == "drawn"].groupby("drawing", sort=False):
-        pictures = inputs["pictures"][inputs["pictures"]["drawing"] == name]
-        bars = inputs["histograms"][inputs["histograms"]["drawing"] == name]
+    frame = inputs["layer_views"]
+    for name, rows in frame[frame["status"] == "inspected"].groupby("view", sort=False):
+        pictures = inputs["layer_view_images"][inputs["layer_view_images"]["view"] == name]
+        bars = inputs["layer_view_histograms"][inputs["layer_view_histograms"]["view"] == name]
         yield _figure(inputs, str(name), rows.iloc[0].to_dict(), pictures, bars)
 
 
 def _figure(inputs: Inputs, name: str, row: dict, pictures: pd.DataFrame, bars: pd.DataFrame) -> Figure:
-    grids = {key: _grids(same) for key, same in pictures.groupby("picture", sort=False)}
+    grids = {key: _grids(same) for key, same in pictures.groupby("image", sort=False)}
     shown = min(len(next(iter(grids[key].values()))) for key in grids) if grids else 0
     canvas = {"covariance": _covariance, "image": _image, "sparsity": _sparsity}[row["kind"]](grids, bars)
     said = words(
         row["kind"], title=row["title"], cell=cell_label(Names(inputs), row), layer=int(row["layer"]), path=row["path"],
         images=int(row["images"]), features=int(row["features"]), shown=shown,
     )  # fmt: skip
-    return Figure(slug("drawing", name), **said, section="drawings", dataset=row["dataset"], canvas=canvas)
+    return Figure(slug("view", name), **said, section="layer_views", dataset=row["dataset"], canvas=canvas)
 
 
 def _grids(rows: pd.DataFrame) -> dict[int, np.ndarray]:

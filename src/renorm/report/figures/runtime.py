@@ -16,7 +16,7 @@ UNITS = ((3 * 3600, 3600, "hours"), (3 * 60, 60, "minutes"), (0, 1, "seconds"))
 
 
 def figures(inputs: Inputs) -> Iterator[Figure]:
-    timing = inputs["timing"]
+    timing = inputs["runtime"]
     rows = timing[timing["train_seconds"].notna()]
     for dataset in Names(inputs).order("dataset", rows):
         here = rows[rows["dataset"] == dataset]
@@ -39,7 +39,7 @@ def _figure(inputs: Inputs, dataset: str, source: str, rows: pd.DataFrame) -> Fi
         "time", dataset=names.dataset(dataset), source=names.source(source), baseline=names.norm(inputs.baseline),
         norms=" and ".join(map(names.norm, norms)), epochs=", ".join(map(epochs_label, epochs)),
     )  # fmt: skip
-    return Figure(slug("time", dataset, source), **said, section="timing", dataset=dataset, canvas=canvas)
+    return Figure(slug("time", dataset, source), **said, section="runtime", dataset=dataset, canvas=canvas)
 
 
 def _panel(ax, rows: pd.DataFrame, pairs: list, norms: list, colours: dict) -> None:

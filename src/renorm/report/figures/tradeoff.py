@@ -28,9 +28,9 @@ Point = dict[str, Any]
 
 def figures(inputs: Inputs) -> Iterator[Figure]:
     names, found = Names(inputs), points(inputs)
-    for dataset in names.order("dataset", inputs["timing"]):
+    for dataset in names.order("dataset", inputs["runtime"]):
         here = [point for point in found if point["dataset"] == dataset]
-        sources = [s for s in names.sources(inputs["timing"]) if sum(p["source"] == s for p in here) > 1]
+        sources = [s for s in names.sources(inputs["runtime"]) if sum(p["source"] == s for p in here) > 1]
         if sources:
             yield _figure(inputs, dataset, sources, here)
 
@@ -38,11 +38,11 @@ def figures(inputs: Inputs) -> Iterator[Figure]:
 def points(inputs: Inputs) -> list[Point]:
     """Cells with both a top-1 accuracy and a training time from the same source."""
     accuracy = {(inputs.name, *key[:5]): row["value"] for key, row in averages(inputs).items() if key[5] == "top1"}
-    for row in inputs["verdicts"].to_dict("records"):
+    for row in inputs["threshold_rule"].to_dict("records"):
         if row["metric"] == "top1":
             accuracy.setdefault((row["source"], *(row[key] for key in KEYS)), row["value"])
     found = []
-    for row in inputs["timing"].to_dict("records"):
+    for row in inputs["runtime"].to_dict("records"):
         value = accuracy.get((row["source"], *(row[key] for key in KEYS)))
         if formatting.known(value) and formatting.known(row["train_seconds"]) and row["train_seconds"] > 0:
             found.append({**row, "value": value})
@@ -62,7 +62,7 @@ def front(found: list[Point]) -> list[Point]:
 def _figure(inputs: Inputs, dataset: str, sources: list[str], found: list[Point]) -> Figure:
     names = Names(inputs)
     shown = [point for point in found if point["source"] in sources]
-    norms = [norm for norm in names.norms(inputs["timing"]) if any(point["norm"] == norm for point in shown)]
+    norms = [norm for norm in names.norms(inputs["runtime"]) if any(point["norm"] == norm for point in shown)]
     epochs = sorted({point["epochs"] for point in shown})
     colours = {norm: LIGHT[name] for norm, name in norm_colours(norms, inputs.baseline, inputs.method).items()}
     shapes = {setting: SHAPES[place % len(SHAPES)] for place, setting in enumerate(epochs)}
@@ -78,7 +78,7 @@ def _figure(inputs: Inputs, dataset: str, sources: list[str], found: list[Point]
         baseline=names.norm(inputs.baseline), method=names.norm(inputs.method),
         sources=" and ".join(map(names.source, sources)), epochs=", ".join(map(epochs_label, epochs)),
     )  # fmt: skip
-    return Figure(slug("tradeoff", dataset), **said, section="timing", dataset=dataset, canvas=canvas)
+    return Figure(slug("tradeoff", dataset), **said, section="runtime", dataset=dataset, canvas=canvas)
 
 
 def _panel(ax, inputs: Inputs, found: list[Point], colours: dict, shapes: dict) -> None:

@@ -24,7 +24,7 @@ def tables(inputs: Inputs) -> list[Table]:
     names = Names(inputs)
     return [
         pivot(names, answers, cell, id="comparison", section="comparison", claim=claim_cell)
-        for answers in per_claims(names, inputs["verdicts"])
+        for answers in per_claims(names, inputs["threshold_rule"])
     ]
 
 

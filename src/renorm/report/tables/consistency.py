@@ -11,7 +11,7 @@ from renorm.report.tables.model import Cell, Group, Row, Table
 
 
 def tables(inputs: Inputs) -> list[Table]:
-    names, frame = Names(inputs), inputs["consistency"]
+    names, frame = Names(inputs), inputs["repeat_consistency"]
     made = []
     for answers in per_claims(names, frame):
         for source in names.sources(answers.rows):
@@ -34,7 +34,7 @@ def _table(names: Names, answers: Answers, source: str, metric: str, rows: pd.Da
     title = f"{answers.of(names.dataset(dataset))}, {names.source(source)}"
     title += "" if metric == "top1" else f", {names.label('metric', metric)}"
     return Table(
-        slug("consistency", dataset, *answers.key, source, metric), title, "consistency",
+        slug("repeat_consistency", dataset, *answers.key, source, metric), title, "repeat_consistency",
         norm_heads(names, columns, sort=True), groups, ["Architecture"], [column_title(names, key) for key in columns],
         dataset=dataset,
     )  # fmt: skip
@@ -45,13 +45,13 @@ def _cell(row: dict | None, first: bool) -> Cell:
         return Cell("", first=first)
     if not formatting.known(row["deviation"]):
         return Cell("missing", tone="missing", first=first)
-    bound = "≥ " if row["basis"] == "average" else ""
+    bound = "≥ " if row["reported_as"] == "average" else ""
     consistent = row["consistent"].strip().lower() == "true"
     card = [("deviation", bound + formatting.decimal(row["deviation"], 6)), ("n", formatting.count(row["n"]))]
-    card += [("claimed", formatting.measure(row["metric"], row["claimed"])), ("basis", row["basis"])]
+    card += [("claimed", formatting.measure(row["metric"], row["claimed"])), ("reported as", row["reported_as"])]
     mark, tone = ("", "") if consistent else ("▼", "below")
     return Cell(
         bound + formatting.decimal(row["deviation"], 4), mark=mark, tone=tone,
         sort=row["deviation"], first=first, card=card, small=f"n {formatting.count(row['n'])}",
-        id=slug("consistency", *(row[axis] for axis in CLAIM), row["source"]),
+        id=slug("repeat_consistency", *(row[axis] for axis in CLAIM), row["source"]),
     )  # fmt: skip

@@ -11,10 +11,12 @@ LOOKS = {"reproduced": ("✓", "better"), "not reproduced": ("✗", "below"), "i
 
 
 def tables(inputs: Inputs) -> list[Table]:
-    if not inputs.has("ladder"):
+    if not inputs.has("equivalence"):
         return []
-    names, frame = Names(inputs), inputs["ladder"]
-    return [pivot(names, answers, _cell, id="ladder", section="ladder") for answers in per_claims(names, frame)]
+    names, frame = Names(inputs), inputs["equivalence"]
+    return [
+        pivot(names, answers, _cell, id="equivalence", section="equivalence") for answers in per_claims(names, frame)
+    ]
 
 
 def _cell(names: Names, row: dict | None) -> Cell:
@@ -23,7 +25,7 @@ def _cell(names: Names, row: dict | None) -> Cell:
     mark, tone = LOOKS.get(row["verdict"], ("", "missing"))
     text = formatting.points(row["change"]) if formatting.known(row["change"]) else "missing"
     cell = Cell(text, mark=mark + ("⚑" if row["flags"] else ""), tone=tone, card=_card(names, row))
-    cell.id = slug("ladder", *(row[axis] for axis in CLAIM), row["source"])
+    cell.id = slug("equivalence", *(row[axis] for axis in CLAIM), row["source"])
     cell.sort = row["change"] if formatting.known(row["change"]) else ""
     cell.links = names.inputs.links(row)
     cell.small = f"n {of_expected(row['n'], row['n_expected'])}"

@@ -1,4 +1,4 @@
-"""The numbers of every drawing: before and after deconvolution."""
+"""The numbers of every layer view: before and after deconvolution."""
 
 from renorm.report import formatting
 from renorm.report.inputs import Inputs
@@ -14,17 +14,17 @@ MEASURES = {
 
 
 def tables(inputs: Inputs) -> list[Table]:
-    if not inputs.has("drawings"):
+    if not inputs.has("layer_views"):
         return []
     names = Names(inputs)
-    rows = [_row(names, row) for row in inputs["drawings"].to_dict("records")]
-    titles = ["Drawing", "Cell", "Layer", "Measure", "Before", "After"]
-    return [flat("drawings", "Before and after deconvolution", "drawings", titles, rows)]
+    rows = [_row(names, row) for row in inputs["layer_views"].to_dict("records")]
+    titles = ["Layer view", "Cell", "Layer", "Measure", "Before", "After"]
+    return [flat("layer_views", "Before and after deconvolution", "layer_views", titles, rows)]
 
 
 def _row(names: Names, row: dict) -> list[Cell]:
-    head = [text(row["drawing"]), text(cell_label(names, row)), Cell(formatting.count(row["layer"]), sort=row["layer"])]
-    if row["status"] != "drawn":
+    head = [text(row["view"]), text(cell_label(names, row)), Cell(formatting.count(row["layer"]), sort=row["layer"])]
+    if row["status"] != "inspected":
         return [*head, text(row["error"]), Cell("missing", tone="missing"), Cell("missing", tone="missing")]
     measure = MEASURES.get(row["measure"], row["measure"])
     return [*head, text(measure), *(_value(row[key]) for key in ("before", "after"))]

@@ -11,9 +11,9 @@ LOOKS = {"better": ("▲", "better"), "worse": ("▼", "below"), "undecided": ("
 
 
 def tables(inputs: Inputs) -> list[Table]:
-    if not inputs.has("superiority"):
+    if not inputs.has("method_vs_baseline"):
         return []
-    names, frame = Names(inputs), inputs["superiority"]
+    names, frame = Names(inputs), inputs["method_vs_baseline"]
     keys = [(d, s, m) for d in names.order("dataset", frame) for s in names.sources(frame) for m in ("top1", "top5")]
     made = [(key, _rows(frame, key)) for key in keys]
     return [_table(names, key, rows) for key, rows in made if rows["difference"].notna().any()]
@@ -39,7 +39,14 @@ def _table(names: Names, key: tuple[str, str, str], rows: pd.DataFrame) -> Table
     title += f"{names.norm(rows['method'].iloc[0])} minus {names.norm(rows['baseline'].iloc[0])}"
     columns = [f"{epochs_label(setting)}: {text}" for setting in epochs for text in ("points", "p (Holm)")]
     return Table(
-        slug("superiority", *key), title, "ladder", [top, low], groups, ["Architecture"], columns, dataset=dataset
+        slug("method_vs_baseline", *key),
+        title,
+        "equivalence",
+        [top, low],
+        groups,
+        ["Architecture"],
+        columns,
+        dataset=dataset,
     )
 
 

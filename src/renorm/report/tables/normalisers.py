@@ -11,9 +11,9 @@ SETTING = ("arch", "recipe", "epochs")
 
 def tables(inputs: Inputs) -> list[Table]:
     """One for each data set on which more than two normalisers were run on the same thing."""
-    if not inputs.has("norms"):
+    if not inputs.has("normalisers"):
         return []
-    names, frame = Names(inputs), inputs["norms"]
+    names, frame = Names(inputs), inputs["normalisers"]
     return [_table(names, dataset, frame[frame["dataset"] == dataset]) for dataset in names.order("dataset", frame)]
 
 
@@ -33,7 +33,14 @@ def _table(names: Names, dataset: str, rows) -> Table:
     heads = [Head(text, kind="text") for text in ("Architecture", "Norm")] + [Head(text, sort=True) for text in columns]
     title = f"{names.dataset(dataset)}: accuracy and time of every normaliser"
     return Table(
-        slug("norms", dataset), title, "norms", [heads], groups, ["Architecture", "Norm"], columns, dataset=dataset
+        slug("normalisers", dataset),
+        title,
+        "normalisers",
+        [heads],
+        groups,
+        ["Architecture", "Norm"],
+        columns,
+        dataset=dataset,
     )
 
 
@@ -45,12 +52,14 @@ def _row(names: Names, row: dict, label: str | None) -> Row:
         value = Cell(formatting.percent(row["value"]) + deviation, sort=row["value"], first=True, small=f"n {n}")
         value.partial = n if " of " in n else ""
         value.links = names.inputs.links(row)
-    value.id = slug("norms", row["dataset"], *(row[key] for key in SETTING), row["norm"])
+    value.id = slug("normalisers", row["dataset"], *(row[key] for key in SETTING), row["norm"])
     cells = [value]
-    cells += [Cell(formatting.points(row[key]), sort=_sort(row[key])) for key in ("over_baseline", "over_method")]
+    cells += [
+        Cell(formatting.points(row[key]), sort=_sort(row[key])) for key in ("delta_vs_baseline", "delta_vs_method")
+    ]
     cells += [Cell(formatting.seconds(row["epoch_seconds"]), sort=_sort(row["epoch_seconds"]))]
     cells += [Cell(formatting.ratio(row["ratio"]), sort=_sort(row["ratio"]), kind="ratio")]
-    cells += [Cell("●" if row["front"] == "true" else "", kind="text")]
+    cells += [Cell("●" if row["pareto_optimal"] == "true" else "", kind="text")]
     return Row([label, names.norm(row["norm"])], cells)
 
 

@@ -9,7 +9,7 @@ from renorm.report.tables.model import Cell, Group, Head, Row, Table
 
 
 def tables(inputs: Inputs) -> list[Table]:
-    names, timing = Names(inputs), inputs["timing"]
+    names, timing = Names(inputs), inputs["runtime"]
     datasets = names.order("dataset", inputs["cells"], timing)
     made = []
     for dataset in datasets:
@@ -32,7 +32,7 @@ def _table(inputs: Inputs, names: Names, dataset: str, source: str, rows: pd.Dat
     titles = [f"{epochs_label(e)}, {names.norm(n)} {what}" for e, n, what, _ in columns]
     heads = _heads(names, columns)
     return Table(
-        slug("timing", dataset, source), title, "timing", heads, groups, ["Architecture"], titles, dataset=dataset
+        slug("runtime", dataset, source), title, "runtime", heads, groups, ["Architecture"], titles, dataset=dataset
     )
 
 

@@ -13,9 +13,9 @@ OPEN = ("…", "missing")
 
 
 def tables(inputs: Inputs) -> list[Table]:
-    if not inputs.has("ledger"):
+    if not inputs.has("statements"):
         return []
-    names, frame = Names(inputs), inputs["ledger"]
+    names, frame = Names(inputs), inputs["statements"]
     columns = _columns(names, frame)
     heads = [[Head("Statement", kind="text"), *(Head(title, kind="text") for _, title in columns)]]
     groups = [
@@ -24,7 +24,9 @@ def tables(inputs: Inputs) -> list[Table]:
     ]
     titles = [title for _, title in columns]
     return [
-        Table("statements", "Statement by statement", "ledger", heads, groups, ["Statement"], titles, sortable=False)
+        Table(
+            "statements", "Statement by statement", "statements", heads, groups, ["Statement"], titles, sortable=False
+        )
     ]
 
 

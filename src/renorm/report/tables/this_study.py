@@ -24,16 +24,16 @@ def tables(inputs: Inputs) -> list[Table]:
 
 
 def averages(inputs: Inputs) -> dict[tuple, dict]:
-    """A cell's mean, SD and n as the analysis wrote them: in results.csv, else with a claim, else with its twin."""
+    """A cell's mean, SD and n as the analysis wrote them: in study_means.csv, else with a claim, else with its twin."""
     known: dict[tuple, dict] = {}
     for row in _own(inputs, "comparison"):
         for side in ("baseline", "method"):
             key = (row["dataset"], row["arch"], row[side], row["recipe"], row["epochs"], row["metric"])
             values = {"value": row[f"{side}_value"], "n": row[f"n_{side}"], "n_expected": row["n_expected"]}
             known[key] = {**values, "sd": float("nan"), "minimum": float("nan"), "maximum": float("nan")}
-    for name in ("verdicts", "results"):
+    for name in ("threshold_rule", "study_means"):
         for row in _own(inputs, name):
-            if row.get("split", "test") in ("test", "unstated") or name == "verdicts":
+            if row.get("split", "test") in ("test", "unstated") or name == "threshold_rule":
                 known[(*(row[key] for key in KEYS), row["metric"])] = row
     return known
 

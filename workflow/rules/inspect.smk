@@ -1,0 +1,22 @@
+rule inspect:
+    input:
+        unpack(get_inspected),
+    output:
+        f"{RESULTS}/layer_views/{{view}}.json",
+    log:
+        f"{RESULTS}/layer_views/logs/{{view}}.txt",
+    conda:
+        "../../envs/renorm.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        runs=RUNS,
+    params:
+        view=get_layer_view_json,
+        hyper=get_inspected_hyperparameters,
+    message:
+        "Layer view {wildcards.view}"
+    shell:
+        "renorm inspect {params.view:q} --hyper {params.hyper:q} --runs {resources.runs:q} "
+        "--prepared $(dirname $(dirname {input.manifest})) --threads {threads} --out {output} > {log} 2>&1 || (cat {log} >&2; false)"
