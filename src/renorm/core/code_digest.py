@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from renorm.core import plugins
-from renorm.core.errors import RenormError, nearest
+from renorm.core.errors import RenormError, suggest
 
 SOURCE = Path(__file__).parents[1]
 LENGTH = 16
@@ -163,7 +163,7 @@ def _joined_str(node: ast.JoinedStr) -> Iterator[str]:
 def _definition(axis: str, name: str) -> plugins.Definition:
     found = plugins.definitions(axis)
     if name not in found:
-        raise RenormError(f"{axis}: unknown {axis} '{name}': {nearest(name, found)}")
+        raise RenormError(f"{axis}: unknown {axis} '{name}': {suggest(name, found)}")
     return found[name]
 
 
