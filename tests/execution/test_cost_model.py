@@ -122,7 +122,7 @@ def test_a_damaged_calibration_is_ignored_and_said(study):
     path = calibration_store.write("results", measured(study, cell()))
     path.write_text(path.read_text().replace("0.1", "0.01", 1))
     assert cost_model.estimate(study, cell()).basis == "table"
-    assert "has not its own checksum" in cost_model.basis(study, grid.cells(study))
+    assert "checksum mismatch" in cost_model.basis(study, grid.cells(study))
 
 
 def test_the_plan_says_how_much_was_measured(study):

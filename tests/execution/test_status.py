@@ -69,8 +69,8 @@ def study(tmp_path, monkeypatch):
 
 HOLD = """
 import sys, time
-from renorm.core import files
-with files.locked(sys.argv[1], "x"):
+from renorm.core.locks import locked
+with locked(sys.argv[1], "x"):
     print(1, flush=True)
     time.sleep(99)
 """

@@ -237,5 +237,5 @@ def test_deep_nesting_is_one_line(tmp_path):
     with pytest.raises(RenormError, match="deep.yaml"):
         config.load(tmp_path / "deep.yaml")
     (tmp_path / "deep.json").write_text("[" * 100_000)
-    with pytest.raises(RenormError, match="deep.json: is not readable as JSON"):
+    with pytest.raises(RenormError, match="deep.json: cannot be read as JSON"):
         files.read_json(tmp_path / "deep.json", "try again")

@@ -95,7 +95,7 @@ def test_an_edited_record_does_not_count(study, damage):
     collect.collect(study)
     status, error = status_of_one(study)
     assert status == "missing"
-    assert "has not its own checksum: it was edited or damaged" in error
+    assert "checksum mismatch: the file was modified or is corrupt" in error
     assert table(study, "runs.csv") == []
 
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from renorm.core import files
+from renorm.core.locks import locked
 from renorm.runs import run_record
 
 from .cluster import kill, trainers
@@ -181,7 +181,7 @@ def test_two_running_snakemakes_keep_apart(checkout):
     """The cell's lock knows its holder; who finds it held says so and touches nothing."""
     checkout.write(study())
     cell = checkout.cell(1)
-    with files.locked(cell / ".lock", "test"):
+    with locked(cell / ".lock", "test"):
         found = checkout.renorm("status", "--config", "study.yaml", "--json")
         assert '"running": 1' in found.stdout
         done = subprocess.run(

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from renorm import data
-from renorm.core import files
 from renorm.core.errors import RenormError
+from renorm.core.locks import locked
 from renorm.runs import collect, run_record
 from renorm.study.cell import AXES, Cell
 from renorm.study.config import Recipe
@@ -99,7 +99,7 @@ def test_other_hyperparameters_do_not_overwrite_a_run(run, prepared_digits):
 
 
 def test_two_writers_one_wins(tmp_path, prepared_digits):
-    with files.locked(tmp_path / ".lock", "cell"):
+    with locked(tmp_path / ".lock", "cell"):
         with pytest.raises(RenormError, match=r"cell digits/tiny_vgg/.* is being written by process"):
             train(small_job(tmp_path, prepared_digits))
     assert not (tmp_path / "run.json").exists()

@@ -1,16 +1,13 @@
-"""Files that appear whole or not at all, and the lock that keeps two writers apart."""
+"""Files that appear whole or not at all. No other module of the package opens a file for writing."""
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
-import socket
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from renorm.core.errors import RenormError
 
@@ -34,27 +31,46 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
         os.replace(beside, path)
         _sync_folder(path.parent)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only file system refuses this too
+            beside.unlink(missing_ok=True)
         raise RenormError(f"{path}: cannot be written: {error.strerror} ({len(data):,} bytes)") from None
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Make one line of what the system has against writing `path`."""
+    """`RenormError` in place of the system's error about writing `path`."""
     try:
         yield
     except OSError as error:
         raise RenormError(f"{path}: cannot be written: {error.strerror}") from None
 
 
+def open_append(path: Path) -> BinaryIO:
+    """Open `path` to read and append, unbuffered: what a full disk refused is not written again on closing.
+
+    For logs and lock files. Raises `RenormError` when it cannot be opened.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return open(path, "a+b", buffering=0)
+
+
+def remove(*paths: Path) -> None:
+    """Remove files that may be missing; raises `RenormError` when the system refuses."""
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise RenormError(f"{path}: cannot be removed: {error.strerror}") from None
+
+
 def remove_parts(folder: Path) -> None:
     """Remove what a killed `write_atomic` left beside its target; only for the holder of the folder's lock."""
-    for part in folder.glob(".*.part"):
-        part.unlink()
+    remove(*folder.glob(".*.part"))
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename durable; some network file systems do not allow it on folders, and then it is theirs to keep."""
+    """Make a rename durable, where the file system allows it on folders; some network file systems do not."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -77,7 +93,7 @@ def read_json(path: str | Path, hint: str) -> Any:
     except OSError as error:
         raise RenormError(f"{path}: cannot be read: {error.strerror}; {hint}") from None
     except (ValueError, RecursionError):
-        raise RenormError(f"{path}: is not readable as JSON; {hint}") from None
+        raise RenormError(f"{path}: cannot be read as JSON; {hint}") from None
 
 
 def checksum(document: dict) -> str:
@@ -99,7 +115,7 @@ def read_sealed(path: str | Path, hint: str) -> dict:
     except (KeyError, TypeError, ValueError):
         whole = False
     if not whole:
-        raise RenormError(f"{path}: has not its own checksum: it was edited or damaged; {hint}")
+        raise RenormError(f"{path}: checksum mismatch: the file was modified or is corrupt; {hint}")
     return document
 
 
@@ -107,44 +123,3 @@ def sha256(path: str | Path) -> str:
     """The file's SHA-256, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def locked(path: str | Path, what: str, wait_seconds: float = 0.0) -> Iterator[None]:
-    """Hold the lock file `path` while the block runs.
-
-    The kernel frees the lock when its holder dies, however it dies, so there is never a stale one to remove. Raises
-    `RenormError` naming the holder when somebody else has it still after `wait_seconds`.
-    """
-    path = Path(path)
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "a+b", buffering=0)  # noqa: SIM115 - closed below
-    with file:
-        deadline = time.monotonic() + wait_seconds
-        while not _try_lock(file):
-            if time.monotonic() >= deadline:
-                file.seek(0)
-                holder = file.read().decode().strip() or "another process"
-                raise RenormError(f"{what} is being written by {holder}: wait for it or end it ({path})")
-            time.sleep(0.2)
-        with writing(path):
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
-        try:
-            yield
-        finally:
-            file.truncate(0)
-
-
-def _try_lock(file) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        raise RenormError(
-            f"{file.name}: this file system has no locks ({error.strerror}), and without them two jobs could write one "
-            "result: set results_dir to another, or have it mounted with flock"
-        ) from None
-    return True

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from renorm.core.errors import RenormError
-from renorm.core.files import locked, read_sealed, sha256, write_atomic, write_sealed
+from renorm.core.files import read_sealed, sha256, write_atomic, write_sealed
+from renorm.core.locks import locked
 from renorm.data.pictures import PictureOptions, Pictures, prepare_pictures
 from renorm.data.registry import PictureTree, RawImages, reader
 from renorm.study.data_manifest import SPLITS, checksum

@@ -4,7 +4,6 @@ Snakemake counts GPUs but gives none out. Each device has `per_device` places, e
 place and sees that device only. The kernel frees the place when the process ends, however it ends.
 """
 
-import fcntl
 import os
 import subprocess
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from renorm.core import machine
 from renorm.core.errors import RenormError
+from renorm.core.locks import try_lock
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
@@ -71,7 +71,7 @@ def _take(names: list[str], per_device: int, wait_seconds: float):
         # The first place of every device before the second of any: cells spread over the devices.
         for place in range(per_device):
             for name in names:
-                file = _try(folder / f"{name.replace('/', '_')}.{place}")
+                file = try_lock(folder / f"{name.replace('/', '_')}.{place}")
                 if file:
                     return name, file
         if time.monotonic() >= deadline:
@@ -82,11 +82,3 @@ def _take(names: list[str], per_device: int, wait_seconds: float):
         time.sleep(0.1)
 
 
-def _try(path: Path):
-    file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - the lock lives as long as the file is open
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file

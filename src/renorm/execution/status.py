@@ -1,6 +1,5 @@
 """During and after: how far the study is, and why a cell would run."""
 
-import fcntl
 import json
 import re
 import time
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from renorm.core.console import screen, span
 from renorm.core.errors import RenormError, suggest
+from renorm.core.locks import holder
 from renorm.execution import slurm
 from renorm.execution.cost_model import estimate
 from renorm.runs import run_record
@@ -23,25 +23,6 @@ from renorm.study.config import Study, flatten
 
 STATES = ("completed", "diverged", "running", "queued", "failed", "missing")
 STYLES = {"completed": "green", "diverged": "magenta", "running": "cyan", "failed": "red"}
-
-
-def holder(lock: Path) -> str:
-    """Who holds a cell's lock at this moment; empty when nobody does.
-
-    A lock file is empty unless somebody holds it or was killed, so that most are not even tried.
-    """
-    try:
-        with open(lock, encoding="utf-8") as file:
-            text = file.read().strip()
-            if not text:
-                return ""
-            # A shared lock for an instant: it fails exactly when a trainer has its own.
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return text
-    except OSError:
-        pass
-    return ""
 
 
 @dataclass(frozen=True)

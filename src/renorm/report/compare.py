@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from renorm.core.files import write_atomic
 from renorm.judging import compare_studies
 from renorm.judging.tables import write_table
 from renorm.report import formatting
@@ -25,11 +26,10 @@ def compare(a: Path, b: Path, out: Path | None = None) -> Path:
     rows = compare_studies.cells(a, b)
     changes = compare_studies.changed_verdicts(a, b, (sides[0].name, sides[1].name))
     out = out or Path(a).resolve().parent / f"compare-{Path(a).resolve().name}-{Path(b).resolve().name}.html"
-    out.parent.mkdir(parents=True, exist_ok=True)
     write_table(out.with_suffix(".csv"), compare_studies.COLUMNS, rows)
     write_table(out.with_name(f"{out.stem}-verdicts.csv"), compare_studies.CHANGES, changes)
     page = environment(FOLDER).get_template("compare.html.j2").render(**_context(sides, rows, changes))
-    out.write_text(page, encoding="utf-8")
+    write_atomic(out, page)
     return out
 
 

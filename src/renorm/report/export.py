@@ -4,6 +4,7 @@ import csv
 import io
 from pathlib import Path
 
+from renorm.core import files
 from renorm.report.inputs import load
 from renorm.report.tables import build
 from renorm.report.tables.model import Table
@@ -20,15 +21,13 @@ LATEX = {
 def write_tables(study_dir: Path) -> list[Path]:
     """Every table of the report under `study_dir`/tables/, in three formats; tables of an older report go."""
     folder = Path(study_dir) / "tables"
-    folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for table in build(load(Path(study_dir))):
         for ending, write in (("csv", to_csv), ("tex", to_latex), ("md", to_markdown)):
             path = folder / f"{table.id}.{ending}"
-            path.write_text(write(table), encoding="utf-8")
+            files.write_atomic(path, write(table))
             paths.append(path)
-    for old in {path for ending in ("csv", "tex", "md") for path in folder.glob(f"*.{ending}")} - set(paths):
-        old.unlink()
+    files.remove(*{path for ending in ("csv", "tex", "md") for path in folder.glob(f"*.{ending}")} - set(paths))
     return paths
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import jinja2
 
 from renorm.core.errors import RenormError
+from renorm.core.files import write_atomic
 from renorm.report import svg
 from renorm.report.figures.captions import FOLDER, captions
 from renorm.report.inputs import Inputs, load
@@ -43,7 +44,7 @@ def render(study_dir: Path, template_dir: Path | None = None) -> Path:
     folder = Path(template_dir or FOLDER)
     page = environment(folder).get_template("page.html.j2").render(**_context(inputs, folder))
     path = Path(study_dir) / "report.html"
-    path.write_text(page, encoding="utf-8")
+    write_atomic(path, page)
     return path
 
 

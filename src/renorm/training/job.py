@@ -16,6 +16,7 @@ import torch
 from renorm import data, models
 from renorm.core import files
 from renorm.core.errors import RenormError
+from renorm.core.locks import locked
 from renorm.norms import NormSpec
 from renorm.runs import run_record
 from renorm.study.cell import Cell
@@ -62,7 +63,7 @@ def train(job: Job) -> run_record.Record:
     when the cell is being written by somebody else, or `out` holds a run of other hyper-parameters; `SystemExit` with
     128 + the signal's number after SIGTERM or SIGINT, when everything up to the current step was saved.
     """
-    with files.locked(job.out / ".lock", f"cell {job.cell}", job.wait_seconds):
+    with locked(job.out / ".lock", f"cell {job.cell}", job.wait_seconds):
         files.remove_parts(job.out)
         done = _finished(job)
         teller = Teller(job.out / "log.txt", job.quiet)

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from renorm.core.files import writing
+from renorm.core.files import open_append, writing
 from renorm.runs.run_record import now
 
 
@@ -19,10 +19,7 @@ class Teller:
 
     def __init__(self, log: Path, quiet: bool):
         self.path = log
-        with writing(log):
-            log.parent.mkdir(parents=True, exist_ok=True)
-            # Unbuffered: a line that a full disk refused must not come up again when the file is closed.
-            self.log = open(log, "ab", buffering=0)  # noqa: SIM115 - lives as long as the run
+        self.log = open_append(log)
         self.console = None if quiet else Console(stderr=True, highlight=False)
         self.live = self.console is not None and sys.stderr.isatty()
         self.bar: Progress | None = None

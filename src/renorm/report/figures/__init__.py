@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from renorm.core import files
 from renorm.report.figures import accuracy, curves, dumbbell, layer_views, runtime, steps, this_study, tradeoff
 from renorm.report.figures.style import look
 from renorm.report.inputs import load
@@ -14,14 +15,12 @@ def draw(study_dir: Path) -> list[Path]:
     """Draw everything under `study_dir`/figures and list it in figures.json; older figures are removed."""
     inputs = load(Path(study_dir))
     folder = Path(study_dir) / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
     paths, entries = [], []
     with look():
         for figure in (figure for subject in SUBJECTS for figure in subject.figures(inputs)):
             paths.append(figure.save(folder))
             entries.append(figure.entry())
-    for old in set(folder.glob("*.svg")) - set(paths):
-        old.unlink()
+    files.remove(*set(folder.glob("*.svg")) - set(paths))
     manifest = folder / "figures.json"
-    manifest.write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    files.write_atomic(manifest, json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
     return [*paths, manifest]

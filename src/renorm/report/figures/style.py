@@ -1,5 +1,6 @@
 """The look that all figures share, and how one is saved: text stays text, and the same data give the same bytes."""
 
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import seaborn as sns
 
+from renorm.core.files import write_atomic
 from renorm.report.palette import LIGHT, OTHERS, norm_colours
 
 matplotlib.use("svg")  # no display, whatever the machine has
@@ -65,9 +67,10 @@ class Figure:
 
     def save(self, folder: Path) -> Path:
         path = folder / f"{self.name}.svg"
-        self.canvas.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+        drawn = io.StringIO()
+        self.canvas.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
         plt.close(self.canvas)
-        path.write_text(slim(path.read_text(encoding="utf-8")), encoding="utf-8")
+        write_atomic(path, slim(drawn.getvalue()))
         return path
 
     def entry(self) -> dict:
