@@ -122,10 +122,11 @@ def make_checkout(prepared_digits):
         if data:
             shutil.copytree(prepared_digits, folder / "results/data")
         # Nobody here waits for a minute between two looks at the queue.
-        code = folder / "src/renorm/execution/slurm.py"
-        text, changes = re.subn(r"^(PAUSE|LOOK_EVERY) = \d+", r"\1 = 3", code.read_text(), flags=re.M)
-        assert changes == 2
-        code.write_text(text)
+        for name, constant in (("submit", "PAUSE"), ("plugin_patches", "POLL_SECONDS")):
+            code = folder / f"src/renorm/execution/slurm/{name}.py"
+            text, changes = re.subn(rf"^{constant} = \d+", f"{constant} = 3", code.read_text(), flags=re.M)
+            assert changes == 1
+            code.write_text(text)
         return SlurmCheckout(folder.resolve(), cluster)
 
     return make

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from renorm.core.errors import RenormError
-from renorm.execution import slurm as cluster
+from renorm.execution.slurm.preflight import prepare_executor
 from renorm.execution import workload
 from renorm.execution.cost_model import check_space
 from renorm.execution.cost_model import estimate
@@ -79,7 +79,7 @@ onstart:
     or_end(check_space, STUDY, get_cells_to_train())
     # Before anything is submitted: would this cluster run what we ask for?
     if workflow.executor_plugin.name == "slurm":
-        or_end(cluster.prepare, workflow)
+        or_end(prepare_executor, workflow)
 
 
 wildcard_constraints:

@@ -376,7 +376,7 @@ def resume_study(
 ) -> None:
     """After Snakemake itself was killed: its jobs that wait are cancelled, those that run are waited for, then
     Snakemake is started with ARGUMENTS (write `--` before them)."""
-    from renorm.execution.slurm import resume
+    from renorm.execution.slurm.queue import resume
 
     raise typer.Exit(resume(Path.cwd(), prefix, cancel, arguments or ["--profile", "slurm"]))
 

@@ -13,8 +13,8 @@ from rich.table import Table
 from renorm.core.console import screen, span
 from renorm.core.errors import RenormError, suggest
 from renorm.core.locks import holder
-from renorm.execution import slurm
 from renorm.execution.cost_model import estimate
+from renorm.execution.slurm.queue import orphaned_jobs
 from renorm.runs import run_record
 from renorm.runs.collect import Found, data_checksum, find, last_error, run_folder
 from renorm.study import grid
@@ -57,7 +57,7 @@ def _queue(cells) -> dict[Cell, str]:
     """The cells that have a job in the Slurm queue; the plugin writes the rule and its wildcards into the comment."""
     named = {"_".join(str(value) for value in cell.as_dict().values()): cell for cell in cells}
     out: dict[Cell, str] = {}
-    for job in slurm.leftovers(Path.cwd(), "") if named else ():
+    for job in orphaned_jobs(Path.cwd(), "") if named else ():
         cell = named.get(re.sub(r"^rule_train(_keep)?_wildcards_", "", job.comment))
         if cell and out.get(cell) != "running":
             out[cell] = "queued" if job.pending else "running"
