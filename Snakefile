@@ -1,6 +1,6 @@
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.27")  # as pyproject.toml
 
 # `--configfile` replaces config.yaml instead of being merged into it: two studies do not mix.
 if "study" not in config:
@@ -28,7 +28,7 @@ localrules:
     report_partial,
 
 
-# Every cell stands here beside the report: Snakemake reruns a deleted run only when it is itself a target.
+# Every cell is an input beside the report: Snakemake reruns a deleted run only if it is itself a target.
 rule all:
     default_target: True
     input:
@@ -42,7 +42,7 @@ onsuccess:
 
 
 onerror:
-    # What exists is worth reading, also when some cells failed.
+    # A report of what exists, also if some cells failed.
     for page in get_reports():
         study_json = Path(page).with_name("config.json")
         shell("renorm report --partial {study_json:q} >&2 || true")

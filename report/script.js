@@ -10,7 +10,7 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
   }
 }
 
-// The column of a heading: headings of one row stand under those of the row above, in the same order.
+// The column of a heading: headings of one row are below those of the row above, in the same order.
 function column(table, head) {
   const row = [...head.parentElement.children];
   const before = row.slice(0, row.indexOf(head)).reduce((sum, cell) => sum + cell.colSpan, 0);

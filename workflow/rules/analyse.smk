@@ -56,11 +56,11 @@ rule judge:
         comparison=f"{REPORT_DIR}/comparison.csv",
         consistency=f"{REPORT_DIR}/repeat_consistency.csv",
         timing=f"{REPORT_DIR}/runtime.csv",
-        ladder=f"{REPORT_DIR}/equivalence.csv",
+        equivalence=f"{REPORT_DIR}/equivalence.csv",
         superiority=f"{REPORT_DIR}/method_vs_baseline.csv",
         norms=f"{REPORT_DIR}/normalisers.csv",
         convergence=f"{REPORT_DIR}/convergence.csv",
-        ledger=f"{REPORT_DIR}/statements.csv",
+        statements=f"{REPORT_DIR}/statements.csv",
         audit=f"{REPORT_DIR}/audit.csv",
         summary=f"{REPORT_DIR}/summary.csv",
     log:
@@ -72,6 +72,6 @@ rule judge:
         mem_mb=2000,
         runtime=30,
     message:
-        "Claims held against the runs of {wildcards.report}"
+        "Claims compared with the runs of {wildcards.report}"
     shell:
         "renorm judge $(dirname {output.verdicts}) > {log} 2>&1 || (cat {log} >&2; false)"

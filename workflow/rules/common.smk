@@ -15,7 +15,7 @@ from renorm.study import grid
 
 
 def or_end(function, *arguments):
-    """What `function` returns; a mistake is told in one line, and the process, which has no job yet, just ends."""
+    """What `function` returns; a mistake is reported in one line, and the process, which has no job yet, ends."""
     try:
         return function(*arguments)
     except RenormError as error:
@@ -42,7 +42,7 @@ REPORT_DIR = f"{RESULTS}/{{report}}"
 KEPT = "|".join(re.escape(cell.path) for cell in sorted(grid.inspected(STUDY)))
 
 # The interpreter that runs Snakemake has renorm beside it; inside a conda or container environment that one's own
-# counts. Not in params: another path to the same program is no reason to train again.
+# counts. Not in params: another path to the same program does not train again.
 if not workflow.deployment_settings.deployment_method:
     shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
@@ -124,7 +124,7 @@ def get_runtime(wildcards, attempt):
 
 
 def get_wait(wildcards, attempt):
-    """Seconds to wait for a twin: it began earlier, and so it ends before this one's time is up."""
+    """Seconds to wait for a concurrent job: it began earlier, so it ends before this one's time limit."""
     return 60 * get_runtime(wildcards, attempt)
 
 
@@ -187,7 +187,7 @@ def get_reports():
 
 
 def get_claim_files():
-    """The published tables that the study is held against: a corrected claim is judged again."""
+    """The published tables that the study is compared with: a corrected claim is judged again."""
     if STUDY.claims is None:
         return []
     folders = [*STUDY.claims.original, *STUDY.claims.reproductions]

@@ -1,6 +1,6 @@
 NAME = "[a-z0-9_.-]+"
 RUN = f"{RUNS}/{{dataset}}/{{arch}}/{{norm}}/{{recipe}}/e{{epochs}}/s{{seed}}"
-# Without GPUs in the study its cells are planned as a processor's work, as many at once as it has cores: on a GPU that
+# Without GPUs in the study its cells are planned as work of a CPU, as many at once as it has cores: on a GPU that
 # happens to be there nothing would limit them.
 DEVICE = "cpu" if workload.kind(STUDY) == "cpu" else STUDY.device
 

@@ -175,7 +175,7 @@ class LayerView(Strict):
 
 
 class Compare(Strict):
-    """Which normaliser is the method and which the baseline it is held against."""
+    """Which normaliser is the method, and which is the baseline that it is compared with."""
 
     baseline: Name = "batch_norm"
     method: Name = "deconv"
