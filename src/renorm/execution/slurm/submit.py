@@ -1,4 +1,6 @@
-"""Submission that is tried again while the queue is full: `python -m renorm.execution.slurm.submit PID sbatch …` takes the place of `sbatch …`.
+"""Submission that is tried again while the queue is full.
+
+`python -m renorm.execution.slurm.submit PID sbatch …` takes the place of `sbatch …`.
 
 Imports nothing but the standard library, since every submission starts it.
 """
