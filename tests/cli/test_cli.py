@@ -1,12 +1,14 @@
 """The command line as a person meets it: one line and exit code 2 for a mistake, never a traceback."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 
 import pytest
 import torch
+import typer
 from typer.testing import CliRunner
 
 from renorm.cli import app as cli
@@ -46,8 +48,8 @@ def with_option(option: str, value: str) -> list[str]:
         ("--set", "optimizer.lr=-1", "--set: optimizer.lr: Input should be greater than 0 (found -1)"),
         ("--set", "lr", "--set: 'lr' is not key=value"),
         ("--set", "batch_size=[", "--set batch_size: line 1: not readable as YAML"),
-        ("--hyper", "{", "--hyper: is no JSON object"),
-        ("--hyper", "[]", "--hyper: is no JSON object"),
+        ("--hyper", "{", "--hyper: not a JSON object"),
+        ("--hyper", "[]", "--hyper: not a JSON object"),
         ("--hyper", '{"protocol": 1, "batchsize": 1}', "--hyper: batchsize: unknown key"),
         ("--hyper", "{}", "--hyper: protocol: is missing: by hand, use --set"),
         ("--hyper", json.dumps(WHOLE | {"optimizer": {"name": "sgd"}}), "--hyper: optimizer.lr: is missing"),
@@ -198,3 +200,34 @@ def test_version_and_help():
     assert re.fullmatch(r"renorm \S+, commit (unknown|[0-9a-f]{40})(, modified)?\n", version.output)
     short, long = (CliRunner().invoke(cli.app, ["train", option]) for option in ("-h", "--help"))
     assert short.exit_code == 0 and short.output == long.output
+
+
+def commands() -> list[str]:
+    return sorted(typer.main.get_command(cli.app).commands)
+
+
+@pytest.mark.parametrize("command", commands())
+def test_no_option_is_cut_on_a_narrow_terminal(command):
+    """80 columns: the names of all options are whole."""
+    result = CliRunner(env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"}).invoke(cli.app, [command, "-h"])
+    assert result.exit_code == 0 and max(map(len, result.output.splitlines())) <= 80
+    for option in typer.main.get_command(cli.app).commands[command].params:
+        for name in (*option.opts, *option.secondary_opts):
+            if name.startswith("-"):
+                assert re.search(rf"{name}(?![\w-])", result.output), name
+
+
+def test_every_command_is_in_a_group():
+    groups = [c.rich_help_panel for c in typer.main.get_command(cli.app).commands.values()]
+    assert set(groups) == {"Every day", "One cell", "Hand on", "Cluster", "Used by the workflow"}
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_help_in_another_encoding(encoding):
+    """The frame of the help is outside of these encodings."""
+    done = subprocess.run(
+        [sys.executable, "-m", "renorm", "train", "--help"], capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"--checkpoint-minutes" in done.stdout

@@ -1,0 +1,37 @@
+"""Studies on a cluster, beyond `snakemake --profile slurm`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from renorm.cli.options import CLUSTER, ConfigFile, Only, app, load_study
+
+
+@app.command(rich_help_panel=CLUSTER)
+def resume_study(
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="Arguments of Snakemake; default: --profile slurm.")
+    ] = None,
+    cancel: Annotated[
+        bool, typer.Option(help="Cancel running jobs too: they save a checkpoint and are resumed.")
+    ] = False,
+    prefix: Annotated[str, typer.Option(help="slurm-jobname-prefix of the profile.")] = "renorm",
+) -> None:
+    """After Snakemake itself was killed: cancel its pending jobs, wait for its running ones, and start Snakemake again
+    with ARGUMENTS (write `--` before them)."""
+    from renorm.execution.slurm.queue import resume
+
+    raise typer.Exit(resume(Path.cwd(), prefix, cancel, arguments or ["--profile", "slurm"]))
+
+
+@app.command(rich_help_panel=CLUSTER)
+def targets(
+    study: ConfigFile = Path("config.yaml"), only: Only = None,
+    minutes: Annotated[float, typer.Option(help="Longest expected time of a short cell.")] = 10.0,
+) -> None:  # fmt: skip
+    """List the run records of missing short cells, as targets for a Snakemake that runs many of them in one job."""
+    from renorm.execution.plan import short
+
+    for path in short(load_study(study, only), minutes):
+        print(path)

@@ -1,0 +1,79 @@
+"""What others take from a study or bring to it: audit, archive, schemas."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from renorm.cli.options import HAND_ON, app
+from renorm.core import files
+from renorm.core.errors import RenormError, suggest
+from renorm.study import config
+
+
+@app.command(rich_help_panel=HAND_ON)
+def audit(
+    runs: Annotated[Path, typer.Argument(help="A tidy CSV of runs; docs/judging.md lists its columns.")],
+    claims: Annotated[list[Path] | None, typer.Option(help="Claims folder(s) to compare it with.")] = None,
+    baseline: Annotated[str | None, typer.Option(help="Its name in the column `norm`; default batch_norm.")] = None,
+    method: Annotated[str | None, typer.Option(help="Its name in the column `norm`; default deconv.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Check any table of runs for impossible, duplicate and mixed-up values; exit code 1 when there are findings."""
+    from renorm.judging.audit import audit as run
+    from renorm.judging.audit import load_runs_csv, rows
+    from renorm.study.claims import load_claims
+
+    frame = load_runs_csv(runs)
+    for option, norm in (("--baseline", baseline), ("--method", method)):
+        if norm is not None and norm not in set(frame["norm"]):
+            raise RenormError(f"audit: {option}: '{norm}' is in no row of {runs}: {suggest(norm, set(frame['norm']))}")
+    held = config.Compare()
+    found = rows(run(frame, [load_claims(folder) for folder in claims or ()], baseline or held.baseline,
+                     method or held.method))  # fmt: skip
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        for row in found:
+            print(f"{row['kind']}: {row['sentence']} (rows {row['rows']})")
+        if not found:
+            print(f"nothing found in {len(frame):,} rows")
+    raise typer.Exit(1 if found else 0)
+
+
+@app.command(rich_help_panel=HAND_ON)
+def archive(
+    folder: Annotated[Path, typer.Argument(help="The study's folder; it must have been judged.")],
+    out: Annotated[Path | None, typer.Option(help="A .zip or a new folder; default <folder>.crate.zip.")] = None,
+    licence: Annotated[str, typer.Option("--license", help="The results' licence, as a URL.")] = "",
+) -> None:
+    """Pack the study as an RO-Crate: tables, report, run records, claims, environment, checksums."""
+    from renorm.runs.ro_crate import archive as run
+
+    print(run(folder, out, licence))
+
+
+@app.command(rich_help_panel=HAND_ON)
+def schema(
+    name: Annotated[str, typer.Argument(help="config, run, source, claims (a row), or statements.")] = "config",
+    write: Annotated[Path | None, typer.Option(help="Folder to write all of them to.")] = None,
+) -> None:
+    """Print the JSON schema of a configuration, a run record, or a file of a claims folder."""
+    from renorm.cli.json_schemas import schemas
+
+    known = {file.split(".")[0]: (file, document) for file, document in schemas().items()}
+    if name not in known:
+        raise RenormError(f"schema: unknown '{name}': {suggest(name, known)}")
+    for file, document in known.values() if write else ():
+        files.write_json(write / file, document)
+    if not write:
+        print(json.dumps(known[name][1], indent=1))
+
+
+@app.command(rich_help_panel=HAND_ON)
+def snakefile() -> None:
+    """Print the installed Snakefile: `snakemake --snakefile $(renorm snakefile) --configfile STUDY.yaml`."""
+    from renorm.core.resources import bundled
+
+    print(bundled("Snakefile"))

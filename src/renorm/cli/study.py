@@ -1,0 +1,108 @@
+"""A study as a whole: what it costs, how far it is, what it found."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from renorm.cli.options import EVERY_DAY, ConfigFile, Only, app, load_study
+from renorm.core.errors import RenormError
+from renorm.study import config
+
+
+@app.command(rich_help_panel=EVERY_DAY)
+def plan(study: ConfigFile = Path("config.yaml"), only: Only = None) -> None:
+    """Every experiment with its cells and claims, what is done, and what the rest will cost."""
+    from renorm.execution.plan import plan as run
+
+    run(load_study(study, only), part=bool(only))
+
+
+@app.command(rich_help_panel=EVERY_DAY)
+def status(
+    study: ConfigFile = Path("config.yaml"), only: Only = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON; with --watch one line each time.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Repeat until nothing is left to do.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two updates of --watch.")] = 10.0,
+) -> None:  # fmt: skip
+    """How far the study is: completed, diverged, running, queued, failed, missing, per experiment."""
+    from renorm.execution.status import status as run
+
+    try:
+        run(load_study(study, only), as_json, every if watch else None)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+@app.command(rich_help_panel=EVERY_DAY)
+def why(
+    cell: Annotated[str, typer.Argument(help="dataset/arch/norm/recipe/e<epochs>/s<seed>, or the path of its run.")],
+    study: ConfigFile = Path("config.yaml"),
+) -> None:
+    """Whether the next Snakemake run would train a cell, and why."""
+    from renorm.execution.status import why as run
+
+    print(run(load_study(study), cell))
+
+
+@app.command(rich_help_panel=EVERY_DAY)
+def calibrate(
+    study: ConfigFile = Path("config.yaml"), only: Only = None,
+    minutes: Annotated[float, typer.Option(min=0.001, max=1440, help="Time limit; small studies need less.")] = 1.0,
+) -> None:  # fmt: skip
+    """Measure this device for the study's missing cells: `plan` and the jobs' run times come from it."""
+    from renorm.execution.calibrate import calibrate as run
+
+    print(run(load_study(study, only), minutes, print))
+
+
+@app.command(rich_help_panel=EVERY_DAY)
+def report(
+    folder: Annotated[Path | None, typer.Argument(help="The study's folder; it must have been judged.")] = None,
+    partial: Annotated[Path | None, typer.Option(help="Configuration: collect, judge and render what exists.")] = None,
+    only: Only = None,
+    compare: Annotated[tuple[Path, Path] | None, typer.Option(help="Two judged folders, side by side.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The page of --compare; default beside the first folder.")] = None,
+) -> None:
+    """Write report.html, and the tables as CSV, LaTeX and Markdown."""
+    _refuse_idle(folder, partial, only, compare, out)
+    if compare:
+        from renorm.report.compare import compare as side_by_side
+
+        print(side_by_side(*compare, out))
+        return
+    from renorm.report.export import write_tables
+    from renorm.report.page import render
+
+    if partial:
+        folder = _everything_but_training(load_study(partial, only))
+    if folder is None:
+        raise RenormError("report: name the study's folder (results/<study>), or --partial CONFIG")
+    write_tables(folder)
+    print(render(folder))
+
+
+def _refuse_idle(
+    folder: Path | None, partial: Path | None, only: str | None, compare: tuple[Path, Path] | None, out: Path | None
+) -> None:
+    """Raise `RenormError` for arguments of `report` that would have no effect."""
+    given = [name for name, value in {"a folder": folder, "--partial": partial, "--compare": compare}.items() if value]
+    if len(given) > 1:
+        raise RenormError(f"report: {' and '.join(given)} make pages of their own: give one of them")
+    if only and not partial:
+        raise RenormError(f"report: --only {only} is for --partial: leave it out")
+    if out and not compare:
+        raise RenormError(f"report: --out {out} is for --compare: leave it out")
+
+
+def _everything_but_training(study: config.Study) -> Path:
+    """Tables and figures of whatever runs exist, beside the study's own, so that Snakemake's files stay untouched."""
+    from renorm.judging import judge as run_judge
+    from renorm.report.figures import draw
+    from renorm.runs.collect import collect as run_collect
+
+    folder = study.folder.with_name(f"{study.study}.partial")
+    run_collect(study, folder)
+    run_judge(folder)
+    draw(folder)
+    return folder
