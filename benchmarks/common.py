@@ -52,7 +52,7 @@ def what_clock(device) -> str:
 def configure_as_training(threads: int, device) -> None:
     """Set this process up as the trainer does for a recipe that says nothing of it."""
     from renorm.study.config import Recipe
-    from renorm.training.job import configure
+    from renorm.training.device import configure
 
     configure(Recipe().resolved("batch_norm", "vgg16"), threads, device)
 

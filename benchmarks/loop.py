@@ -28,9 +28,8 @@ from renorm import data, models
 from renorm.data.batches import PADDING, Augmentation
 from renorm.data.prepared import Split
 from renorm.study.config import Recipe
-from renorm.training.job import configure
-from renorm.training.run_log import Silent
-from renorm.training.trainer import Loop
+from renorm.training.device import configure
+from renorm.training.trainer import Trainer
 
 SIZE, CLASSES, TESTED, SEED = 32, 10, 8, 1
 
@@ -67,13 +66,13 @@ class Ours:
     """The trainer's loop, an epoch at a time."""
 
     def __init__(self, arch: str, dataset: data.Dataset, hyper: dict, device: torch.device):
-        self.loop = Loop(network(arch), dataset, hyper, 1, SEED, device)
+        self.trainer = Trainer(network(arch), dataset, hyper, 1, SEED, device)
 
     def epoch(self) -> float:
         """Train one more epoch; its mean loss."""
-        self.loop.epochs = self.loop.epoch
-        self.loop.run(lambda: None, lambda: False, float("inf"), Silent())
-        return self.loop.rows[-1]["train_loss"]
+        self.trainer.epochs = self.trainer.epoch
+        self.trainer.run()
+        return self.trainer.rows[-1]["train_loss"]
 
 
 class Plain:

@@ -1,4 +1,4 @@
-"""A handful of pictures laid out as ILSVRC2012 is, for the tests."""
+"""A handful of images laid out as ILSVRC2012 is, for the tests."""
 
 import os
 import random
@@ -10,7 +10,7 @@ CLASSES = ("n01440764", "n02102040", "n03000684")
 PER_CLASS = {"train": 4, "val": 2}
 
 
-def picture(path: Path, seed: int, mode: str = "RGB", size: tuple[int, int] = (50, 40)) -> Path:
+def image_file(path: Path, seed: int, mode: str = "RGB", size: tuple[int, int] = (50, 40)) -> Path:
     """A JPEG of smooth random colours."""
     path.parent.mkdir(parents=True, exist_ok=True)
     channels = len(Image.new(mode, (1, 1)).getbands())
@@ -24,10 +24,10 @@ def kaggle(root: Path, table: str = "csv") -> Path:
     tree = root / "ILSVRC" / "Data" / "CLS-LOC"
     for c, name in enumerate(CLASSES):
         for i in range(PER_CLASS["train"]):
-            picture(tree / "train" / name / f"{name}_{i}.JPEG", 100 * c + i)
+            image_file(tree / "train" / name / f"{name}_{i}.JPEG", 100 * c + i)
     rows = [(f"ILSVRC2012_val_{n:08d}", CLASSES[n % 3]) for n in range(3 * PER_CLASS["val"])]
     for n, (stem, _) in enumerate(rows):
-        picture(tree / "val" / f"{stem}.JPEG", 1000 + n)
+        image_file(tree / "val" / f"{stem}.JPEG", 1000 + n)
     if table == "csv":
         lines = [f"{stem},{name} 1 2 30 40 {name} 3 4 5 6" for stem, name in reversed(rows)]
         (root / "LOC_val_solution.csv").write_text("\n".join(["ImageId,PredictionString", *lines]) + "\n")

@@ -12,7 +12,8 @@ from renorm.core.errors import RenormError
 from renorm.execution import calibrate, calibration_store, cost_model
 from renorm.runs import run_record
 from renorm.study import config, grid
-from renorm.training.job import configure, train
+from renorm.training.device import configure
+from renorm.training.job import train
 
 from ..training.cells import small_job
 

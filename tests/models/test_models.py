@@ -17,7 +17,7 @@ from renorm.norms import NormSpec, list_norms
 from renorm.norms.deconvolution import Deconvolution
 from renorm.norms.registry import is_batch_norm
 from renorm.study import config, grid
-from renorm.training.job import configure
+from renorm.training.device import configure
 
 # batch norm with 10 and 100 classes, deconvolution with 10 and 100 classes
 PARAMETERS = {

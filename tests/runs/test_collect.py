@@ -138,8 +138,8 @@ def test_mixed_records_are_refused_where_the_study_says_so(study):
     ("log", "status", "error"),
     [
         ("renorm: it broke\n", "failed", "it broke"),
-        ("2026-01-01 cell: 5 images on cpu, 1 parameters\n", "missing", ""),
-        ("renorm: it broke\n2026-01-01 cell: resumed at epoch 2, step 1 (resume 1)\n", "missing", ""),
+        ("2026-01-01 START cell: 5 images on cpu, 1 parameters\n", "missing", ""),
+        ("renorm: it broke\n2026-01-01 START cell: resumed at epoch 2, step 1 (resume 1)\n", "missing", ""),
         ("Traceback (most recent call last):\n  x\nValueError: y\n", "failed", "ValueError: y"),
     ],
 )

@@ -9,7 +9,7 @@ from renorm.runs.run_record import Record
 from renorm.study.cell import Cell
 from renorm.study.config import Recipe
 from renorm.training.job import Job
-from renorm.training.trainer import Loop
+from renorm.training.trainer import Trainer
 
 SMALL = {"optimizer": {"lr": 0.01}, "batch_size": 32, "train_images": 150, "test_images": 100}
 
@@ -24,14 +24,14 @@ def small_job(
 
 def stop_after_each_step(monkeypatch, spared: int = 0) -> None:
     """SIGTERM to this process after every training step but the first `spared`."""
-    real_step, steps = Loop._train_step, count(1)
+    real_step, steps = Trainer._train_step, count(1)
 
     def step_and_stop(self, batch):
         real_step(self, batch)
         if next(steps) > spared:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(Loop, "_train_step", step_and_stop)
+    monkeypatch.setattr(Trainer, "_train_step", step_and_stop)
 
 
 def without_times(record: Record) -> dict:

@@ -18,31 +18,32 @@ from renorm.core.errors import RenormError
 from renorm.norms import NormSpec, apply
 from renorm.runs import run_record
 from renorm.training.job import train
-from renorm.training.process_group import Alone, Team, assemble
-from renorm.training.trainer import Loop
+from renorm.training.process_group import ProcessGroup, SingleProcess, launch
+from renorm.training.trainer import Trainer
 
 from .cells import history_without_times, small_job, without_times
 
 TWO = {"gpus": 2, "threads": 2}
 
 
-def shares(size: int, start: int, stop: int) -> list[tuple[int, int]]:
-    return [Team(rank, size, torch.device("cpu")).share(start, stop) for rank in range(size)]
+def shards(size: int, start: int, stop: int) -> list[tuple[int, int]]:
+    return [ProcessGroup(rank, size, torch.device("cpu")).shard(start, stop) for rank in range(size)]
 
 
 @pytest.mark.parametrize(("size", "rows"), [(2, (32, 64)), (2, (128, 150)), (4, (10, 13)), (3, (5, 5)), (1, (0, 7))])
 def test_every_row_is_one_process_s(size, rows):
-    """No row twice, none forgotten, and the leader has as many as any."""
-    found = shares(size, *rows)
+    """No row twice, none forgotten, and rank 0 has as many as any."""
+    found = shards(size, *rows)
     assert [row for start, stop in found for row in range(start, stop)] == list(range(*rows))
     assert found[0][1] - found[0][0] == max(stop - start for start, stop in found)
 
 
-def test_alone_is_a_team_of_one():
-    alone, values = Alone(), torch.tensor([1.0, 2.0])
-    assert alone.share(3, 9) == (3, 9)
-    assert alone.agree(True, False) == (True, False)
-    for same in (alone.total(values), alone.least(values), alone.own(alone.gather(values)), alone.told(values)):
+def test_a_single_process_is_a_group_of_one():
+    group, values = SingleProcess(), torch.tensor([1.0, 2.0])
+    assert group.shard(3, 9) == (3, 9)
+    assert group.any_flag(True, False) == (True, False)
+    gathered = group.local_shard(group.gather(values))
+    for same in (group.all_reduce_sum(values), group.all_reduce_min(values), gathered, group.broadcast_object(values)):
         assert torch.equal(same, values)
 
 
@@ -66,7 +67,7 @@ def test_two_processes_equal_one_without_statistics_of_the_batch(tmp_path, prepa
     assert sorted(p.name for p in (tmp_path / "2").iterdir()) == [".lock", "history.csv", "log.txt", "run.json"]
 
 
-def followers() -> list[int]:
+def worker_pids() -> list[int]:
     """The processes that this one started."""
     children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
     return [int(pid) for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
@@ -75,14 +76,14 @@ def followers() -> list[int]:
 @pytest.fixture
 def signals(monkeypatch):
     """(epoch, step) → which process gets which signal after it, once."""
-    real_step, plan = Loop._train_step, {}
+    real_step, plan = Trainer._train_step, {}
 
     def step(self, batch):
         real_step(self, batch)
         for who, number in plan.pop((self.epoch, self.step), {}).items():
-            os.kill(os.getpid() if who == "leader" else followers()[0], number)
+            os.kill(os.getpid() if who == "rank 0" else worker_pids()[0], number)
 
-    monkeypatch.setattr(Loop, "_train_step", step)
+    monkeypatch.setattr(Trainer, "_train_step", step)
     return plan
 
 
@@ -90,7 +91,7 @@ def test_stopped_and_continued_is_the_undisturbed_run(tmp_path, prepared_digits,
     """SIGTERM to every process of the job, as a cluster sends it; with a normaliser that keeps statistics."""
     jobs = [small_job(tmp_path / name, prepared_digits, norm="deconv", recipe={"log_steps": 9}, **TWO)
             for name in ("run", "whole")]  # fmt: skip
-    signals[2, 3] = {"follower": signal.SIGTERM, "leader": signal.SIGTERM}
+    signals[2, 3] = {"worker": signal.SIGTERM, "rank 0": signal.SIGTERM}
     with pytest.raises(SystemExit) as stop:
         train(jobs[0])
     assert stop.value.code == 128 + signal.SIGTERM
@@ -115,7 +116,7 @@ def by_command(job) -> dict:
 
 
 def test_a_killed_process_is_one_line(tmp_path, prepared_digits, signals):
-    signals[1, 1] = {"follower": signal.SIGKILL}
+    signals[1, 1] = {"worker": signal.SIGKILL}
     with pytest.raises(RenormError) as caught:
         train(small_job(tmp_path, prepared_digits, **TWO))
     assert "process 2 of 2 was killed by signal 9" in str(caught.value)
@@ -123,49 +124,49 @@ def test_a_killed_process_is_one_line(tmp_path, prepared_digits, signals):
     assert not torch.distributed.is_initialized()
 
 
-def take_steps(job, team):
+def take_steps(job, group):
     """How often the counter's buffer was written to in three steps, and what it counts, of all processes."""
     torch.manual_seed(0)
     model = apply(nn.Linear(4, 3), NormSpec("deconv", overrides={"": {"freeze": True}}))
-    network, before = team.wrap(model), model.steps._version
+    network, before = group.wrap(model), model.steps._version
     for step in range(3):
-        x = torch.randn(8, 4, generator=torch.Generator().manual_seed(10 * step + team.rank))
+        x = torch.randn(8, 4, generator=torch.Generator().manual_seed(10 * step + group.rank))
         network(x).square().mean().backward()
-    return team.gather(torch.tensor([model.steps._version - before, int(model.steps)])).tolist()
+    return group.gather(torch.tensor([model.steps._version - before, int(model.steps)])).tolist()
 
 
 def test_nobody_but_the_layer_writes_to_its_count():
     """Else it asks the device for it in every step."""
-    with assemble(2, torch.device("cpu"), take_steps, None) as team:
-        assert take_steps(None, team) == [[3, 3], [3, 3]]
+    with launch(2, torch.device("cpu"), take_steps, None) as group:
+        assert take_steps(None, group) == [[3, 3], [3, 3]]
 
 
-def stay_until_the_leader_leaves(job, team):
-    team.agree(True)
+def stay_until_rank_0_leaves(job, group):
+    group.any_flag(True)
     with suppress(RuntimeError):
         torch.distributed.recv(torch.zeros(1), src=0)
 
 
 @pytest.mark.timeout(180)
-def test_the_leader_leaves_before_it_waits_for_the_others():
+def test_rank_0_leaves_before_it_waits_for_the_workers():
     """As NCCL wants it, whose processes may only leave together."""
-    with assemble(2, torch.device("cpu"), stay_until_the_leader_leaves, None) as team:
-        team.agree(True)
-    assert not followers()
+    with launch(2, torch.device("cpu"), stay_until_rank_0_leaves, None) as group:
+        group.any_flag(True)
+    assert not worker_pids()
 
 
-def stay_for_ever(job, team):
+def stay_for_ever(job, group):
     time.sleep(3600)
 
 
-def test_a_leader_that_fails_waits_for_nobody():
-    with pytest.raises(ZeroDivisionError), assemble(2, torch.device("cpu"), stay_for_ever, None):
+def test_a_rank_0_that_fails_waits_for_nobody():
+    with pytest.raises(ZeroDivisionError), launch(2, torch.device("cpu"), stay_for_ever, None):
         _ = 1 / 0
-    assert not followers() and not torch.distributed.is_initialized()
+    assert not worker_pids() and not torch.distributed.is_initialized()
 
 
 def test_a_batch_that_cannot_be_shared(tmp_path, prepared_digits):
-    with pytest.raises(RenormError, match="gpus: batch_size 32 cannot be shared evenly by 3 processes"):
+    with pytest.raises(RenormError, match="gpus: batch_size 32 is not divisible by 3 processes"):
         train(small_job(tmp_path, prepared_digits, gpus=3))
 
 
@@ -173,5 +174,5 @@ def test_a_batch_that_cannot_be_shared(tmp_path, prepared_digits):
 def test_more_gpus_than_there_are(tmp_path, prepared_digits):
     from dataclasses import replace
 
-    with pytest.raises(RenormError, match=r"gpus: 32 were asked for and \d+ are here"):
+    with pytest.raises(RenormError, match=r"gpus: 32 were requested and \d+ are here"):
         train(replace(small_job(tmp_path, prepared_digits, gpus=32), device="cuda"))

@@ -11,10 +11,11 @@ from renorm.core.locks import locked
 from renorm.runs import collect, run_record
 from renorm.study.cell import AXES, Cell
 from renorm.study.config import Recipe
-from renorm.training.job import configure, memory_watched, network, train
+from renorm.training.device import configure, memory_errors
+from renorm.training.job import train
+from renorm.training.network import network
 from renorm.training.provenance import weights_sha256
-from renorm.training.run_log import Silent
-from renorm.training.trainer import Loop
+from renorm.training.trainer import Trainer
 
 from .cells import history_without_times, small_job, without_times
 
@@ -74,9 +75,9 @@ def test_no_memory_is_read_that_was_not_written(prepared_digits, determinism, no
         configure(job.hyper, 1, device)
         assert not determinism.fill_uninitialized_memory
         determinism.fill_uninitialized_memory = fill
-        loop = Loop(network(job.cell, job.hyper, digits), digits, job.hyper, 1, 1, device)
-        loop.run(lambda: None, lambda: False, math.inf, Silent())
-        hashes.append(weights_sha256(loop.model.state_dict()))
+        trainer = Trainer(network(job.cell, job.hyper, digits), digits, job.hyper, 1, 1, device)
+        trainer.run()
+        hashes.append(weights_sha256(trainer.model.state_dict()))
     assert hashes[0] == hashes[1]
 
 
@@ -191,10 +192,8 @@ def test_too_little_memory_is_one_line_whoever_says_so(tmp_path, prepared_digits
     def step():
         raise error
 
-    with pytest.raises(
-        RenormError, match=r"^cell digits/tiny_vgg/.*: CUDA ran out of memory with batch_size 32"
-    ) as told:
-        with memory_watched(small_job(tmp_path, prepared_digits)):
+    with pytest.raises(RenormError, match=r"^cell x: CUDA ran out of memory with batch_size 32") as told:
+        with memory_errors("cell x", 32):
             step()
     assert "\n" not in str(told.value)
 
@@ -202,7 +201,7 @@ def test_too_little_memory_is_one_line_whoever_says_so(tmp_path, prepared_digits
 def test_another_error_stays_what_it_is(tmp_path, prepared_digits):
     """Among them that of main memory, of which a device has no part."""
     with pytest.raises(RuntimeError, match="DefaultCPUAllocator: can't allocate memory"):
-        with memory_watched(small_job(tmp_path, prepared_digits)):
+        with memory_errors("cell x", 32):
             torch.empty(2**50)
 
 

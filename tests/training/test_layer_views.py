@@ -11,12 +11,13 @@ import torch.nn.functional as F
 from renorm import data
 from renorm.core import files
 from renorm.core.errors import RenormError
-from renorm.data import PictureOptions
+from renorm.data import ImageFileOptions
 from renorm.data.prepared import Dataset, Split
 from renorm.study.cell import Cell
 from renorm.study.config import LayerView, Recipe
 from renorm.training import layer_views
-from renorm.training.job import network, train
+from renorm.training.job import train
+from renorm.training.network import network
 
 from ..data.trees import kaggle
 from ..norms import oracle
@@ -142,13 +143,13 @@ def test_drawn_from_the_weights_that_a_run_kept(prepared_digits, tmp_path):
     path.unlink()
     with pytest.raises(RenormError, match="weights.pt: cannot be read.*train the cell again"):
         drawn(trained, dataset, tmp_path, job.hyper, job.out)
-    with pytest.raises(RenormError, match="kept no weights: remove it and train the cell again"):
+    with pytest.raises(RenormError, match="has no weights: remove it and train the cell again"):
         train(job)
     assert train(replace(job, keep_weights=False)) == record
 
 
 def test_pictures_in_files_are_drawn_too(tmp_path):
-    options = PictureOptions(True, image_size=32)
+    options = ImageFileOptions(True, image_size=32)
     data.prepare("imagenet", kaggle(tmp_path / "raw"), tmp_path / "imagenet", options=options)
     dataset = data.open_prepared(tmp_path / "imagenet", "imagenet")
     cell = CELL.replace("cifar10", "imagenet")

@@ -145,7 +145,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(stopped, undistu
     path.write_bytes(data)
     train(stopped)
     log = (stopped.out / "log.txt").read_text()
-    assert "checkpoint.pt is damaged, or of another version: passed over" in log
+    assert "checkpoint.pt is damaged or of another version: ignored" in log
     assert "resumed at epoch 2, step 1" in log
     assert_equal(stopped.out, undisturbed["batch_norm"])
 
@@ -155,7 +155,7 @@ def test_no_whole_checkpoint_starts_again_and_says_so(stopped, undisturbed):
         path = stopped.out / name
         path.write_bytes(path.read_bytes()[:-1])
     record = train(stopped)
-    assert (stopped.out / "log.txt").read_text().count("is damaged, or of another version: passed over") == 2
+    assert (stopped.out / "log.txt").read_text().count("is damaged or of another version: ignored") == 2
     assert record.resumes == 0
     assert_equal(stopped.out, undisturbed["batch_norm"])
 

@@ -1,4 +1,4 @@
-"""Picture files decoded while they are trained on: pictures, draws, damage, resume, and the networks of Table 2."""
+"""Image files decoded while they are trained on: images, draws, damage, resume, and the networks of Table 2."""
 
 import multiprocessing
 import os
@@ -15,15 +15,15 @@ from torchvision.datasets import ImageFolder
 
 from renorm import data
 from renorm.core.errors import RenormError
-from renorm.data import PictureOptions
+from renorm.data import ImageFileOptions
 from renorm.data.batches import derived_seed
-from renorm.data.streamed import read_picture
+from renorm.data.streamed import read_image
 from renorm.study.cell import Cell
 from renorm.study.config import Recipe
 from renorm.training.job import Job, train
-from renorm.training.trainer import Loop
+from renorm.training.trainer import Trainer
 
-from ..data.trees import kaggle, picture
+from ..data.trees import image_file, kaggle
 from .cells import history_without_times, stop_after_each_step, without_times
 
 CPU = torch.device("cpu")
@@ -33,9 +33,9 @@ NORMALISE = transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """12 training and 6 test pictures of about 50×40, to be seen at 32×32."""
-    folder = tmp_path_factory.mktemp("pictures")
-    data.prepare("imagenet", kaggle(folder / "raw"), folder / "imagenet", options=PictureOptions(True, image_size=32))
+    """12 training and 6 test images of about 50×40, to be seen at 32×32."""
+    folder = tmp_path_factory.mktemp("images")
+    data.prepare("imagenet", kaggle(folder / "raw"), folder / "imagenet", options=ImageFileOptions(True, image_size=32))
     return folder
 
 
@@ -50,12 +50,12 @@ def job(out, prepared, arch="tiny_vgg", norm="deconv", recipe=None, epochs=2, **
                download=False, quiet=True, **more)  # fmt: skip
 
 
-def test_training_pictures_equal_torchvisions_classic_transforms(prepared):
+def test_training_images_equal_torchvisions_classic_transforms(prepared):
     found = split(prepared)
     draws = found.draw(seed=1, epoch=2, kind="crop_flip")
     x, y = found.augmented(draws, 3, 10)
     steps = [transforms.RandomResizedCrop(32), transforms.RandomHorizontalFlip(), transforms.ToTensor(), NORMALISE]
-    expected = ImageFolder(str(found.pictures.folder), transforms.Compose(steps))
+    expected = ImageFolder(str(found.files.folder), transforms.Compose(steps))
     for row in range(3, 10):
         torch.manual_seed(derived_seed("picture", 1, 2, row))
         image, label = expected[int(draws.order[row])]
@@ -63,11 +63,11 @@ def test_training_pictures_equal_torchvisions_classic_transforms(prepared):
         assert y[row - 3] == label
 
 
-def test_test_pictures_equal_torchvisions_classic_transforms(prepared):
+def test_test_images_equal_torchvisions_classic_transforms(prepared):
     found = split(prepared, "test")
     x, y = found.plain(0, 6)
     steps = [transforms.Resize(37), transforms.CenterCrop(32), transforms.ToTensor(), NORMALISE]
-    expected = list(ImageFolder(str(found.pictures.folder), transforms.Compose(steps)))
+    expected = list(ImageFolder(str(found.files.folder), transforms.Compose(steps)))
     torch.testing.assert_close(x, torch.stack([image for image, _ in expected]), rtol=0, atol=2e-6)
     assert y.tolist() == [label for _, label in expected]
 
@@ -111,10 +111,10 @@ def test_a_subset_is_spread_over_the_classes(prepared):
     ("mode", "kind"), [("L", "JPEG"), ("CMYK", "JPEG"), ("RGB", "PNG"), ("P", "PNG"), ("LA", "PNG")]
 )
 def test_every_colour_model_becomes_rgb(tmp_path, mode, kind):
-    """ImageNet has grey pictures, 22 in CMYK, and a PNG under the name of a JPEG."""
+    """ImageNet has grey images, 22 in CMYK, and a PNG under the name of a JPEG."""
     path = tmp_path / "x.JPEG"
     Image.fromarray(np.full((8, 8), 77, np.uint8)).convert(mode).save(path, kind)
-    image = read_picture(path, path.stat().st_size)
+    image = read_image(path, path.stat().st_size)
     assert image.mode == "RGB"
     assert np.abs(np.asarray(image).astype(int) - 77).max() <= 3
 
@@ -136,14 +136,14 @@ def damage(path: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("text", "is no readable picture"),
+        ("text", "cannot decode image"),
         ("another", "bytes and had"),
         ("gone", "cannot be read: No such file"),
     ],
 )
-def test_a_broken_picture_is_one_line_that_names_it(tmp_path, kind, words, workers):
+def test_a_broken_image_is_one_line_that_names_it(tmp_path, kind, words, workers):
     raw = kaggle(tmp_path / "raw")
-    data.prepare("imagenet", raw, tmp_path / "imagenet", options=PictureOptions(sample=True, image_size=32))
+    data.prepare("imagenet", raw, tmp_path / "imagenet", options=ImageFileOptions(sample=True, image_size=32))
     path = raw / "ILSVRC/Data/CLS-LOC/train/n02102040/n02102040_2.JPEG"
     damage(path, kind)
     with pytest.raises(RenormError) as caught:
@@ -153,23 +153,23 @@ def test_a_broken_picture_is_one_line_that_names_it(tmp_path, kind, words, worke
     assert "\n" not in str(caught.value)
 
 
-def test_a_truncated_picture_is_found(tmp_path):
-    path = picture(tmp_path / "x.JPEG", 1)
+def test_a_truncated_image_is_found(tmp_path):
+    path = image_file(tmp_path / "x.JPEG", 1)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(RenormError, match="x.JPEG: is no readable picture .*[Tt]runcated"):
-        read_picture(path, len(content) // 2)
+    with pytest.raises(RenormError, match="x.JPEG: cannot decode image .*[Tt]runcated"):
+        read_image(path, len(content) // 2)
 
 
 def test_a_killed_worker_is_one_line(tmp_path, prepared, monkeypatch):
-    real_step = Loop._train_step
+    real_step = Trainer._train_step
 
     def step_and_kill(self, batch):
         real_step(self, batch)
         os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
 
-    monkeypatch.setattr(Loop, "_train_step", step_and_kill)
-    with pytest.raises(RenormError, match="a process that decodes pictures was ended by the system") as caught:
+    monkeypatch.setattr(Trainer, "_train_step", step_and_kill)
+    with pytest.raises(RenormError, match="a process that decodes images was ended by the system") as caught:
         train(job(tmp_path, prepared, recipe={"batch_size": 1}, workers=1))
     assert "\n" not in str(caught.value)
     assert not multiprocessing.active_children()
@@ -177,7 +177,7 @@ def test_a_killed_worker_is_one_line(tmp_path, prepared, monkeypatch):
 
 def test_a_killed_worker_is_told_from_other_errors():
     """On a GPU the thread that pins its batches ends first; the words are those of torch's DataLoader."""
-    with pytest.raises(RenormError, match="a process that decodes pictures was ended"), data.workers_watched():
+    with pytest.raises(RenormError, match="a process that decodes images was ended"), data.workers_watched():
         raise RuntimeError("Pin memory thread exited unexpectedly")
     with pytest.raises(RuntimeError, match="another"), data.workers_watched():
         raise RuntimeError("another")
@@ -205,7 +205,7 @@ def test_stopped_after_every_step(tmp_path, prepared, undisturbed, monkeypatch):
     assert history_without_times(tmp_path) == history_without_times(undisturbed[0])
 
 
-def test_two_processes_share_the_pictures(tmp_path, prepared):
+def test_two_processes_share_the_images(tmp_path, prepared):
     one, two = (
         train(job(tmp_path / str(gpus), prepared, norm="none", epochs=1, gpus=gpus, threads=gpus, workers=1))
         for gpus in (1, 2)
@@ -226,8 +226,8 @@ TABLE_2 = [
 
 @pytest.mark.parametrize(("arch", "norm"), TABLE_2 if FULL else TABLE_2[:1])
 def test_the_networks_of_imagenet_take_a_step(tmp_path, prepared, arch, norm):
-    """At 64×64: smaller, the deepest layers see a pixel each, and two pictures are no statistics."""
-    options = PictureOptions(sample=True, image_size=64)
+    """At 64×64: smaller, the deepest layers see a pixel each, and two images are no statistics."""
+    options = ImageFileOptions(sample=True, image_size=64)
     data.prepare("imagenet", prepared / "raw", tmp_path / "imagenet", options=options)
     one_step = {"batch_size": 2, "train_images": 2, "test_images": 2, "norm": {"block_fc": 64}}
     record = train(job(tmp_path / "run", tmp_path, arch, norm, one_step, epochs=1, workers=0))
@@ -238,9 +238,9 @@ def test_the_networks_of_imagenet_take_a_step(tmp_path, prepared, arch, norm):
 @pytest.mark.realdata
 @pytest.mark.skipif(not FULL, reason="minutes of work: set RENORM_FULL=1")
 @pytest.mark.parametrize(("arch", "norm"), TABLE_2)
-def test_the_networks_of_imagenet_on_real_pictures(tmp_path, arch, norm):
+def test_the_networks_of_imagenet_on_real_images(tmp_path, arch, norm):
     """Full size, all thousand classes."""
-    data.prepare("imagenet", os.environ["RENORM_DATA"], tmp_path / "imagenet", options=PictureOptions(sample=True))
+    data.prepare("imagenet", os.environ["RENORM_DATA"], tmp_path / "imagenet", options=ImageFileOptions(sample=True))
     one_step = {"batch_size": 4, "train_images": 4, "test_images": 10, "norm": {"block_fc": 64}}
     record = train(job(tmp_path / "run", tmp_path, arch, norm, one_step, epochs=1, workers=1, threads=2))
     assert record.status == "completed"

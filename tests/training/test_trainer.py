@@ -15,7 +15,7 @@ from renorm.data.batches import PADDING, Augmentation, memory_layout
 from renorm.norms import NormSpec
 from renorm.norms.deconv import DeconvConv2d
 from renorm.study.config import Recipe
-from renorm.training.trainer import Loop
+from renorm.training.trainer import Trainer
 
 from .cells import SMALL
 
@@ -24,15 +24,7 @@ CPU = torch.device("cpu")
 LR = 0.002
 
 
-class Silent:
-    def due(self):
-        return False
-
-    def say(self, line):
-        pass
-
-
-class Pictures(Dataset):
+class TransformedDigits(Dataset):
     """The digits as PIL images through torchvision's transforms, with the offsets that the epoch drew."""
 
     def __init__(self, split, mean, std, draws):
@@ -61,10 +53,10 @@ def test_fifty_steps_equal_the_plain_loop(prepared_digits):
     for norm in ("batch_norm", "deconv"):
         digits = data.open_prepared(prepared_digits / "digits", "digits")
         hyper = Recipe(**(SMALL | {"train_images": 320, "optimizer": {"lr": LR}})).resolved(norm, "tiny_vgg")
-        loop = Loop(model(norm), digits, hyper, epochs=5, seed=1, device=CPU)
-        loop.run(save=lambda: None, interrupted=lambda: False, checkpoint_seconds=1e9, teller=Silent())
+        trainer = Trainer(model(norm), digits, hyper, epochs=5, seed=1, device=CPU)
+        trainer.run()
         losses = plain_losses(norm, digits, hyper)
-        ours = [row["train_loss"] for row in loop.rows]
+        ours = [row["train_loss"] for row in trainer.rows]
         torch.testing.assert_close(torch.tensor(ours), torch.tensor(losses), rtol=1e-3, atol=0)
 
 
@@ -79,7 +71,7 @@ def plain_losses(norm, digits, hyper) -> list[float]:
         network.train()
         draws = Augmentation.draw(320, 1, epoch, hyper["augment"])
         total = 0.0
-        for x, y in DataLoader(Pictures(split, digits.mean, digits.std, draws), batch_size=32):
+        for x, y in DataLoader(TransformedDigits(split, digits.mean, digits.std, draws), batch_size=32):
             optimizer.zero_grad()
             # In the trainer's layout: others round otherwise, and fifty steps make a thousandth of that.
             loss = F.cross_entropy(network(x.contiguous(memory_format=memory_layout(CPU))), y)
@@ -94,11 +86,11 @@ def plain_losses(norm, digits, hyper) -> list[float]:
 def test_the_last_ragged_batch_is_kept(prepared_digits):
     digits = data.open_prepared(prepared_digits / "digits", "digits")
     hyper = Recipe(**(SMALL | {"train_images": 70})).resolved("batch_norm", "tiny_vgg")
-    loop = Loop(model("batch_norm"), digits, hyper, epochs=1, seed=1, device=CPU)
-    assert loop.steps == 3
-    seen = []
-    loop.model.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])) if loop.model.training else None)
-    loop.run(save=lambda: None, interrupted=lambda: False, checkpoint_seconds=1e9, teller=Silent())
+    trainer = Trainer(model("batch_norm"), digits, hyper, epochs=1, seed=1, device=CPU)
+    assert trainer.steps == 3
+    seen, network = [], trainer.model
+    network.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])) if network.training else None)
+    trainer.run()
     assert seen == [32, 32, 6]
 
 
@@ -109,30 +101,30 @@ def test_metrics_are_those_of_a_second_look(prepared_digits):
 
     digits = data.open_prepared(prepared_digits / "digits", "digits")
     hyper = Recipe(**(SMALL | {"test_images": None})).resolved("batch_norm", "tiny_vgg")
-    loop = Loop(model("batch_norm"), digits, hyper, epochs=1, seed=1, device=CPU)
-    loop.run(save=lambda: None, interrupted=lambda: False, checkpoint_seconds=1e9, teller=Silent())
-    loop.model.eval()
+    trainer = Trainer(model("batch_norm"), digits, hyper, epochs=1, seed=1, device=CPU)
+    trainer.run()
+    trainer.model.eval()
     with torch.no_grad():
-        x, y = loop.test.plain(0, 360)
-        probabilities = loop.model(x).double().softmax(1).numpy()
-    row, labels = loop.rows[-1], np.arange(10)
+        x, y = trainer.test.plain(0, 360)
+        probabilities = trainer.model(x).double().softmax(1).numpy()
+    row, labels = trainer.rows[-1], np.arange(10)
     assert row["test_top1"] == accuracy_score(y, probabilities.argmax(1))
     assert row["test_top5"] == top_k_accuracy_score(y, probabilities, k=5, labels=labels)
     assert abs(row["test_loss"] - log_loss(y, probabilities, labels=labels)) < 1e-4
 
 
 def test_bfloat16_leaves_weights_and_statistics_in_float32(prepared_digits):
-    """After one step the first layer has seen the same pictures: its statistics are the same to the last bit."""
+    """After one step the first layer has seen the same images: its statistics are the same to the last bit."""
     digits = data.open_prepared(prepared_digits / "digits", "digits")
     seen, buffers = {}, {}
     for precision in ("tf32", "bfloat16"):
         recipe = SMALL | {"train_images": 32, "precision": precision}
-        loop = Loop(model("deconv"), digits, Recipe(**recipe).resolved("deconv", "tiny_vgg"), 1, 1, CPU)
-        layers = [m for m in loop.model.modules() if isinstance(m, DeconvConv2d)]
+        trainer = Trainer(model("deconv"), digits, Recipe(**recipe).resolved("deconv", "tiny_vgg"), 1, 1, CPU)
+        layers = [m for m in trainer.model.modules() if isinstance(m, DeconvConv2d)]
         out = seen.setdefault(precision, [])
         layers[1].register_forward_hook(lambda _, args, result, out=out: out.append((args[0].dtype, result.dtype)))
-        loop.run(save=lambda: None, interrupted=lambda: False, checkpoint_seconds=1e9, teller=Silent())
-        assert {t.dtype for t in loop.model.state_dict().values() if t.is_floating_point()} == {torch.float32}
+        trainer.run()
+        assert {t.dtype for t in trainer.model.state_dict().values() if t.is_floating_point()} == {torch.float32}
         buffers[precision] = [layers[0].running_mean, layers[0].running_deconv]
     assert set(seen["tf32"]) == {(torch.float32, torch.float32)}
     assert set(seen["bfloat16"]) == {(torch.bfloat16, torch.bfloat16)}
@@ -144,31 +136,31 @@ def test_bfloat16_leaves_weights_and_statistics_in_float32(prepared_digits):
 def test_the_steps_of_an_epoch_never_wait_for_the_gpu(prepared_digits, norm):
     digits = data.open_prepared(prepared_digits / "digits", "digits")
     hyper = Recipe(**(SMALL | {"train_images": 320})).resolved(norm, "tiny_vgg")
-    loop = Loop(model(norm), digits, hyper, epochs=2, seed=1, device=torch.device("cuda"))
-    for batch in loop._batches():  # the first steps read the layers' counts, which were put on the device
-        loop._train_step(batch)
-    loop.epoch, loop.step = 2, 0
-    batches = loop._batches()
+    trainer = Trainer(model(norm), digits, hyper, epochs=2, seed=1, device=torch.device("cuda"))
+    for batch in trainer._batches():  # the first steps read the layers' counts, which were put on the device
+        trainer._train_step(batch)
+    trainer.epoch, trainer.step = 2, 0
+    batches = trainer._batches()
     torch.cuda.set_sync_debug_mode("error")
     try:
         for batch in batches:
-            loop._train_step(batch)
+            trainer._train_step(batch)
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert loop.step == loop.steps == 10
+    assert trainer.step == trainer.steps == 10
 
 
 @pytest.mark.parametrize("choice", ["dataset", "none", {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]}])
 def test_the_recipe_decides_the_input_normalisation(prepared_digits, choice):
     digits = data.open_prepared(prepared_digits / "digits", "digits")
     hyper = Recipe(**(SMALL | {"normalise": choice})).resolved("batch_norm", "tiny_vgg")
-    loop = Loop(model("batch_norm"), digits, hyper, 1, 1, CPU)
+    trainer = Trainer(model("batch_norm"), digits, hyper, 1, 1, CPU)
     mean, std = {"dataset": (digits.mean, digits.std), "none": ((0,) * 3, (1,) * 3)}.get(str(choice), (0, 0))
     if isinstance(choice, dict):
         mean, std = choice["mean"], choice["std"]
     pixels = torch.from_numpy(digits.test.images[:4]).double() / 255
     expected = (pixels - torch.tensor(mean).view(1, 3, 1, 1)) / torch.tensor(std).view(1, 3, 1, 1)
-    torch.testing.assert_close(loop.test.plain(0, 4)[0].double(), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(trainer.test.plain(0, 4)[0].double(), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_the_published_normalisation_is_that_of_the_original_code(prepared_digits):

@@ -38,7 +38,7 @@ def prepare(
     if folder and data_dir:
         raise RenormError(f"prepare: the data are in '{folder}' or, by --data-dir, in '{data_dir}': give one")
     root = config.data_root(folder or data_dir)
-    options = data.PictureOptions(sample, move, image_size)
+    options = data.ImageFileOptions(sample, move, image_size)
     print(data.prepare(dataset, root, out or Path("results/data") / dataset, download, options))
 
 

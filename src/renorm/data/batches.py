@@ -5,8 +5,9 @@ any step is the run that was never stopped, and a CPU and a GPU draw the same.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,10 @@ from torch import Tensor
 from renorm.data.prepared import Split
 
 PADDING = 4
+Rows = Sequence[tuple[int, int]]
+Batches = Generator[tuple[Tensor, Tensor], None, None]
+# Order and augmentation of an epoch, in the form that a kind of split has them.
+Draws = TypeVar("Draws")
 
 
 def derived_seed(*key: object) -> int:
@@ -28,11 +33,59 @@ def derived_generator(*key: object) -> torch.Generator:
     return torch.Generator().manual_seed(derived_seed(*key))
 
 
+class BatchedSplit(Protocol[Draws]):
+    """One split of a data set as batches on a device: what the trainer asks of `DeviceSplit` and `StreamedSplit`.
+
+    Attributes:
+        evaluation_batch: Images that are evaluated at once.
+    """
+
+    evaluation_batch: int
+
+    def __len__(self) -> int:
+        """Number of images."""
+        ...
+
+    def draw(self, seed: int, epoch: int, kind: str) -> Draws:
+        """Order and augmentation of an epoch, derived from `seed` and `epoch` alone.
+
+        Args:
+            seed: The cell's.
+            epoch: From 1.
+            kind: "crop_flip", "crop" or "none", a recipe's `augment`.
+        """
+        ...
+
+    def batches(self, draws: Draws | None, rows: Rows) -> Batches:
+        """A batch for each (start, stop) of `rows`, which number an epoch's images from 0 in the order of `draws`.
+
+        Args:
+            draws: Order and augmentation; None for the images in their own order, as they are evaluated.
+            rows: First row of each batch and the row after its last.
+
+        Yields:
+            (B, C, H, W) normalised float32 images and (B,) int64 labels, on the device.
+        """
+        ...
+
+    def plain(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """One batch of `batches` without draws."""
+        ...
+
+    def augmented(self, draws: Draws, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """One batch of `batches` with draws."""
+        ...
+
+
 @dataclass(frozen=True)
 class Augmentation:
     """What one epoch draws, in the order in which the images are shown.
 
-    `order`: (N,) image numbers; `top`, `left`: (N,) offsets of the crop in the padded image; `flip`: (N,) booleans.
+    Attributes:
+        order: (N,) int64 image numbers.
+        top: (N,) int64, the crop's first row in the padded image.
+        left: (N,) int64, the crop's first column in the padded image.
+        flip: (N,) booleans, whether the crop is mirrored.
     """
 
     order: Tensor
@@ -61,16 +114,16 @@ class Augmentation:
 
 
 def memory_layout(device: torch.device) -> torch.memory_format:
-    """How a batch lies in memory, which becomes the layout of all that the network makes of it.
+    """The memory format of a batch, which becomes that of all that the network computes from it.
 
-    On a processor convolutions are up to three times as fast on pixels with their channels together. GPUs were not
+    On a CPU convolutions are up to three times as fast on pixels with their channels together. GPUs were not
     measured: they have the plain layout.
     """
     return torch.channels_last if device.type == "cpu" else torch.contiguous_format
 
 
 def evaluation_batch(height: int, width: int, device: torch.device) -> int:
-    """Images that are tested at once; on a GPU no more pixels than 2000 images of 32×32 have.
+    """Images that are evaluated at once; on a GPU no more pixels than 2000 images of 32×32 have.
 
     64 maps of 2000 images of 96×96 would take 4.7 GB.
     """
@@ -78,9 +131,9 @@ def evaluation_batch(height: int, width: int, device: torch.device) -> int:
 
 
 class Normalisation:
-    """uint8 (B, C, H, W) → float32, by the `mean` and `std` per channel of the training set, on `device`."""
+    """uint8 (B, C, H, W) → float32, by the `mean` and `std` per channel, for pixels from 0 to 1, on `device`."""
 
-    def __init__(self, mean, std, device: torch.device):
+    def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:
         shape = (1, -1, 1, 1)
         # uint8 x ↦ x·scale + shift is (x/255 − mean)/std in one pass.
         self.scale = (1 / (255 * torch.tensor(std, dtype=torch.float64))).float().view(shape).to(device)
@@ -94,9 +147,20 @@ class Normalisation:
 
 
 class DeviceSplit:
-    """One split on the device. `limit` keeps the first so many images: a fixed subset."""
+    """One split on the device (a `BatchedSplit[Augmentation]`)."""
 
-    def __init__(self, split: Split, mean, std, device: torch.device, limit: int | None = None):
+    def __init__(
+        self, split: Split, mean: Sequence[float], std: Sequence[float], device: torch.device, limit: int | None = None
+    ) -> None:
+        """Copy the split to the device.
+
+        Args:
+            split: Its images and labels.
+            mean: Per channel, for pixels from 0 to 1; subtracted.
+            std: Per channel; divided by.
+            device: Where the batches are made.
+            limit: Keep the first `limit` images only: a fixed subset.
+        """
         self.images = torch.from_numpy(split.images[:limit]).to(device)
         self.labels = torch.from_numpy(split.labels[:limit]).to(device)
         self.normalised = Normalisation(mean, std, device)
@@ -109,7 +173,7 @@ class DeviceSplit:
         """What epoch `epoch` draws, on the device."""
         return Augmentation.draw(len(self), seed, epoch, kind).to(self.labels.device)
 
-    def batches(self, draws: Augmentation | None, rows: Iterable[tuple[int, int]]) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, draws: Augmentation | None, rows: Rows) -> Batches:
         """`augmented` (or `plain` without draws) for each (start, stop) of `rows`."""
         for start, stop in rows:
             yield self.plain(start, stop) if draws is None else self.augmented(draws, start, stop)

@@ -1,14 +1,14 @@
-"""ImageNet as ILSVRC2012 is handed out: pictures in folders, the validation set's classes in a table beside them."""
+"""ImageNet as ILSVRC2012 is distributed: images in folders, the validation set's classes in a table beside them."""
 
 import csv
 from pathlib import Path
 from xml.etree import ElementTree
 
 from renorm.core.errors import RenormError
-from renorm.data.registry import PictureTree, register_dataset
+from renorm.data.registry import ImageFolders, register_dataset
 
 SOURCE = "ILSVRC2012 from https://image-net.org or https://www.kaggle.com/c/imagenet-object-localization-challenge"
-# Where train and val may stand below the folder that was named; "" is that folder itself.
+# Where train and val may be below the folder that was named; "" is that folder itself.
 BASES = ("", "imagenet", "ILSVRC2012", "imagenet-sample")
 LAYOUTS = ("ILSVRC/Data/CLS-LOC", "Data/CLS-LOC", "CLS-LOC", "")
 CLASS_LISTS = ("LOC_synset_mapping.txt", "synsets.txt")
@@ -17,15 +17,15 @@ ANNOTATIONS = "Annotations/CLS-LOC/val"
 
 
 @register_dataset
-def imagenet(root: Path, download: bool) -> PictureTree:
-    """ImageNet, ILSVRC2012: 1,281,167 + 50,000 colour pictures in 1,000 classes (Russakovsky et al. 2015).
+def imagenet(root: Path, download: bool) -> ImageFolders:
+    """ImageNet, ILSVRC2012: 1,281,167 + 50,000 colour images in 1,000 classes (Russakovsky et al. 2015).
 
     In the layout of the Kaggle competition, or as plain `train` and `val` folders. `download` is not used: the
-    pictures are given to registered people only.
+    images are given to registered people only.
     """
     folder = _find(root)
     beside = [folder, *list(folder.parents)[:3]]
-    return PictureTree(
+    return ImageFolders(
         train=folder / "train", test=folder / "val", classes=_classes(folder, beside),
         test_classes=lambda: _validation_classes(folder, beside),
         complete={"classes": 1000, "train": 1_281_167, "test": 50_000}, source=SOURCE,
@@ -47,7 +47,7 @@ def _find(root: Path) -> Path:
 
 
 def _classes(folder: Path, beside: list[Path]) -> tuple[str, ...]:
-    """The synsets in alphabetical order, as everybody numbers them: of the list beside the pictures, else of `train`.
+    """The synsets in alphabetical order, the usual numbering: of the list beside the images, else of `train`.
 
     A sample of a few classes keeps all thousand numbers when it has the list.
     """
@@ -60,7 +60,7 @@ def _classes(folder: Path, beside: list[Path]) -> tuple[str, ...]:
 
 
 def _validation_classes(folder: Path, beside: list[Path]) -> dict[str, str]:
-    """Picture → synset, from the competition's table, else from the annotations."""
+    """Image → synset, from the competition's table, else from the annotations."""
     table = _first(beside, (SOLUTION,))
     if table:
         return _solution(table)
@@ -68,8 +68,8 @@ def _validation_classes(folder: Path, beside: list[Path]) -> dict[str, str]:
     if annotations:
         return dict(map(_annotated, sorted(annotations.glob("*.xml"))))
     raise RenormError(
-        f"dataset imagenet: the pictures in {folder / 'val'} lie side by side and nothing says their classes: put "
-        f"{SOLUTION} or {ANNOTATIONS} beside them ({SOURCE})"
+        f"dataset imagenet: the images in {folder / 'val'} are not in class folders and nothing names their classes: "
+        f"put {SOLUTION} or {ANNOTATIONS} beside them ({SOURCE})"
     )
 
 
@@ -77,22 +77,22 @@ def _solution(path: Path) -> dict[str, str]:
     """`ImageId,PredictionString` with the synset as the string's first word."""
     rows = list(csv.reader(_text(path).splitlines()))
     if not rows or rows[0][:1] != ["ImageId"]:
-        raise RenormError(f"{path}: is no table of ImageId,PredictionString: fetch it again ({SOURCE})")
+        raise RenormError(f"{path}: is not a table of ImageId,PredictionString: download it again ({SOURCE})")
     for number, row in enumerate(rows[1:], 2):
         if len(row) < 2 or not row[1].split():
-            raise RenormError(f"{path}: line {number} names no class: fetch it again ({SOURCE})")
+            raise RenormError(f"{path}: line {number} names no class: download it again ({SOURCE})")
     return {row[0]: row[1].split()[0] for row in rows[1:]}
 
 
 def _annotated(path: Path) -> tuple[str, str]:
-    """Picture and synset of one annotation file; all objects of a picture are of its class."""
+    """Image and synset of one annotation file; all objects of an image are of its class."""
     try:
         # Entities that multiply are refused by expat itself, since 2.4.1.
         name = ElementTree.fromstring(_text(path)).findtext("object/name")  # nosec B314
     except ElementTree.ParseError:
         name = None
     if not name:
-        raise RenormError(f"{path}: names no class: fetch the annotations again ({SOURCE})")
+        raise RenormError(f"{path}: names no class: download the annotations again ({SOURCE})")
     return path.stem, name
 
 
@@ -106,4 +106,4 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise RenormError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise RenormError(f"{path}: is not UTF-8 text: fetch it again") from None
+        raise RenormError(f"{path}: is not UTF-8 text: download it again") from None

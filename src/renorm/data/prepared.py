@@ -1,4 +1,4 @@
-"""Data sets as the trainer reads them: one file per split, of images or of a list of pictures, and a manifest with
+"""Data sets as the trainer reads them: one file per split, of images or of a list of images, and a manifest with
 their checksums.
 """
 
@@ -13,8 +13,8 @@ import numpy as np
 from renorm.core.errors import RenormError
 from renorm.core.files import read_sealed, sha256, write_atomic, write_sealed
 from renorm.core.locks import locked
-from renorm.data.pictures import PictureOptions, Pictures, prepare_pictures
-from renorm.data.registry import PictureTree, RawImages, reader
+from renorm.data.image_files import ImageFileOptions, ImageFiles, prepare_image_files
+from renorm.data.registry import ImageFolders, RawImages, reader
 from renorm.study.data_manifest import SPLITS, checksum
 from renorm.study.known_datasets import PUBLISHED_NORMALISATION, Normalisation
 
@@ -23,37 +23,53 @@ AGAIN = "remove the folder and prepare the data set again (`renorm prepare`)"
 
 @dataclass(frozen=True)
 class Split:
-    """`images`: uint8 (N, C, H, W); `labels`: int64 (N,)."""
+    """One split in memory.
+
+    Attributes:
+        images: uint8 (N, C, H, W).
+        labels: int64 (N,).
+    """
 
     images: np.ndarray
     labels: np.ndarray
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """(channels, height, width) of an image."""
         return self.images.shape[1:]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A prepared data set; `mean` and `std` are those of the training images per channel, on the scale 0 to 1.
+    """A prepared data set. Its splits are in memory, or lists of image files that are decoded while they are used.
 
-    Its splits are in memory, or lists of picture files that are decoded while they are used.
+    Attributes:
+        name: As in the configuration.
+        classes: Number of classes.
+        mean: Of the training images, per channel, for pixels from 0 to 1.
+        std: Their standard deviation, likewise.
+        train: Training split.
+        test: Test split.
+        checksum: SHA-256 over its files' checksums, as in run records.
     """
 
     name: str
     classes: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    train: Split | Pictures
-    test: Split | Pictures
+    train: Split | ImageFiles
+    test: Split | ImageFiles
     checksum: str
 
     def normalisation(self, choice: str | dict[str, Any]) -> Normalisation:
-        """Mean and standard deviation by the recipe's key `normalise`.
+        """Mean and standard deviation with which the inputs are normalised.
 
-        `dataset`: those of the training images; `published`: those of the original code; `none`: pixels from 0 to 1 as
-        they are; or a dict with `mean` and `std`. Raises `RenormError` when the channels do not match or nothing was
-        published for this data set.
+        Args:
+            choice: The recipe's key `normalise`. "dataset": those of the training images; "published": those of the
+                original code; "none": pixels from 0 to 1 as they are; or a dict with `mean` and `std`.
+
+        Raises:
+            RenormError: The channels do not match, or nothing was published for this data set.
         """
         if choice == "dataset":
             return Normalisation(self.mean, self.std)
@@ -69,29 +85,43 @@ class Dataset:
 
     @property
     def channels(self) -> int:
+        """Channels of an image."""
         return self.train.shape[0]
 
     @property
     def image_size(self) -> int:
+        """Width of an image in pixels."""
         return self.train.shape[-1]
 
 
 def prepare(
-    name: str, root: str | Path, folder: str | Path, download: bool = True, options: PictureOptions | None = None
+    name: str, root: str | Path, folder: str | Path, download: bool = True, options: ImageFileOptions | None = None
 ) -> Path:
-    """Read data set `name` from under `root` and write `train.npz`, `test.npz` and `manifest.json` into `folder`.
+    """Read a data set, verify its checksums, and write it as the trainer reads it: train.npz, test.npz, manifest.json.
 
-    `options` are for data sets of picture files only. Returns the manifest's path. The manifest is written last, so
-    that it stands for a complete folder.
+    The manifest is written last: where it is, the folder is complete.
+
+    Args:
+        name: A registered data set.
+        root: Where its raw files are.
+        folder: Where to write.
+        download: Whether missing files may be downloaded.
+        options: For data sets of image files only.
+
+    Returns:
+        The manifest's path.
+
+    Raises:
+        RenormError: The data set is unknown, incomplete, damaged, or cannot be downloaded or written.
     """
     folder = Path(folder)
     raw = reader(name)(Path(root), download)
-    if isinstance(raw, PictureTree):
+    if isinstance(raw, ImageFolders):
         with locked(folder / ".lock", f"dataset {name}", wait_seconds=3600):
-            prepare_pictures(name, raw, folder, options or PictureOptions())
+            prepare_image_files(name, raw, folder, options or ImageFileOptions())
         return folder / "manifest.json"
-    if options not in (None, PictureOptions()):
-        raise RenormError(f"dataset {name}: --sample, --move and --image-size are for data sets of picture files only")
+    if options not in (None, ImageFileOptions()):
+        raise RenormError(f"dataset {name}: --sample, --move and --image-size are for data sets of image files only")
     _check(name, raw)
     with locked(folder / ".lock", f"dataset {name}", wait_seconds=3600):
         for split in SPLITS:
@@ -108,7 +138,7 @@ def _check(name: str, raw: RawImages) -> None:
         good = images.dtype == np.uint8 and images.ndim == 4 and labels.shape == (len(images),) and len(images) > 0
         if not good or labels.min() < 0 or labels.max() >= raw.classes:
             raise RenormError(
-                f"dataset {name}: {split} split is no set of uint8 images (N, C, H, W) with labels below "
+                f"dataset {name}: {split} split is not a set of uint8 images (N, C, H, W) with labels below "
                 f"{raw.classes}: found {images.dtype} {images.shape}"
             )
 
@@ -133,7 +163,7 @@ def _manifest(name: str, raw: RawImages, folder: Path) -> dict:
 
 
 def open_prepared(folder: str | Path, name: str) -> Dataset:
-    """The data set in `folder`, after its checksums were found right; anything else is a `RenormError`."""
+    """Open the prepared data set `name` in `folder`; `RenormError` if it is missing or a checksum does not match."""
     folder = Path(folder)
     if not (folder / "manifest.json").exists():
         raise RenormError(f"{folder}: data set {name} is not prepared: `renorm prepare {name} --out {folder}`")
@@ -143,35 +173,45 @@ def open_prepared(folder: str | Path, name: str) -> Dataset:
         mean, std, classes = tuple(manifest["mean"]), tuple(manifest["std"]), int(manifest["classes"])
         folders = {split: folder / place for split, place in manifest.get("folders", {}).items()}
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise RenormError(f"{folder / 'manifest.json'}: is no manifest of a data set; {AGAIN}") from None
+        raise RenormError(f"{folder / 'manifest.json'}: not a data-set manifest; {AGAIN}") from None
     if found != name:
         raise RenormError(f"{folder}: holds '{found}', not '{name}'; {AGAIN}")
     splits = {s: _read_split(folder / f"{s}.npz", sums.get(f"{s}.npz"), folders.get(s)) for s in SPLITS}
     return Dataset(name, classes, mean, std, splits["train"], splits["test"], checksum(manifest))
 
 
-def _read_split(path: Path, expected: str | None, pictures: Path | None) -> Split | Pictures:
-    """The split in `path`; `pictures` is the folder of its picture files, if it is a list of such."""
+def _read_split(path: Path, expected: str | None, folder: Path | None) -> Split | ImageFiles:
+    """The split in `path`; `folder` is that of its image files, if it is a list of such."""
     try:
         good = sha256(path) == expected
     except OSError as error:
         raise RenormError(f"{path}: cannot be read: {error.strerror}; {AGAIN}") from None
     if not good:
-        raise RenormError(f"{path}: has not the checksum of its manifest: it was changed or damaged; {AGAIN}")
-    if pictures and not pictures.is_dir():
-        raise RenormError(f"{pictures}: the pictures of {path} are no longer there: bring them back, or {AGAIN}")
+        raise RenormError(f"{path}: checksum mismatch with its manifest: the file was modified or is corrupt; {AGAIN}")
+    if folder and not folder.is_dir():
+        raise RenormError(f"{folder}: the images of {path} are no longer there: restore them, or {AGAIN}")
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            if pictures:
-                lists = (arrays[key] for key in ("names", "sizes", "labels"))
-                return Pictures(pictures, *lists, int(arrays["image_size"]))
+            if folder:
+                names, sizes, labels = (arrays[key] for key in ("names", "sizes", "labels"))
+                return ImageFiles(folder, names, sizes, labels, int(arrays["image_size"]))
             return Split(arrays["images"], arrays["labels"])
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile):
-        raise RenormError(f"{path}: holds no images and labels; {AGAIN}") from None
+        raise RenormError(f"{path}: does not hold images and labels; {AGAIN}") from None
 
 
 def obtain(name: str, root: str | Path, prepared: str | Path, download: bool = True) -> Dataset:
-    """The data set, prepared under `prepared`/`name` first when it is not there yet."""
+    """Open a data set, after preparing it where that was not done.
+
+    Args:
+        name: A registered data set.
+        root: Where its raw files are.
+        prepared: Folder of the prepared data sets; this one's is `prepared`/`name`.
+        download: Whether missing files may be downloaded.
+
+    Raises:
+        RenormError: As `prepare` and `open_prepared` do.
+    """
     folder = Path(prepared) / name
     if not (folder / "manifest.json").is_file():
         prepare(name, root, folder, download)

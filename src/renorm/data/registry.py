@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,12 @@ from renorm.core.errors import RenormError, suggest
 class RawImages:
     """Both splits of a data set that fits into memory.
 
-    `*_images`: uint8, shape (N, C, H, W); `*_labels`: int64, shape (N,), from 0 to `classes` − 1.
+    Attributes:
+        train_images: uint8 (N, C, H, W).
+        train_labels: int64 (N,), from 0 to `classes` − 1.
+        test_images: As `train_images`.
+        test_labels: As `train_labels`.
+        classes: Number of classes.
     """
 
     train_images: np.ndarray
@@ -25,15 +31,17 @@ class RawImages:
 
 
 @dataclass(frozen=True)
-class PictureTree:
-    """Where the files of a data set lie whose pictures are decoded while they are trained on.
+class ImageFolders:
+    """Where the files of a data set of image files are, which are decoded while they are trained on.
 
-    train         folder with a folder of pictures per class
-    test          the same, or a folder with all the pictures side by side
-    classes       names of the class folders, in the order of their numbers
-    test_classes  file name without its ending → class, of pictures side by side; called only when there are any
-    complete      how many "classes", "train" and "test" pictures the whole data set has
-    source        where to get it, for messages
+    Attributes:
+        train: Folder with a folder of images per class.
+        test: The same, or a folder with the images themselves.
+        classes: Names of the class folders, in the order of their numbers.
+        test_classes: File name without its ending → class, of images that are not in class folders; called only when
+            there are any.
+        complete: Number of "classes", and of "train" and "test" images, of the complete data set.
+        source: Where to get it, for messages.
     """
 
     train: Path
@@ -44,17 +52,21 @@ class PictureTree:
     source: str
 
 
-Reader = Callable[[Path, bool], RawImages | PictureTree]
+Reader = Callable[[Path, bool], RawImages | ImageFolders]
 _READERS: dict[str, Reader] = {}
 
 
-def register_dataset(function: Reader | None = None, *, files: Sequence[str] = ()) -> Callable:
-    """Register `function(root, download) -> RawImages or PictureTree` under its own name.
+def register_dataset(function: Reader | None = None, *, files: Sequence[str] = ()) -> Callable[..., Any]:
+    """Register a data set under the function's name.
 
     Args:
-        function: what `@register_dataset` is written above.
-        files: paths of what the function reads beside the data, relative to its file and written out: their content is
+        function: What `@register_dataset` is written above: `(root, download)` → `RawImages` or `ImageFolders`; `root`
+            is the folder of raw data sets, `download` says whether missing files may be downloaded.
+        files: Paths of what the function reads beside the data, relative to its file and written out: their content is
             part of the identity of its cells (`renorm.core.code_digest` reads them from the source).
+
+    Raises:
+        ValueError: The name is registered already.
     """
     if function is None:
         return register_dataset

@@ -1,6 +1,6 @@
-"""Batches of picture files, decoded in worker processes while the device trains; the interface of `DeviceSplit`.
+"""Batches of image files, decoded in worker processes while the device trains.
 
-Randomness is derived here too: which part of its picture row r of epoch e shows follows from (seed, e, r) alone,
+Randomness is derived here too: which part of its image row r of epoch e is follows from (seed, e, r) alone,
 however many workers decode and however many GPUs share the epoch.
 """
 
@@ -20,44 +20,63 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from renorm.core.errors import RenormError
-from renorm.data.batches import DeviceSplit, Normalisation, derived_generator, derived_seed, evaluation_batch
-from renorm.data.pictures import Pictures
+from renorm.data.batches import (
+    BatchedSplit,
+    Batches,
+    DeviceSplit,
+    Normalisation,
+    Rows,
+    derived_generator,
+    derived_seed,
+    evaluation_batch,
+)
+from renorm.data.image_files import ImageFiles
 from renorm.data.prepared import Dataset
 
-# A picture is tested by its middle: of 224 pixels after its shorter side was brought to 256.
+# An image is evaluated by its centre: of 224 pixels after its shorter side was resized to 256.
 MARGIN = 256 / 224
-# Pictures that are tested at once at most: a worker decodes so many before the next one's turn comes.
+# Images that are evaluated at once at most: a worker decodes them before the next one's turn comes.
 TESTED = 128
-# Batches that a worker holds ready.
+# Batches that a worker prefetches.
 AHEAD = 2
 # Seconds that a worker stays after SIGTERM: the trainer may be in the middle of a step that needs its batches.
 PATIENCE = 60
 WORKER_ENDED = (
-    "a process that decodes pictures was ended by the system: too little memory, or too little of it shared "
-    "(/dev/shm): take fewer --workers or ask for more; the last checkpoint stands"
+    "a process that decodes images was ended by the system: too little memory, or too little of it shared "
+    "(/dev/shm): use fewer --workers or request more; the same command resumes from the last checkpoint"
 )
 
 
 def on_device(
     dataset: Dataset, split: str, device: torch.device, limit: int | None = None, workers: int = 1,
     normalise: str | dict[str, Any] = "dataset",
-) -> "DeviceSplit | StreamedSplit":  # fmt: skip
-    """Split `split` ("train" or "test") of the data set as batches on the device; `workers` decode image files.
+) -> BatchedSplit[Any]:  # fmt: skip
+    """A split of a data set as batches on a device.
 
-    `normalise`: the recipe's key, as `Dataset.normalisation` takes it.
+    Args:
+        dataset: The data set.
+        split: "train" or "test".
+        device: Where the batches are needed.
+        limit: Number of images to use: the first ones; of image files, evenly spaced over the classes.
+        workers: Processes that decode image files; with 0 this process does.
+        normalise: The recipe's key, as `Dataset.normalisation` takes it.
     """
     found, by = getattr(dataset, split), dataset.normalisation(normalise)
-    if isinstance(found, Pictures):
+    if isinstance(found, ImageFiles):
         return StreamedSplit(found, by.mean, by.std, device, limit, workers)
     return DeviceSplit(found, by.mean, by.std, device, limit)
 
 
 @dataclass(frozen=True)
-class PictureDraws:
-    """What one epoch draws: `order` (N,) of the pictures, and the key from which each row's crop and flip follow.
+class StreamedAugmentation:
+    """What one epoch draws: the order, and the key from which each row's crop and flip follow.
 
-    `kind`: `crop_flip` is torchvision's RandomResizedCrop and RandomHorizontalFlip, `crop` the first alone, `none` the
-    picture's middle as in testing.
+    Attributes:
+        order: (N,) int64 image numbers.
+        seed: The cell's.
+        epoch: From 1.
+        kind: "crop_flip" is torchvision's RandomResizedCrop and RandomHorizontalFlip, "crop" the first alone, "none"
+            the image's centre as in evaluation.
     """
 
     order: Tensor
@@ -67,46 +86,56 @@ class PictureDraws:
 
 
 class StreamedSplit:
-    """One split, decoded as it is used. `limit` keeps so many pictures, evenly spaced over the classes in their order.
+    """One split, decoded as it is used (a `BatchedSplit[StreamedAugmentation]`)."""
 
-    With `workers` = 0 the process decodes by itself.
-    """
+    def __init__(
+        self, files: ImageFiles, mean: Sequence[float], std: Sequence[float], device: torch.device, limit: int | None,
+        workers: int,
+    ) -> None:  # fmt: skip
+        """Choose the images; none is read yet.
 
-    def __init__(self, pictures: Pictures, mean, std, device: torch.device, limit: int | None, workers: int):
-        count = len(pictures.labels)
+        Args:
+            files: The list of them.
+            mean: Per channel, for pixels from 0 to 1; subtracted.
+            std: Per channel; divided by.
+            device: Where the batches are needed.
+            limit: Keep `limit` images, evenly spaced over the classes in their order.
+            workers: Processes that decode; with 0 this process does.
+        """
+        count = len(files.labels)
         kept = min(limit or count, count)
         self.chosen = torch.arange(kept) * count // kept
-        self.pictures, self.device, self.workers = pictures, device, workers
-        self.labels = torch.from_numpy(pictures.labels)[self.chosen]
+        self.files, self.device, self.workers = files, device, workers
+        self.labels = torch.from_numpy(files.labels)[self.chosen]
         self.normalised = Normalisation(mean, std, device)
-        self.evaluation_batch = min(TESTED, evaluation_batch(pictures.image_size, pictures.image_size, device))
+        self.evaluation_batch = min(TESTED, evaluation_batch(files.image_size, files.image_size, device))
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def draw(self, seed: int, epoch: int, kind: str) -> PictureDraws:
+    def draw(self, seed: int, epoch: int, kind: str) -> StreamedAugmentation:
         """What epoch `epoch` draws."""
         order = torch.randperm(len(self), generator=derived_generator("order", seed, epoch))
-        return PictureDraws(order, seed, epoch, kind)
+        return StreamedAugmentation(order, seed, epoch, kind)
 
     def plain(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Pictures `start` … `stop` − 1 in their order, their middles: (B, 3, S, S) float32 and (B,) labels."""
+        """Images `start` … `stop` − 1 in their order, their centres: (B, 3, S, S) float32 and (B,) labels."""
         return self._delivered(Decoder(self, None)[start, stop])
 
-    def augmented(self, draws: PictureDraws, start: int, stop: int) -> tuple[Tensor, Tensor]:
+    def augmented(self, draws: StreamedAugmentation, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Rows `start` … `stop` − 1 of the epoch's draws: cropped, flipped, normalised."""
         return self._delivered(Decoder(self, draws)[start, stop])
 
-    def batches(self, draws: PictureDraws | None, rows: Sequence[tuple[int, int]]) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, draws: StreamedAugmentation | None, rows: Rows) -> Batches:
         """`augmented` (or `plain` without draws) for each (start, stop) of `rows`, decoded ahead by the workers.
 
-        Raises `RenormError` when a picture cannot be read. The workers end when the generator is closed.
+        Raises `RenormError` when an image cannot be read. The workers end when the generator is closed.
         """
         workers = min(self.workers, len(rows))
         loader = DataLoader(
             Decoder(self, draws), batch_size=None, sampler=rows, num_workers=workers, worker_init_fn=_start_worker,
             prefetch_factor=AHEAD if workers else None, pin_memory=self.device.type == "cuda",
-            # They share the list of pictures, and start at once; also under a spawned process, whose way is to spawn.
+            # Workers share the list of images and start at once; a spawned process would spawn its own.
             multiprocessing_context="fork" if workers else None,
             # Without one the loader would draw from the generator that the network draws from.
             generator=torch.Generator(),
@@ -135,12 +164,12 @@ class Decoder:
     A string, since an exception that crosses from a worker brings its traceback along.
     """
 
-    def __init__(self, split: StreamedSplit, draws: PictureDraws | None):
+    def __init__(self, split: StreamedSplit, draws: StreamedAugmentation | None):
         # Imported where it is used: with it comes torch's compiler, and both take longer than torch itself.
         from torchvision.transforms import v2
 
-        self.pictures, self.chosen, self.labels, self.draws = split.pictures, split.chosen, split.labels, draws
-        size, kind = split.pictures.image_size, "none" if draws is None else draws.kind
+        self.files, self.chosen, self.labels, self.draws = split.files, split.chosen, split.labels, draws
+        size, kind = split.files.image_size, "none" if draws is None else draws.kind
         if kind == "none":
             steps = [v2.Resize(round(size * MARGIN)), v2.CenterCrop(size)]
         else:
@@ -151,28 +180,40 @@ class Decoder:
         numbers = range(*rows) if self.draws is None else self.draws.order[rows[0] : rows[1]].tolist()
         try:
             with torch.random.fork_rng(devices=()):
-                images = [self._picture(row, n) for row, n in zip(range(*rows), numbers, strict=True)]
+                images = [self._image(row, n) for row, n in zip(range(*rows), numbers, strict=True)]
         except RenormError as error:
             return str(error)
         return torch.stack(images), self.labels[list(numbers)]
 
-    def _picture(self, row: int, number: int) -> Tensor:
+    def _image(self, row: int, number: int) -> Tensor:
         file = int(self.chosen[number])
-        image = read_picture(self.pictures.path(file), int(self.pictures.sizes[file]))
+        image = read_image(self.files.path(file), int(self.files.sizes[file]))
         if self.draws is not None:
+            # The name of the stream of random numbers is part of every result on image files: never change it.
             torch.default_generator.manual_seed(derived_seed("picture", self.draws.seed, self.draws.epoch, row))
         return self.transform(image)
 
 
-def read_picture(path: Path, size: int) -> Image.Image:
-    """The picture as RGB, whatever it was (grey, CMYK, palette); `RenormError` when it is not as it was listed."""
+def read_image(path: Path, size: int) -> Image.Image:
+    """Decode an image file.
+
+    Args:
+        path: The file.
+        size: Its bytes when the data set was prepared.
+
+    Returns:
+        The image as RGB, whatever its mode (grey, CMYK, palette).
+
+    Raises:
+        RenormError: The file is missing, has another size, or cannot be decoded.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise RenormError(f"{path}: cannot be read: {error.strerror}") from None
     if len(content) != size:
         raise RenormError(
-            f"{path}: has {len(content):,} bytes and had {size:,} when the data set was prepared: bring the file back, "
+            f"{path}: has {len(content):,} bytes and had {size:,} when the data set was prepared: restore the file, "
             f"or prepare the data set again (`renorm prepare`)"
         )
     try:
@@ -182,7 +223,7 @@ def read_picture(path: Path, size: int) -> Image.Image:
     except Exception as error:
         # Pillow's readers raise nearly anything on a broken file; all mean the same to the user.
         reason = " ".join(str(error).split())
-        raise RenormError(f"{path}: is no readable picture ({reason}): fetch the file again") from None
+        raise RenormError(f"{path}: cannot decode image ({reason}): download the file again") from None
 
 
 @contextmanager

@@ -29,9 +29,9 @@ from renorm.study import grid
 from renorm.study.cell import Cell
 from renorm.study.config import Study
 from renorm.training import checkpoint
-from renorm.training.job import configure, device_named, lacks_memory, network, threads_each, wake
-from renorm.training.run_log import Silent
-from renorm.training.trainer import Loop
+from renorm.training.device import configure, device_named, lacks_memory, threads_each, wake
+from renorm.training.network import network
+from renorm.training.trainer import Trainer
 
 Say = Callable[[str], None]
 # The first turn of every kind gets this part of the time, the rest goes to further turns of all in rotation.
@@ -83,7 +83,7 @@ class Bench:
     def turn(self) -> tuple[float, float]:
         """Seconds of a step and of a tested image, of one more epoch."""
         self.loop.epochs = self.loop.epoch
-        self.loop.run(lambda: None, lambda: False, float("inf"), Silent())
+        self.loop.run()
         row = self.loop.rows[-1]
         return row["train_seconds"] / self.loop.steps, row["test_seconds"] / self.loop.images["test"]
 
@@ -109,9 +109,9 @@ class Bench:
         """Seconds of building and of what only the first turn does, when a step and a tested image take so many."""
         return max(0.0, self.warm_seconds - step - image * self.tested)
 
-    def _loop(self, steps: int, tested: int) -> Loop:
+    def _loop(self, steps: int, tested: int) -> Trainer:
         images = self._images(steps * self.kind.step.batch, tested)
-        return Loop(self.model, images, self.hyper, 1, self.kind.cell.seed, self.device)
+        return Trainer(self.model, images, self.hyper, 1, self.kind.cell.seed, self.device)
 
     def _images(self, *counts: int) -> data.Dataset:
         """Random images, so many to train and so many to test."""
@@ -238,9 +238,9 @@ def _turns(benches: list[Bench], study: Study, deadline: float) -> None:
 def start_seconds(device: torch.device) -> float:
     """Seconds of a process that imports the trainer, wakes the device, asks for its provenance, and ends."""
     code = (
-        "import torch; from renorm import cli; from renorm.training import job, provenance; "
-        f"device = torch.device('{device.type}'); job.wake(device); "
-        "provenance.describe(device, 1, {'precision': '', 'deterministic': False}, '')"
+        "import torch; from renorm import cli; from renorm.training import device, job, provenance; "
+        f"where = torch.device('{device.type}'); device.wake(where); "
+        "provenance.describe(where, 1, {'precision': '', 'deterministic': False}, '')"
     )
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True)

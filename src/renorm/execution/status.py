@@ -16,7 +16,8 @@ from renorm.core.locks import holder
 from renorm.execution.cost_model import estimate
 from renorm.execution.slurm.queue import orphaned_jobs
 from renorm.runs import run_record
-from renorm.runs.collect import Found, data_checksum, find, last_error, run_folder
+from renorm.runs.collect import Found, data_checksum, find, run_folder
+from renorm.runs.run_log import last_error
 from renorm.study import grid
 from renorm.study.cell import Cell
 from renorm.study.config import Study, flatten

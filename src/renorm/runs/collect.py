@@ -9,6 +9,7 @@ from typing import Any
 from renorm.core import files
 from renorm.core.errors import RenormError
 from renorm.runs import layer_views, run_record
+from renorm.runs.run_log import last_error
 from renorm.study import data_manifest, grid
 from renorm.study.cell import AXES, Cell
 from renorm.study.config import Study
@@ -87,23 +88,6 @@ def data_checksum(study: Study, dataset: str) -> str | None:
         return data_manifest.checksum(data_manifest.read(study.results_dir, dataset))
     except FileNotFoundError:
         return None
-
-
-def last_error(log: Path) -> str:
-    """The last error of a run's log when it stands after the last start or resume, else an empty string."""
-    try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    for line in reversed(lines):
-        start, _, text = line.partition(" ")
-        if start == "renorm:":
-            return text
-        if start == "Traceback":
-            return lines[-1]
-        if " images on " in line or "resumed at epoch" in line:
-            return ""
-    return ""
 
 
 def collect(study: Study, folder: Path | None = None) -> list[Path]:

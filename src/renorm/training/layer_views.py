@@ -21,7 +21,8 @@ from renorm.norms.patches import Patches
 from renorm.norms.registry import is_batch_norm
 from renorm.runs import run_record
 from renorm.study.config import LayerView
-from renorm.training.job import WEIGHTS, network
+from renorm.training.checkpoint import WEIGHTS
+from renorm.training.network import network
 from renorm.training.provenance import weights_sha256
 
 FORMAT = 1

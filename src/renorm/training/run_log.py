@@ -5,46 +5,84 @@ import time
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from renorm.core.files import open_append, writing
-from renorm.runs.run_record import now
+from renorm.runs import run_log
 
 
-class Teller:
-    """Says lines to `log` and, unless `quiet`, to standard error; on a terminal there is a live bar as well.
+class NullLogger:
+    """A run log that nobody reads, and the interface of one."""
 
-    `due()` is true once a second at most and only when somebody looks: reading a metric off a GPU stops its queue.
-    """
+    def start(self, message: str) -> None:
+        """Log that the run starts or resumes."""
 
-    def __init__(self, log: Path, quiet: bool):
+    def info(self, message: str) -> None:
+        """Log one line."""
+
+    def warning(self, message: str) -> None:
+        """Log one line that asks for attention."""
+
+    def open_bar(self, epochs: int, steps: int, done: int) -> None:
+        """Show a progress bar of `epochs` × `steps` steps, of which `done` were taken."""
+
+    def due(self) -> bool:
+        """Whether `progress` should be called now: reading a metric off a GPU stops its queue."""
+        return False
+
+    def progress(self, epoch: int, step: int, loss: float, accuracy: float, rate: float) -> None:
+        """Update the bar.
+
+        Args:
+            epoch: Epoch in work, from 1.
+            step: Steps of it that were taken.
+            loss: Mean training loss of the epoch so far.
+            accuracy: Training accuracy of the epoch so far, from 0 to 1.
+            rate: Images per second.
+        """
+
+
+class RunLogger(NullLogger):
+    """Writes lines to a log file and, unless `quiet`, to standard error; on a terminal there is a live bar as well."""
+
+    def __init__(self, log: Path, quiet: bool) -> None:
         self.path = log
         self.log = open_append(log)
         self.console = None if quiet else Console(stderr=True, highlight=False)
-        self.live = self.console is not None and sys.stderr.isatty()
         self.bar: Progress | None = None
-        self.last = 0.0
+        self.task = TaskID(0)
+        self.epochs = self.steps = 0
+        self.shown = 0.0
 
-    def say(self, line: str) -> None:
+    def start(self, message: str) -> None:
+        self._write("START", message)
+
+    def info(self, message: str) -> None:
+        self._write("INFO", message)
+
+    def warning(self, message: str) -> None:
+        self._write("WARNING", message)
+
+    def _write(self, level: run_log.Level, message: str) -> None:
         with writing(self.path):
-            self.log.write(f"{now()} {line}\n".encode())
+            self.log.write(f"{run_log.line(level, message)}\n".encode())
         if self.console:
-            self.console.print(line, markup=False, soft_wrap=True)
+            self.console.print(message, markup=False, soft_wrap=True)
 
-    def start(self, epochs: int, steps: int, done: int) -> None:
-        if self.live:
+    def open_bar(self, epochs: int, steps: int, done: int) -> None:
+        self.epochs, self.steps = epochs, steps
+        if self.console is not None and sys.stderr.isatty():
             columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[facts]}")]
             self.bar = Progress(*columns, TimeRemainingColumn(), console=self.console)
             self.task = self.bar.add_task("", total=epochs * steps, completed=done, facts="")
             self.bar.start()
-        self.epochs, self.steps = epochs, steps
 
     def due(self) -> bool:
-        return self.bar is not None and time.monotonic() - self.last >= 1.0
+        # Once a second at most, and only where somebody looks.
+        return self.bar is not None and time.monotonic() - self.shown >= 1.0
 
-    def show(self, epoch: int, step: int, loss: float, accuracy: float, rate: float) -> None:
-        """Epoch and step (from 1), running training loss and accuracy, images per second."""
-        self.last = time.monotonic()
+    def progress(self, epoch: int, step: int, loss: float, accuracy: float, rate: float) -> None:
+        self.shown = time.monotonic()
         if self.bar:
             self.bar.update(
                 self.task, completed=(epoch - 1) * self.steps + step,
@@ -56,13 +94,3 @@ class Teller:
         if self.bar:
             self.bar.stop()
         self.log.close()
-
-
-class Silent:
-    """In the place of a `Teller` where nobody listens."""
-
-    def due(self) -> bool:
-        return False
-
-    def say(self, line: str) -> None:
-        pass

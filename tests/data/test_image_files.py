@@ -10,13 +10,13 @@ from torchvision.datasets import ImageFolder
 from renorm import data
 from renorm.core import files
 from renorm.core.errors import RenormError
-from renorm.data import PictureOptions
+from renorm.data import ImageFileOptions
+from renorm.data.image_files import prepare_image_files
 from renorm.data.imagenet import imagenet
-from renorm.data.pictures import prepare_pictures
 
-from .trees import CLASSES, kaggle, listing, picture
+from .trees import CLASSES, image_file, kaggle, listing
 
-SAMPLE = PictureOptions(sample=True, image_size=32)
+SAMPLE = ImageFileOptions(sample=True, image_size=32)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def prepared(raw, out, options=SAMPLE):
 
 
 @pytest.mark.parametrize("table", ["csv", "xml"])
-def test_validation_pictures_stand_in_class_folders(tmp_path, table):
+def test_validation_images_stand_in_class_folders(tmp_path, table):
     raw, out = kaggle(tmp_path / "raw", table), tmp_path / "out"
     before = listing(raw)
     found = prepared(raw, out)
@@ -60,7 +60,7 @@ def test_moved_only_when_asked_and_the_checksum_is_the_same(raw, tmp_path):
 
 
 def test_stopped_half_way_it_goes_on(raw, tmp_path):
-    """Half the pictures moved, half the links made, one link wrong: the second start ends at the same list."""
+    """Half the images moved, half the links made, one link wrong: the second start ends at the same list."""
     whole = prepared(raw, tmp_path / "whole")
     val, out = raw / "ILSVRC/Data/CLS-LOC/val", tmp_path / "out"
     (val / CLASSES[0]).mkdir()
@@ -77,7 +77,7 @@ def test_the_checksum_names_the_files(raw, tmp_path):
     copied = prepared(shutil.copytree(raw, tmp_path / "elsewhere"), tmp_path / "b")
     assert copied.checksum == first.checksum
     assert prepared(raw, tmp_path / "c", replace(SAMPLE, image_size=64)).checksum != first.checksum
-    picture(raw / "ILSVRC/Data/CLS-LOC/train" / CLASSES[0] / "one_more.JPEG", 7)
+    image_file(raw / "ILSVRC/Data/CLS-LOC/train" / CLASSES[0] / "one_more.JPEG", 7)
     assert prepared(raw, tmp_path / "d").checksum != first.checksum
 
 
@@ -94,11 +94,11 @@ def test_a_sample_says_what_is_missing(raw, tmp_path):
 def test_a_whole_data_set_needs_no_option(raw, tmp_path):
     tree = imagenet(raw, False)
     whole = replace(tree, complete={"classes": 3, "train": 12, "test": 6})
-    prepare_pictures("imagenet", whole, tmp_path, PictureOptions())
+    prepare_image_files("imagenet", whole, tmp_path, ImageFileOptions())
     assert files.read_sealed(tmp_path / "manifest.json", "")["whole"] is True
-    with pytest.raises(RenormError, match="12 of 13 training pictures"):
-        prepare_pictures("imagenet", replace(tree, complete={"classes": 3, "train": 13, "test": 6}), tmp_path,
-                         PictureOptions())  # fmt: skip
+    with pytest.raises(RenormError, match="12 of 13 training images"):
+        prepare_image_files("imagenet", replace(tree, complete={"classes": 3, "train": 13, "test": 6}), tmp_path,
+                         ImageFileOptions())  # fmt: skip
 
 
 def test_a_sample_keeps_the_numbers_of_all_classes(raw, tmp_path):
@@ -119,11 +119,11 @@ def damage(raw, kind):
         (raw / "LOC_val_solution.csv").write_text("ImageId,PredictionString\nILSVRC2012_val_00000000,\n")
     elif kind == "binary table":
         (raw / "LOC_val_solution.csv").write_bytes(b"\xff\xfe\x00")
-    elif kind == "unknown picture":
-        picture(tree / "val" / "ILSVRC2012_val_00099999.JPEG", 1)
+    elif kind == "unknown image":
+        image_file(tree / "val" / "ILSVRC2012_val_00099999.JPEG", 1)
     elif kind == "strange class":
         (raw / "LOC_synset_mapping.txt").write_text("\n".join(CLASSES[1:]))
-    elif kind == "no pictures":
+    elif kind == "no images":
         for path in (tree / "val").iterdir():
             path.unlink()
     else:
@@ -133,13 +133,13 @@ def damage(raw, kind):
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("no table", "nothing says their classes: put LOC_val_solution.csv"),
-        ("other table", "is no table of ImageId,PredictionString"),
+        ("no table", "nothing names their classes: put LOC_val_solution.csv"),
+        ("other table", "is not a table of ImageId,PredictionString"),
         ("empty row", "line 2 names no class"),
         ("binary table", "is not UTF-8 text"),
-        ("unknown picture", "ILSVRC2012_val_00099999.JPEG: has no class (1 of 7 test pictures)"),
-        ("strange class", "train/n01440764: is the folder of no class"),
-        ("no pictures", "0 of 50,000 test pictures"),
+        ("unknown image", "ILSVRC2012_val_00099999.JPEG: has no class (1 of 7 test images)"),
+        ("strange class", "train/n01440764: is not the folder of a class"),
+        ("no images", "0 of 50,000 test images"),
         ("no folder", "is missing the folders train and val"),
     ],
 )
@@ -151,16 +151,16 @@ def test_damage_is_one_line(raw, tmp_path, kind, words):
     assert "\n" not in str(caught.value)
 
 
-def test_pictures_that_went_away_are_named(raw, tmp_path):
+def test_images_that_went_away_are_named(raw, tmp_path):
     prepared(raw, tmp_path / "out")
     raw.rename(tmp_path / "elsewhere")
-    with pytest.raises(RenormError, match="CLS-LOC/train: the pictures of .* are no longer there"):
+    with pytest.raises(RenormError, match="CLS-LOC/train: the images of .* are no longer there"):
         data.open_prepared(tmp_path / "out", "imagenet")
 
 
-def test_options_of_pictures_are_for_pictures(tmp_path):
+def test_options_of_images_are_for_images(tmp_path):
     with pytest.raises(RenormError, match="dataset digits: --sample, --move and --image-size are for"):
-        data.prepare("digits", tmp_path, tmp_path / "out", options=PictureOptions(sample=True))
+        data.prepare("digits", tmp_path, tmp_path / "out", options=ImageFileOptions(sample=True))
 
 
 def test_the_command(raw, tmp_path):
@@ -176,6 +176,6 @@ def test_the_command(raw, tmp_path):
 
 @pytest.mark.realdata
 def test_the_real_sample(tmp_path):
-    found = prepared(os.environ["RENORM_DATA"], tmp_path, PictureOptions(sample=True))
+    found = prepared(os.environ["RENORM_DATA"], tmp_path, ImageFileOptions(sample=True))
     assert (len(found.train.labels), len(found.test.labels), found.classes) == (1200, 500, 1000)
     assert found.checksum == "c5dad6c70551aec2+e029ae81e42cd1ae"

@@ -1,7 +1,7 @@
-"""Data sets of picture files: listed once with names, sizes and classes, and sealed by the list's checksum.
+"""Data sets of image files: listed once with names, sizes and classes, and sealed by the list's checksum.
 
-The pictures stay where they are. `train.npz` and `test.npz` hold the list, so that a run record names the very files
-it was trained on, whatever folder they lay in.
+The images stay where they are. `train.npz` and `test.npz` hold the list, so that a run record names the very files
+it was trained on, whatever folder they were in.
 """
 
 import io
@@ -14,21 +14,22 @@ import numpy as np
 
 from renorm.core.errors import RenormError
 from renorm.core.files import sha256, write_atomic, write_sealed
-from renorm.data.registry import PictureTree
+from renorm.data.registry import ImageFolders
 from renorm.study.data_manifest import SPLITS
 
-# Mean and deviation of ImageNet's training pictures as torchvision and nearly every paper use them.
+# Mean and deviation of ImageNet's training images as torchvision and nearly every paper use them.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ENDINGS = (".jpeg", ".jpg", ".png")
 
 
 @dataclass(frozen=True)
-class PictureOptions:
-    """How a data set of picture files is prepared.
+class ImageFileOptions:
+    """How a data set of image files is prepared.
 
-    sample      go on although pictures are missing
-    move        move test pictures that lie side by side into class folders; otherwise links to them are made
-    image_size  pixels of the square that the network sees
+    Attributes:
+        sample: Go on although images are missing.
+        move: Move test images that are not in class folders into such; otherwise links to them are made.
+        image_size: Height and width, in pixels, of the square that the network sees.
     """
 
     sample: bool = False
@@ -37,10 +38,15 @@ class PictureOptions:
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """One split: `names` below `folder` (bytes, class/file), their `sizes` in bytes, their `labels`; all of shape (N,).
+class ImageFiles:
+    """One split as a list of image files.
 
-    `image_size`: pixels of the square that is cut out of each.
+    Attributes:
+        folder: Where the class folders are.
+        names: (N,) bytes, class folder/file name.
+        sizes: (N,) int64, bytes of each file.
+        labels: (N,) int64 classes.
+        image_size: Height and width, in pixels, of the square that is cut out of each.
     """
 
     folder: Path
@@ -50,15 +56,17 @@ class Pictures:
     image_size: int
 
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def shape(self) -> tuple[int, ...]:
+        """(channels, height, width) of an image as the network sees it."""
         return 3, self.image_size, self.image_size
 
     def path(self, number: int) -> Path:
+        """The file of image `number`, from 0."""
         return self.folder / os.fsdecode(bytes(self.names[number]))
 
 
 class _File(NamedTuple):
-    """A picture: its class folder's name, its own name, where it lies now, its bytes."""
+    """An image file: its class folder's name, its own name, where it is now, its size in bytes."""
 
     folder: str
     name: str
@@ -66,14 +74,23 @@ class _File(NamedTuple):
     size: int
 
 
-def prepare_pictures(name: str, tree: PictureTree, folder: Path, options: PictureOptions) -> None:
-    """List the pictures of `tree`, arrange the test ones in class folders, write the lists and the manifest.
+def prepare_image_files(name: str, tree: ImageFolders, folder: Path, options: ImageFileOptions) -> None:
+    """List the images of `tree`, arrange the test ones in class folders, write the lists and the manifest.
 
-    Raises `RenormError` when the data set is not whole and `options.sample` is not set; started again after a stop it
-    goes on.
+    Called again after it was interrupted, it resumes.
+
+    Args:
+        name: Of the data set.
+        tree: Where its files are.
+        folder: Where the lists and the manifest are written.
+        options: How.
+
+    Raises:
+        RenormError: The data set is incomplete and `options.sample` is not set, a file belongs to no class, or a
+            folder cannot be read or written.
     """
     if not 1 <= options.image_size <= 4096:
-        raise RenormError(f"--image-size: {options.image_size} is no number of pixels from 1 to 4096")
+        raise RenormError(f"--image-size: {options.image_size} is not a number of pixels from 1 to 4096")
     train, test = _in_class_folders(tree.train, tree.classes), _in_class_folders(tree.test, tree.classes)
     loose = _loose(tree)
     _check_whole(name, tree, train, test + loose, options.sample)
@@ -94,19 +111,19 @@ def prepare_pictures(name: str, tree: PictureTree, folder: Path, options: Pictur
 
 
 def _in_class_folders(folder: Path, classes: tuple[str, ...]) -> list[_File]:
-    """The pictures in the class folders below `folder`, in alphabetical order."""
+    """The images in the class folders below `folder`, in alphabetical order."""
     known, found = set(classes), []
     for entry in _entries(folder):
         if entry.is_dir():
             if entry.name not in known:
-                raise RenormError(f"{entry.path}: is the folder of no class of this data set: take it out")
-            found += [_File(entry.name, f.name, f.path, f.stat().st_size) for f in _entries(entry.path) if _picture(f)]
+                raise RenormError(f"{entry.path}: is not the folder of a class of this data set: remove it")
+            found += [_File(entry.name, f.name, f.path, f.stat().st_size) for f in _entries(entry.path) if _image(f)]
     return found
 
 
-def _loose(tree: PictureTree) -> list[_File]:
-    """The test pictures that lie side by side, with their classes."""
-    files = [entry for entry in _entries(tree.test) if _picture(entry)]
+def _loose(tree: ImageFolders) -> list[_File]:
+    """The test images that are not in class folders, with their classes."""
+    files = [entry for entry in _entries(tree.test) if _image(entry)]
     if not files:
         return []
     table, known = tree.test_classes(), set(tree.classes)
@@ -115,7 +132,7 @@ def _loose(tree: PictureTree) -> list[_File]:
         label = table.get(Path(unknown[0].name).stem)
         raise RenormError(
             f"{unknown[0].path}: {f'is of class {label}, which is none of this data set' if label else 'has no class'}"
-            f" ({len(unknown):,} of {len(files):,} test pictures): fetch the table of classes again ({tree.source})"
+            f" ({len(unknown):,} of {len(files):,} test images): fetch the table of classes again ({tree.source})"
         )
     return [_File(table[Path(f.name).stem], f.name, f.path, f.stat().st_size) for f in files]
 
@@ -128,7 +145,7 @@ def _entries(folder: str | Path) -> list[os.DirEntry]:
         raise RenormError(f"{folder}: cannot be read: {error.strerror}") from None
 
 
-def _picture(entry: os.DirEntry) -> bool:
+def _image(entry: os.DirEntry) -> bool:
     return entry.name.lower().endswith(ENDINGS) and entry.is_file()
 
 
@@ -136,17 +153,17 @@ def _counts(train: list[_File], test: list[_File]) -> dict[str, int]:
     return {"classes": len({f.folder for f in train}), "train": len(train), "test": len(test)}
 
 
-def _check_whole(name: str, tree: PictureTree, train: list[_File], test: list[_File], sample: bool) -> None:
-    """One line that says what is missing, unless a sample will do and has pictures of both kinds."""
+def _check_whole(name: str, tree: ImageFolders, train: list[_File], test: list[_File], sample: bool) -> None:
+    """Raise `RenormError` with what is missing, unless a sample will do and both splits have images."""
     found, complete = _counts(train, test), tree.complete
     if found == complete or (sample and train and test):
         return
     parts = [f"{found[k]:,} of {complete[k]:,} {word}" for k, word in
-             (("classes", "classes"), ("train", "training pictures"), ("test", "test pictures"))]  # fmt: skip
+             (("classes", "classes"), ("train", "training images"), ("test", "test images"))]  # fmt: skip
     empty = sorted(set(tree.classes) - {f.folder for f in train})
-    first = f", no training picture of {empty[0]} for one" if empty else ""
+    first = f", for example no training image of {empty[0]}" if empty else ""
     raise RenormError(
-        f"dataset {name}: {tree.train.parent} is not whole: {', '.join(parts)}{first}: complete it ({tree.source}), "
+        f"dataset {name}: {tree.train.parent} is incomplete: {', '.join(parts)}{first}: complete it ({tree.source}), "
         f"or prepare what is there as a sample: --sample"
     )
 
@@ -157,11 +174,11 @@ def _move(folder: Path, files: list[_File]) -> None:
             (folder / file.folder).mkdir(exist_ok=True)
             os.rename(file.path, folder / file.folder / file.name)
     except OSError as error:
-        raise RenormError(f"{folder}: pictures cannot be moved: {error.strerror}; prepare without --move") from None
+        raise RenormError(f"{folder}: images cannot be moved: {error.strerror}; prepare without --move") from None
 
 
 def _link(folder: Path, files: list[_File]) -> None:
-    """Class folders of links to the pictures; links that are right stay, and others of an earlier time go."""
+    """Make class folders of links to the images; correct links stay, others of an earlier run are removed."""
     targets = {folder / f.folder / f.name: os.path.abspath(f.path) for f in files}
     try:
         for link in folder.glob("*/*"):
@@ -172,7 +189,7 @@ def _link(folder: Path, files: list[_File]) -> None:
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(target)
     except OSError as error:
-        raise RenormError(f"{folder}: links to the pictures cannot be made: {error.strerror}") from None
+        raise RenormError(f"{folder}: links to the images cannot be made: {error.strerror}") from None
 
 
 def _write_list(path: Path, files: list[_File], classes: tuple[str, ...], image_size: int) -> None:

@@ -1,0 +1,68 @@
+"""The network of a cell, with the weights that its training starts from."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from renorm import models
+from renorm.core.errors import RenormError
+from renorm.data import Dataset
+from renorm.norms import NormSpec
+from renorm.study.cell import Cell
+
+
+def network(cell: Cell, hyper: dict[str, Any], dataset: Dataset) -> nn.Module:
+    """The cell's network with its initial weights; the seed fixes them on the CPU, whatever device trains them.
+
+    Args:
+        cell: Its architecture, normaliser and seed are used.
+        hyper: Resolved hyper-parameters; `norm`, the options of the normaliser, is used.
+        dataset: Number of classes, image size in pixels, and channels are taken from it.
+
+    Returns:
+        (N, channels, size, size) images → (N, classes) logits, on the CPU in training mode.
+
+    Raises:
+        RenormError: The architecture or the normaliser is unknown, or does not take the data set's images.
+    """
+    torch.manual_seed(cell.seed)
+    spec = NormSpec(name=cell.norm, **hyper.get("norm", {}))
+    model = models.create(cell.arch, spec, dataset.classes, dataset.image_size, dataset.channels)
+    _check_first_layer(model, cell, dataset)
+    return model
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def _check_first_layer(model: nn.Module, cell: Cell, dataset: Dataset) -> None:
+    """Raise `RenormError` when the first layer does not take the data set's images.
+
+    A builder may ignore the number of channels that it is given, and the order of a network's modules need not be that
+    of its computation: only where they seem not to match, one image is sent through to be sure.
+    """
+    channels, size = dataset.channels, dataset.image_size
+    found = next(((path, m) for path, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)), None)
+    if found is None:
+        return
+    path, layer = found
+    if isinstance(layer, nn.Conv2d):
+        taken, given = layer.in_channels, channels
+        unit = "channels"
+    else:
+        taken, given = layer.in_features, channels * size * size
+        unit = "values"
+    if taken == given:
+        return
+    try:
+        with torch.no_grad():
+            model.eval()(torch.zeros(1, channels, size, size))
+    except (RuntimeError, ValueError):
+        raise RenormError(
+            f"arch: {cell.arch}: its first layer ('{path}') takes {taken} {unit} and an image of {cell.dataset} has "
+            f"{given} ({channels}×{size}×{size}): choose an architecture or a data set that matches"
+        ) from None
+    model.train()
