@@ -209,7 +209,7 @@ def test_why_names_the_reason(study, hold):
     assert "is being trained now, by process" in status.why(study, path)
     with pytest.raises(RenormError, match="did you mean 'digits/tiny_vgg/batch_norm/base/e1/s1'"):
         status.why(study, "digits/tiny_vgg/batchnorm/base/e1/s1")
-    with pytest.raises(RenormError, match="is no cell's path"):
+    with pytest.raises(RenormError, match="is not a valid cell path"):
         status.why(study, "results")
 
 

@@ -92,12 +92,12 @@ def test_missing_answers(answers, share, outcome):
         ({"check": "method_beats_baselin"}, "did you mean 'method_beats_baseline'?"),
         ({"check": "__import__"}, "unknown '__import__'"),
         ({"parameters": {"shar": 1}}, "parameters.shar: unknown: did you mean 'share'?"),
-        ({"parameters": {"share": "all"}}, "parameters.share: 'all' is no float"),
-        ({"parameters": {"share": True}}, "parameters.share: True is no float"),
+        ({"parameters": {"share": "all"}}, "parameters.share: 'all' is not a float"),
+        ({"parameters": {"share": True}}, "parameters.share: True is not a float"),
         ({"parameters": {"where": {"archs": "x"}}}, "parameters.where.archs: unknown: did you mean 'arch'?"),
         ({"check": "extreme", "parameters": {"arch": "a", "kind": "largst"}}, "did you mean 'largest'?"),
         ({"check": "value_above", "parameters": {"percent": 3}}, "parameters.where: is missing"),
-        ({"check": "adds_up", "parameters": {"parts": ["a"], "total": 3}}, "parameters.parts: ['a'] is no list[float]"),
+        ({"check": "adds_up", "parameters": {"parts": ["a"], "total": 3}}, "parts: ['a'] is not a list[float]"),
     ],
 )
 def test_bad_statements_are_one_line(study, tmp_path, change, said):

@@ -29,5 +29,5 @@ def test_epochs_are_counted_from_one(epochs):
 
 @pytest.mark.parametrize("path", ["a/b", "a/b/c/d/e/f", "a/b/c/d/e1/sx", "a/b/c/d/e1/s1/run.json", ""])
 def test_other_paths_are_no_cells(path):
-    with pytest.raises(RenormError, match="is no cell's path"):
+    with pytest.raises(RenormError, match="is not a valid cell path"):
         Cell.from_path(path)

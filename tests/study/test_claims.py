@@ -215,7 +215,7 @@ def test_the_same_claim_twice(tmp_path):
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("name: mine\nname: mine\n", "key 'name' stands twice"),
+        ("name: mine\nname: mine\n", "duplicate key 'name'"),
         ("name: mine\nlabel: M\ntitle: T\nkind: orignal\n", "did you mean 'original'?"),
         ("name: mine\nlabel: M\ntitle: T\nkind: original\nyaer: 2020\n", "did you mean 'year'?"),
         ("name: yours\nlabel: M\ntitle: T\nkind: original\n", "is not the folder's name"),

@@ -125,7 +125,7 @@ def test_extends_takes_over_nested_keys():
         ("only", "thre", ["only", "unknown experiment 'thre'"]),
         ("layer_views.d", {"kind": "bars", "cell": "digits/tiny_vgg/deconv/paper/e1/s1"},
          ["layer_views.d.kind", "'covariance', 'image' or 'sparsity'"]),
-        ("layer_views.d", {"kind": "image", "cell": "digits/tiny_vgg"}, ["layer_views.d", "is no cell's path"]),
+        ("layer_views.d", {"kind": "image", "cell": "digits/tiny_vgg"}, ["layer_views.d", "is not a valid cell path"]),
         ("layer_views.d", {"kind": "image", "cell": "digits/tiny_vgg/deconv/paper/e7/s1"},
          ["layer_views.d.cell", "'digits/tiny_vgg/deconv/paper/e7/s1' is in no experiment"]),
         ("layer_views.d", {"kind": "image", "cell": "digits/tiny_vgg/batch_norm/paper/e1/s1"},
@@ -169,7 +169,7 @@ def test_a_document_that_is_no_mapping(values):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("study: a\nstudy: b\n", "line 2: key 'study' stands twice"),
+        ("study: a\nstudy: b\n", "line 2: duplicate key 'study'"),
         ("a: &x [1]\nb: *x\n", "line 2: YAML aliases"),
         ("a: [1\n", "not readable as YAML"),
         ("? [a]\n: 1\n", "a key must be a plain name"),

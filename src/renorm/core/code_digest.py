@@ -180,7 +180,7 @@ def _with_imports(path: Path) -> list[Path]:
 
 @lru_cache(maxsize=1024)
 def _imported(path: Path, _changed: int) -> tuple[Path, ...]:
-    """The modules of models, norms and data that stand in an import of the file."""
+    """The modules of models, norms and data that the file imports."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

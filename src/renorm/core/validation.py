@@ -11,7 +11,7 @@ from renorm.core.errors import RenormError, suggest
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader without YAML's surprises: a key that stands twice and an alias (a bomb needs them) are errors."""
+    """SafeLoader without YAML's surprises: a duplicate key and an alias (it may expand without limit) are errors."""
 
     def compose_node(self, parent, index):
         if self.check_event(yaml.AliasEvent):
@@ -26,7 +26,7 @@ class _Loader(yaml.SafeLoader):
             if isinstance(key, list | dict):
                 raise RenormError(f"line {key_node.start_mark.line + 1}: a key must be a plain name")
             if key in seen:
-                raise RenormError(f"line {key_node.start_mark.line + 1}: key '{key}' stands twice: remove one")
+                raise RenormError(f"line {key_node.start_mark.line + 1}: duplicate key '{key}': remove one")
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -64,7 +64,7 @@ def validate_model(model: type[BaseModel], values: Any, where: str) -> Any:
 
 
 def _place(item: dict) -> tuple:
-    """What makes a mistake one: a recipe that extends another repeats its mistakes, and only the first is told."""
+    """What identifies a mistake: a recipe that extends another repeats its mistakes, and only the first is reported."""
     loc = item["loc"]
     return (loc[0], *loc[2:], repr(item["input"])) if loc[:1] == ("recipes",) and len(loc) > 2 else loc
 
@@ -92,7 +92,7 @@ def _some(fields: list[str]) -> str:
 
 
 def _fields_at(model: type[BaseModel], loc: tuple) -> list[str]:
-    """The field names of the model that stands at `loc`, for the hint beside an unknown key."""
+    """The field names of the model at `loc`, for the hint beside an unknown key."""
     kind: Any = model
     for part in loc:
         field = getattr(kind, "model_fields", {}).get(part)

@@ -1,6 +1,6 @@
 """What `renorm calibrate` measured on a device, and which of it counts for a study.
 
-A calibration is no input of any rule and no part of a cell: it changes what is asked of a cluster and what
+A calibration is neither an input of a rule nor part of a cell: it changes what is asked of a cluster and what
 `renorm plan` prints, and never whether a cell is trained again.
 """
 
@@ -45,7 +45,7 @@ class Measured(_Part):
 
 
 class DataTimes(_Part):
-    """Seconds of opening a prepared data set, and of decoding one of its picture files in one process."""
+    """Seconds of opening a prepared data set, and of decoding one of its image files in one process."""
 
     open_seconds: Seconds
     decode_seconds: Seconds = 0.0
@@ -100,7 +100,7 @@ def read(path: Path) -> Calibration:
 def choose(study: Study) -> Choice:
     """The calibrations below the study's results that are of its kind of device, torch and number of threads.
 
-    A processor must be this machine's. A GPU must be one of this machine's if it has any: a login node has none, and
+    A CPU must be this machine's. A GPU must be one of this machine's if it has any: a login node has none, and
     where several kinds were calibrated then, all count.
     """
     here = folder(study.results_dir)
@@ -131,7 +131,7 @@ def _choose(here: Path, _changed: int, kind: str, threads: int) -> Choice:
 def _foreign(found: Calibration, kind: str, threads: int) -> str:
     """Why `found` is of another device than the study's, or an empty string."""
     if found.kind != kind:
-        return f"the study trains on {'GPUs' if kind == 'cuda' else 'the processor'}"
+        return f"the study trains on {'GPUs' if kind == 'cuda' else 'the CPU'}"
     if found.torch != machine.torch_version():
         return f"installed is torch {machine.torch_version()}"
     if found.threads != threads:

@@ -27,7 +27,7 @@ GPU_EPOCH_SECONDS = {
     "vgg11": 9, "vgg13": 11, "vgg19": 16, "resnet50": 60, "tiny_vgg": 4, "tiny_resnet": 6, "simple_cnn": 4, "mlp": 4,
     "linear": 4,
 }  # fmt: skip
-# The same of 224×224, after its Table 10 (90 epochs of 1,281,167 pictures); deconvolution takes 2.7 times
+# The same of 224×224, after its Table 10 (90 epochs of 1,281,167 images); deconvolution takes 2.7 times
 # as long there.
 GPU_PICTURE_SECONDS = {"vgg11_imagenet": 62, "resnet18_imagenet": 21, "densenet121_imagenet": 146}
 UNKNOWN_GPU_EPOCH_SECONDS = 60
@@ -40,12 +40,12 @@ DECONV_FACTOR = 5
 CPU_FACTOR = 60
 START_MINUTES = 10
 START_SECONDS = 15
-# A picture file of ImageNet, decoded, cropped and resized by one process.
+# An image file of ImageNet, decoded, cropped and resized by one process.
 DECODE_SECONDS = 0.012
 READ_BYTES_A_SECOND = 2e8
 # Processes that share a batch exchange their gradients.
 TEAM_FACTOR = 1.1
-# A job asks for so many times the expected seconds.
+# Requested run time, in multiples of the expected seconds.
 SAFETY = 1.5
 # Kinds of steps, the nearest by the table, from whose measurements an unmeasured one is scaled; and the least factor by
 # which that may be too small: measured, a network scaled from others was up to 3 times off.
@@ -150,7 +150,7 @@ def _calibrated(work: Workload, dataset: str, found: Calibration) -> Prediction 
 
 
 def _decoding(work: Workload, seconds: float) -> float:
-    """Seconds of an epoch that decoding takes at `seconds` a picture; the device computes meanwhile."""
+    """Seconds of an epoch that decoding takes at `seconds` an image; the device computes meanwhile."""
     return (work.train + work.test) * seconds / work.decoders if work.size.streamed else 0.0
 
 
@@ -172,12 +172,12 @@ def _ratio(step: Step, found: Calibration) -> tuple[float, float]:
     """
     known = _known(tuple(found.steps.values()), found.kind, found.threads)
     plain = step.norm in PLAIN_NORMS
-    twins = [one for one in known if one.arch == step.arch]
-    alike = [one for one in twins if one.plain == plain]
-    if twins and not alike:
+    same_arch = [one for one in known if one.arch == step.arch]
+    alike = [one for one in same_arch if one.plain == plain]
+    if same_arch and not alike:
         change, doubt = _middle([a.ratio / b.ratio for a in known for b in known
                                  if a.arch == b.arch and a.plain == plain != b.plain])  # fmt: skip
-        return _middle([one.ratio for one in twins])[0] * change, doubt
+        return _middle([one.ratio for one in same_arch])[0] * change, doubt
     near = alike or [one for one in known if one.plain == plain] or known
     mine = math.log(table_seconds(step, found.kind, found.threads))
     near = sorted(near, key=lambda one: abs(math.log(one.table) - mine))[:NEAREST]
@@ -202,7 +202,7 @@ def _known(steps: tuple, kind: str, threads: int) -> list[_Known]:
 def _mem_mb(work: Workload, kind: str) -> float:
     """Main memory: each process holds the data set once, padded batches and libraries beside it.
 
-    Of picture files only the batches that the decoding processes hold ready are there.
+    Of image files, only the batches that the decoding processes have ready are in memory.
     """
     _, height, width = work.step.shape
     if kind == "cuda":
@@ -221,7 +221,7 @@ def _mem_mb(work: Workload, kind: str) -> float:
 
 
 def basis(study: Study, cells: Iterable[Cell]) -> str:
-    """In a few sentences: what the predicted seconds of `cells` rest on, and which calibrations were passed over."""
+    """In a few sentences: what the predicted seconds of `cells` rest on, and which calibrations were not used."""
     choice = calibration_store.choose(study)
     parts = [f"Ignored calibration: {reason}." for reason in choice.ignored]
     if not choice.taken:
@@ -230,8 +230,8 @@ def basis(study: Study, cells: Iterable[Cell]) -> str:
     kinds = {workload.workload(study, cell).step.key for cell in cells}
     known = kinds.intersection(*(one.steps for one in choice.taken))
     names = " and of ".join(one.name for one in choice.taken)
-    told = f"Hours are those of {names}: {len(known)} of {len(kinds)} kinds of training step were measured there"
-    return " ".join([told + (", the others are scaled from them." if len(known) < len(kinds) else "."), *parts])
+    basis_text = f"Hours are those of {names}: {len(known)} of {len(kinds)} kinds of training step were measured there"
+    return " ".join([basis_text + (", the others are scaled from them." if len(known) < len(kinds) else "."), *parts])
 
 
 def disk_mb(study: Study, cells: Iterable[Cell]) -> float:

@@ -17,7 +17,7 @@ from renorm.study.config import Study
 
 @dataclass(frozen=True)
 class Row:
-    """An experiment, or several together: its cells, the published values that its cells are held against, the cells
+    """An experiment, or several together: its cells, the published values that its cells are compared with, the cells
     that a row above already has, those of the rest that are done and that are to run, and what these will cost."""
 
     name: str
@@ -68,7 +68,7 @@ def plan(study: Study, part: bool = False) -> None:
     if rest:
         console.print("Experiments in brackets are left out by `only`; `snakemake … --config only=all` runs them too.",
                       style="dim", soft_wrap=True)  # fmt: skip
-    console.print("Claims are the published values that an experiment's cells are held against. "
+    console.print("Claims are the published values that an experiment's cells are compared with. "
                   f"{made.basis} A job asks for at least half as much again and 10 minutes. "
                   "Disk is what the study grows to while every cell keeps its checkpoints.",
                   style="dim", soft_wrap=True)  # fmt: skip

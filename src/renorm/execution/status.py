@@ -89,7 +89,7 @@ def _age(path: Path) -> float:
 def status(study: Study, as_json: bool = False, watch: float | None = None) -> None:
     """Print, per experiment, how many cells are in each state, and the error of each failed one.
 
-    With `watch`, again every so many seconds until nothing is left to do.
+    With `watch`, repeated at that interval, in seconds, until nothing is left to do.
     """
     seen = survey(study)
     if as_json:
@@ -155,7 +155,7 @@ def why(study: Study, path: str) -> str:
     known = grid.cells(study)
     if cell not in known:
         hint = suggest(cell.path, [other.path for other in known]) if len(known) <= 5000 else ""
-        raise RenormError(f"{cell} is no cell of study '{study.study}': {hint}")
+        raise RenormError(f"{cell} is not a cell of study '{study.study}': {hint}")
     folder = run_folder(study, cell)
     busy = holder(folder / ".lock")
     if busy:

@@ -1,4 +1,4 @@
-"""What a cell asks of a device: images, steps of one kind, pictures to decode. Known before anything runs."""
+"""What a cell asks of a device: images, steps of one kind, image files to decode. Known before anything runs."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ class Workload:
     """One cell: `epochs` times `steps` of the kind `step` in each of `processes`, and `test` images.
 
     `steps`: the last, smaller one counts by its images. `train`, `test`: images an epoch, over all processes.
-    `decoders`: processes that decode picture files, over all.
+    `decoders`: processes that decode image files, in total.
     """
 
     step: Step
@@ -79,5 +79,5 @@ def size_of(study: Study, dataset: str) -> Size:
         counts, shape = found["counts"], tuple(found["image_shape"])
         return Size(int(counts["train"]), int(counts["test"]), shape, streamed="folders" in found)
     except (OSError, RenormError, KeyError, TypeError, ValueError):
-        # A damaged one is told by whoever trains on it.
+        # A damaged one is reported by the training that reads it.
         return SIZES.get(dataset, UNKNOWN)

@@ -17,9 +17,9 @@ def summarise(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
     for source, dataset, parts in by_dataset([*_own(inputs), *_published(inputs, values)]):
         totals = {split: [p for p in parts if p["split"] == split] for split in SPLITS}
         text = f"{inputs.source_label(source)}: {_sentence(totals)}"
-        for split, told in totals.items():
-            if told:
-                out.append(row("cost", source, dataset, f"{split}_seconds", _seconds(told), _runs(told), text))
+        for split, total in totals.items():
+            if total:
+                out.append(row("cost", source, dataset, f"{split}_seconds", _seconds(total), _runs(total), text))
     return out
 
 

@@ -13,7 +13,7 @@ COLUMNS = (
 
 
 def rows(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
-    """The table normalisers.csv: test top-1 and training seconds per epoch of every normaliser; two are no choice."""
+    """The table normalisers.csv: test top-1 and training seconds per epoch of every normaliser; not for two."""
     found = [v for v in values.of(inputs.study) if v.metric == "top1" and v.split == "test"]
     found.sort(key=lambda v: (_setting(v), v.norm))
     groups = [list(group) for _, group in groupby(found, _setting)]

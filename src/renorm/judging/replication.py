@@ -1,7 +1,7 @@
 """What replication science asks of an effect: the sources combined, the sceptical p value, and what more runs would do.
 
 An effect is the difference method - baseline of one pair of cells in one source, with its standard error. Nothing here
-replaces a verdict; it stands beside it where its inputs exist.
+replaces a verdict; it is reported in addition where its inputs exist.
 """
 
 import math

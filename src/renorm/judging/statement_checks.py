@@ -37,9 +37,9 @@ class Outcome:
     of: float | None
     found: str
 
-    def but(self, told: str) -> "Outcome":
+    def but(self, phrase: str) -> "Outcome":
         """The same with more words behind the finding."""
-        return replace(self, found=self.found + told)
+        return replace(self, found=self.found + phrase)
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,8 @@ def validate(name: str, parameters: dict[str, Any], where: str) -> None:
         if get_origin(kind) is Literal and value not in get_args(kind):
             raise RenormError(f"{where}: parameters.{key}: unknown {value!r}: {suggest(value, get_args(kind))}")
         if not _fits(value, kind):
-            told = kind.__name__ if type(kind) is type else str(kind)
-            raise RenormError(f"{where}: parameters.{key}: {value!r} is no {told}")
+            phrase = kind.__name__ if type(kind) is type else str(kind)
+            raise RenormError(f"{where}: parameters.{key}: {value!r} is not a {phrase}")
     for key, parameter in known.items():
         if parameter.default is parameter.empty and key not in parameters:
             raise RenormError(f"{where}: parameters.{key}: is missing: add it")
@@ -133,10 +133,10 @@ def _fits(value: Any, kind: Any) -> bool:
     return isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
 
 
-def tally(answers: Answers, share: float, told: str) -> Outcome:
+def tally(answers: Answers, share: float, phrase: str) -> Outcome:
     """Holds when `share` of all answers are yes, whatever is missing; fails when it cannot be reached any more."""
     yes, missing, of = answers.count(True), answers.count(None), len(answers)
-    found = f"{yes} of {of} {told}" + (f", {missing} without a value" if missing else "")
+    found = f"{yes} of {of} {phrase}" + (f", {missing} without a value" if missing else "")
     if not of:
         return Outcome(OPEN, None, None, "no such values")
     if yes >= share * of - TINY:
@@ -166,8 +166,8 @@ def method_slower(
     return _pairs(view, view.couples(method, baseline, where, ("seconds",)), share, "pairs take longer")
 
 
-def _pairs(view: View, couples: list[tuple[Value, Value]], share: float, told: str) -> Outcome:
-    return tally([_greater(m, b) for m, b in couples], share, told).but(view.scope_note(couples))
+def _pairs(view: View, couples: list[tuple[Value, Value]], share: float, phrase: str) -> Outcome:
+    return tally([_greater(m, b) for m, b in couples], share, phrase).but(view.scope_note(couples))
 
 
 @check
@@ -223,9 +223,9 @@ def ratio_between(
     """Training with the method takes between `low` and `high` times as long, in every pair."""
     couples = view.couples(method, baseline, where, ("seconds",))
     ratios = [None if None in (m.mean, b.mean) else m.mean / b.mean for m, b in couples]
-    told = ", ".join(f"{ratio:.2f}" for ratio in ratios[:4] if ratio is not None)
+    phrase = ", ".join(f"{ratio:.2f}" for ratio in ratios[:4] if ratio is not None)
     found = tally(
-        [None if r is None else low <= r <= high for r in ratios], 1.0, f"ratios as said ({told or 'none yet'})"
+        [None if r is None else low <= r <= high for r in ratios], 1.0, f"ratios as said ({phrase or 'none yet'})"
     )
     return found.but(view.scope_note(couples))
 
@@ -243,14 +243,14 @@ def _range(
     if not known:
         return Outcome(OPEN, None, len(found) or None, "no such values" if not found else f"0 of {len(found)} known")
     least, most = min(known), max(known)
-    told = f"{least:.{digits}f} to {most:.{digits}f}{unit} over {len(known)} of {len(found)}"
+    phrase = f"{least:.{digits}f} to {most:.{digits}f}{unit} over {len(known)} of {len(found)}"
     inside = [round(x, digits) <= high and (not bounded_below or round(x, digits) >= low) for x in known]
     if view.own:
         met = (round(least, digits), round(most, digits)) == (low, high)
-        return Outcome(HOLDS if met else FAILS, sum(inside), len(found), told)
+        return Outcome(HOLDS if met else FAILS, sum(inside), len(found), phrase)
     if not all(inside):
-        return Outcome(FAILS, sum(inside), len(found), told)
-    return Outcome(HOLDS if len(known) == len(found) else OPEN, sum(inside), len(found), told)
+        return Outcome(FAILS, sum(inside), len(found), phrase)
+    return Outcome(HOLDS if len(known) == len(found) else OPEN, sum(inside), len(found), phrase)
 
 
 @check
@@ -287,9 +287,9 @@ def _quantities(
 def value_above(view: View, percent: float, where: dict) -> Outcome:
     """Every selected accuracy is above `percent`."""
     found = [v for v in view.select(where) if v.metric in ACCURACIES]
-    told = ", ".join(f"{v.mean * 100:.2f}" for v in found[:4] if v.mean is not None)
+    phrase = ", ".join(f"{v.mean * 100:.2f}" for v in found[:4] if v.mean is not None)
     answers = [None if v.mean is None else v.mean > percent / 100 + TINY for v in found]
-    return tally(answers, 1.0, f"above {percent:g} % ({told or 'none yet'})")
+    return tally(answers, 1.0, f"above {percent:g} % ({phrase or 'none yet'})")
 
 
 @check
@@ -298,9 +298,9 @@ def gain(view: View, points: float, method: str, baseline: str, where: dict, dig
     found = [
         None if None in (m.mean, b.mean) else (m.mean - b.mean) * 100 for m, b in view.couples(method, baseline, where)
     ]
-    told = ", ".join(f"{x:+.{digits}f}" for x in found if x is not None)
+    phrase = ", ".join(f"{x:+.{digits}f}" for x in found if x is not None)
     answers = [None if x is None else round(x, digits) == points if view.own else x >= points - TINY for x in found]
-    return tally(answers, 1.0, f"gains as said ({told or 'none yet'} points)")
+    return tally(answers, 1.0, f"gains as said ({phrase or 'none yet'} points)")
 
 
 @check
@@ -336,8 +336,8 @@ def recipes_close(view: View, recipes: list[str], points: float, where: dict | N
     full = [c for c in columns.values() if len(c) == len(recipes)]
     spans = [None if None in c else (max(c) - min(c)) * 100 for c in full]
     widest = max((x for x in spans if x is not None), default=None)
-    told = f"within {points:g} points" + (f" (widest {widest:.2f})" if widest is not None else "")
-    return tally([None if x is None else x <= points + 1e-6 for x in spans], 1.0, told)
+    phrase = f"within {points:g} points" + (f" (widest {widest:.2f})" if widest is not None else "")
+    return tally([None if x is None else x <= points + 1e-6 for x in spans], 1.0, phrase)
 
 
 @check
@@ -366,8 +366,8 @@ def lower_mostly(view: View, where: dict, share: float = 0.5) -> Outcome:
     there = sum(matches(p.value, where) for p in lower)
     if not lower or (missing and not view.own):
         return Outcome(OPEN, there, len(lower) or None, f"{there} of {len(lower)} lower values; {missing} missing")
-    told = f"{there} of {len(lower)} lower values"
-    return Outcome(HOLDS if there > share * len(lower) else FAILS, there, len(lower), told)
+    phrase = f"{there} of {len(lower)} lower values"
+    return Outcome(HOLDS if there > share * len(lower) else FAILS, there, len(lower), phrase)
 
 
 @check
@@ -382,8 +382,8 @@ def weakest(view: View, arch: str, where: dict | None = None) -> Outcome:
         return Outcome(OPEN, None, None, "some values are missing")
     medians = {name: statistics.median(means) for name, means in by_arch.items()}
     below = sum(median < medians[arch] for median in medians.values())
-    told = f"{below} of {len(medians) - 1} other architectures have a lower median than its {medians[arch] * 100:.2f} %"
-    return Outcome(HOLDS if below == 0 else FAILS, below, len(medians) - 1, told)
+    text = f"{below} of {len(medians) - 1} other architectures have a lower median than its {medians[arch] * 100:.2f} %"
+    return Outcome(HOLDS if below == 0 else FAILS, below, len(medians) - 1, text)
 
 
 @check

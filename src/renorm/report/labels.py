@@ -89,18 +89,18 @@ class Names:
 
     def answers(self, frame: pd.DataFrame) -> list[Answers]:
         """A data set's rows, apart by the claims that they answer: two papers may claim something of one cell."""
-        told = []
+        answers = []
         several = frame["claim_source"].nunique() > 1
         for source in self.order_of_sources(frame["claim_source"]):
             rows, key = frame[frame["claim_source"] == source], (source,) if several else ()
             whose = f"claims of {self.source(source)}" if several else ""
             if not rows.duplicated([*AXES[:5], "metric", "source"]).any():
-                told.append(Answers(whose, "", key, rows))
+                answers.append(Answers(whose, "", key, rows))
                 continue
             for (split, selection), here in rows.groupby(["split", "selection"], sort=False):
                 kind = f"split {split}, epoch {selection}"
-                told.append(Answers(whose, kind, (*key, split, selection), here))
-        return told
+                answers.append(Answers(whose, kind, (*key, split, selection), here))
+        return answers
 
     def sources(self, frame: pd.DataFrame) -> list[str]:
         """Originals, then reproductions in the study's order, this study last: the reading order."""

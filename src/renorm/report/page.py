@@ -19,7 +19,7 @@ from renorm.report.tables import build
 from renorm.report.tables.comparison import MARKS
 from renorm.report.tables.provenance import mixed
 
-# id, heading, and the table sections and figure sections that stand under it, in the page's order.
+# id, heading, and the table sections and figure sections below it, in the page's order.
 SECTIONS = (
     ("audit", "Findings of the audit", ("audit",), ()),
     ("statements", "The statements", ("statements",), ()),
@@ -27,7 +27,7 @@ SECTIONS = (
     ("comparison", "Claimed and found", ("comparison",), ()),
     ("equivalence", "The rigorous verdicts", ("equivalence",), ()),
     ("own", "This study’s own results", ("own",), ("own",)),
-    ("accuracy", "Accuracy in pictures", (), ("accuracy",)),
+    ("accuracy", "Accuracy in figures", (), ("accuracy",)),
     ("runtime", "Training time", ("runtime",), ("runtime",)),
     ("normalisers", "The normalisers side by side", ("normalisers",), ()),
     ("repeat_consistency", "Consistency of the repeats", ("repeat_consistency",), ()),

@@ -1,6 +1,6 @@
 """One list of colours for figures and page. Colour carries meaning only: who normalises, and which way a value moved.
 
-A figure is drawn in the light colours (the files under figures/ stand alone); on the page each of them becomes the CSS
+A figure is drawn in the light colours (files of figures/ are used alone); on the page each of them becomes the CSS
 variable of the same name, so that a dark page gets dark figures. Pairs were chosen for a contrast of at least 4.5 for
 text on the page's ground.
 """

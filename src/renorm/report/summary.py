@@ -106,15 +106,15 @@ class Glance:
 
     def lead_holds(self) -> str:
         """The study's own count if it has one, else that of the last published source that was counted."""
-        told = ""
+        lead = ""
         for source in self.sources:
             holds, missing = (self.find("comparison", source, name) for name in ("holds", "missing"))
             if holds and holds["of"] and not (missing and missing["value"] == holds["of"]):
                 value, of = formatting.count(holds["value"]), formatting.count(holds["of"])
-                told = self.say("lead_holds", value=value, of=of, source=self.names.source(source))
+                lead = self.say("lead_holds", value=value, of=of, source=self.names.source(source))
                 if missing and missing["value"]:
-                    told += " " + self.say("lead_missing", value=formatting.count(missing["value"]))
-        return told
+                    lead += " " + self.say("lead_missing", value=formatting.count(missing["value"]))
+        return lead
 
     def lead_complete(self) -> str:
         row = self.find("completeness", self.inputs.name, "completed")
@@ -123,8 +123,8 @@ class Glance:
         return self.say("lead_complete", value=formatting.count(row["value"]), of=formatting.count(row["of"]))
 
     def lead_cost(self) -> str:
-        told = [self.cost(source, "lead_cost") for source in self.sources]
-        return next((line for line in reversed(told) if line), "")
+        lead = [self.cost(source, "lead_cost") for source in self.sources]
+        return next((line for line in reversed(lead) if line), "")
 
     def cost(self, source: str, key: str) -> str:
         names = ("ratio_geometric_mean", "ratio_minimum", "ratio_maximum", "known")

@@ -12,7 +12,7 @@ NO_TURN = re.compile(r' transform="rotate\(-?0 [^)]*\)"')
 
 
 def inline(svg: str, name: str, alt: str) -> str:
-    """The `<svg>` element of a matplotlib file, ready to stand in HTML under the id prefix `name`."""
+    """The `<svg>` element of a matplotlib file, for inclusion in HTML with the id prefix `name`."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r"<style[^>]*>.*?</style>", "", body, flags=re.DOTALL)

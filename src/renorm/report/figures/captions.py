@@ -1,4 +1,4 @@
-"""Titles, captions and alternative texts of the figures: words live in report/captions.yaml, not in the drawing."""
+"""Titles, captions and alternative texts of the figures: the words are in report/captions.yaml."""
 
 from functools import cache
 from pathlib import Path

@@ -27,13 +27,13 @@ def figures(inputs: Inputs) -> Iterator[Figure]:
         return
     frame = inputs["layer_views"]
     for name, rows in frame[frame["status"] == "inspected"].groupby("view", sort=False):
-        pictures = inputs["layer_view_images"][inputs["layer_view_images"]["view"] == name]
+        images = inputs["layer_view_images"][inputs["layer_view_images"]["view"] == name]
         bars = inputs["layer_view_histograms"][inputs["layer_view_histograms"]["view"] == name]
-        yield _figure(inputs, str(name), rows.iloc[0].to_dict(), pictures, bars)
+        yield _figure(inputs, str(name), rows.iloc[0].to_dict(), images, bars)
 
 
-def _figure(inputs: Inputs, name: str, row: dict, pictures: pd.DataFrame, bars: pd.DataFrame) -> Figure:
-    grids = {key: _grids(same) for key, same in pictures.groupby("image", sort=False)}
+def _figure(inputs: Inputs, name: str, row: dict, images: pd.DataFrame, bars: pd.DataFrame) -> Figure:
+    grids = {key: _grids(same) for key, same in images.groupby("image", sort=False)}
     shown = min(len(next(iter(grids[key].values()))) for key in grids) if grids else 0
     canvas = {"covariance": _covariance, "image": _image, "sparsity": _sparsity}[row["kind"]](grids, bars)
     said = words(
@@ -94,7 +94,7 @@ def _show(ax, values: np.ndarray, from_zero: bool) -> None:
 
 
 def _bare(ax, title: str) -> None:
-    # A long title may stand over its neighbours, which have none, and makes no room between them.
+    # A long title may extend over its neighbours, which have none, without moving them apart.
     ax.set_title(title, fontsize=8.5).set_in_layout(False)
     ax.set_xticks([])
     ax.set_yticks([])

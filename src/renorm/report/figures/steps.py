@@ -11,12 +11,12 @@ from renorm.report.figures.style import Figure, legend, line_styles, panels, pla
 from renorm.report.inputs import Inputs
 from renorm.report.labels import Names, epochs_label, slug
 
-POINTS = 160  # a line: more cannot be told apart in a panel and only make the page heavy
+POINTS = 160  # a line: more cannot be distinguished in a panel and only make the page heavy
 DECADES = 20  # from this ratio of the largest to the smallest loss on, a linear axis hides the end
 
 
 def figures(inputs: Inputs) -> Iterator[Figure]:
-    """One figure per dataset and epoch setting, since the learning rate's schedule hangs on it."""
+    """One figure per dataset and epoch setting, since the learning rate's schedule depends on it."""
     if not inputs.has("steps"):
         return
     rows = inputs["steps"]
@@ -39,9 +39,9 @@ def _figure(inputs: Inputs, dataset: str, epochs: float, rows: pd.DataFrame) -> 
         ax.set_xlabel("step")
     axes[0].set_ylabel("training loss")
     legend(canvas, [Line2D([], [], **styles[norm], linewidth=2, label=plain(names.norm(norm))) for norm in norms])
-    told = {"epochs": epochs_label(epochs), "norms": " and ".join(map(names.norm, norms))}
+    labels = {"epochs": epochs_label(epochs), "norms": " and ".join(map(names.norm, norms))}
     point = "a single step" if stretch == 1 else f"the mean of {stretch} steps"
-    said = words("steps", dataset=names.dataset(dataset), point=point, **told)
+    said = words("steps", dataset=names.dataset(dataset), point=point, **labels)
     return Figure(slug("steps", dataset, epochs), **said, section="curves", dataset=dataset, canvas=canvas)
 
 
@@ -57,7 +57,7 @@ def _panel(ax, rows: pd.DataFrame, styles: dict, stretch: int) -> None:
 
 
 def means(rows: pd.DataFrame, stretch: int) -> pd.Series:
-    """Mean over the seeds, then over stretches of steps; each point stands in the middle of its stretch."""
+    """Mean over the seeds, then over stretches of steps; each point is in the middle of its stretch."""
     by_step = rows.groupby("step")["train_loss"].mean()
     place = (by_step.index.to_numpy() - 1) // stretch
     line = by_step.groupby(place).mean()

@@ -101,7 +101,7 @@ def line_styles(norms: list[str], baseline: str, method: str) -> dict[str, dict]
 
 
 def plain(text: object) -> str:
-    """A label as it stands: matplotlib reads dollar signs as mathematics, a label may be anything."""
+    """A label, verbatim: matplotlib reads dollar signs as mathematics, a label may be anything."""
     return str(text).replace("$", r"\$")
 
 

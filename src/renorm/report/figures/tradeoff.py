@@ -82,11 +82,11 @@ def _figure(inputs: Inputs, dataset: str, sources: list[str], found: list[Point]
 
 
 def _panel(ax, inputs: Inputs, found: list[Point], colours: dict, shapes: dict) -> None:
-    twins = {_twin(point): point for point in found if point["norm"] == inputs.baseline}
+    baselines = {_pair(point): point for point in found if point["norm"] == inputs.baseline}
     for point in found:
-        twin = twins.get(_twin(point))
-        if twin and point["norm"] == inputs.method:
-            ends = [[p["train_seconds"] for p in (twin, point)], [100 * p["value"] for p in (twin, point)]]
+        baseline = baselines.get(_pair(point))
+        if baseline and point["norm"] == inputs.method:
+            ends = [[p["train_seconds"] for p in (baseline, point)], [100 * p["value"] for p in (baseline, point)]]
             ax.plot(*ends, color=LIGHT["rule"], linewidth=0.9, zorder=1)
     best = front(found)
     ax.plot(
@@ -100,7 +100,7 @@ def _panel(ax, inputs: Inputs, found: list[Point], colours: dict, shapes: dict) 
     tidy(ax, "both")
 
 
-def _twin(point: Point) -> tuple:
+def _pair(point: Point) -> tuple:
     return (point["arch"], point["recipe"], point["epochs"])
 
 

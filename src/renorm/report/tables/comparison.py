@@ -62,11 +62,11 @@ def pivot(
 
 
 def _blocks(names: Names, rows: pd.DataFrame) -> list[tuple[float, str, list[str]]]:
-    """(epochs, metric, sources): a group of columns; only sources that speak to it get one."""
+    """(epochs, metric, sources): a group of columns; only sources with a value get one."""
     blocks = []
     for (metric, epochs), here in rows.groupby(["metric", "epochs"]):
-        told = here[here["value"].notna() | (here["source"] == names.inputs.name)]
-        blocks.append((epochs, metric, names.sources(told)))
+        known = here[here["value"].notna() | (here["source"] == names.inputs.name)]
+        blocks.append((epochs, metric, names.sources(known)))
     return sorted(blocks, key=lambda block: (block[1] != "top1", block[1], block[0]))
 
 
@@ -86,8 +86,8 @@ def _cells(names: Names, key: tuple, blocks: list, lookup: dict, cell: MakeCell,
         rows = [lookup.get((*key, epochs, metric, source)) for source in sources]
         made = [cell(names, row) for row in rows]
         if claim:
-            told = (row for (*of_key, _), row in lookup.items() if tuple(of_key) == (*key, epochs, metric))
-            made.insert(0, claim(names, next(told, None)))
+            known = (row for (*of_key, _), row in lookup.items() if tuple(of_key) == (*key, epochs, metric))
+            made.insert(0, claim(names, next(known, None)))
         made[0].first = True
         cells += made
     return cells

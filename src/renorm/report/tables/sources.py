@@ -13,8 +13,8 @@ def tables(inputs: Inputs) -> list[Table]:
 
 
 def _row(key: str, source: dict) -> list[Cell]:
-    told = [source.get(part) or "" for part in ("title", "authors", "year", "kind")]
+    cells = [source.get(part) or "" for part in ("title", "authors", "year", "kind")]
     url = source.get("url") or ""
     # Anything else would be run where it was clicked, or leads nowhere.
     where = text(url, href=url if re.match(r"https?://", url) else "")
-    return [text(source.get("label", key)), *map(text, told), where, text(source.get("note") or "")]
+    return [text(source.get("label", key)), *map(text, cells), where, text(source.get("note") or "")]

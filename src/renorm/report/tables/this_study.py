@@ -24,7 +24,7 @@ def tables(inputs: Inputs) -> list[Table]:
 
 
 def averages(inputs: Inputs) -> dict[tuple, dict]:
-    """A cell's mean, SD and n as the analysis wrote them: in study_means.csv, else with a claim, else with its twin."""
+    """A cell's mean, SD and n: from study_means.csv, else from a row with a claim, else from a comparison."""
     known: dict[tuple, dict] = {}
     for row in _own(inputs, "comparison"):
         for side in ("baseline", "method"):
