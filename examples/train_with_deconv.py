@@ -1,6 +1,6 @@
 """Network deconvolution in a training loop of your own: `renorm.norms` needs nothing else of renorm.
 
-    python examples/train_with_deconv.py [NORM] [EPOCHS]     # deconv 5; renorm.norms.list_norms() has the others
+python examples/train_with_deconv.py [NORM] [EPOCHS]     # deconv 5; renorm.norms.list_norms() has the others
 """
 
 import sys

@@ -3,8 +3,6 @@
 import pytest
 from studies import judge, pick
 
-from renorm.judging import normaliser_table
-
 
 def rows(study, found):
     for norm, (values, seconds) in found.items():
@@ -50,4 +48,3 @@ def test_other_recipes_and_epochs_are_other_things(study):
     tables = judge(study.write())
     assert tables["normalisers"] == []
     assert len(pick(tables["study_means"], metric="top1", split="test")) == 3
-    assert normaliser_table.COLUMNS[0] == "source"

@@ -10,19 +10,17 @@ from studies import ROOT, judge, one, pick
 
 from renorm import judging
 from renorm.core.errors import RenormError
-from renorm.judging.judge import COLUMNS
+from renorm.core.table_specs import JUDGED
+from renorm.core.tables import to_csv
 from renorm.judging.pairing import judge_value
 from renorm.judging.settings import Settings
-from renorm.judging.tables import to_csv
 from renorm.study.config import Judge
 
 
 def test_the_contract_of_the_tables(published):
     judge(published)
-    told = (ROOT / "docs/tables.md").read_text()
-    for name, columns in COLUMNS.items():
-        assert f"`{','.join(columns)}`" in told.replace("\n  ", ""), name
-        assert (published / f"{name}.csv").open().readline() == ",".join(columns) + "\n"
+    for spec in JUDGED:
+        assert (published / spec.file).open().readline() == ",".join(spec.names) + "\n"
 
 
 def test_settings_cover_the_configuration():
@@ -152,7 +150,7 @@ def test_the_same_study_gives_the_same_bytes_in_any_order(study, tmp_path):
                 study.cell("cifar10", arch, norm, 20, seed, 0.9 + seed / 1000, seconds=10.0 + seed)
     folder = study.write()
     judge(folder)
-    first = {name: (folder / f"{name}.csv").read_bytes() for name in COLUMNS}
+    first = {spec.name: (folder / spec.file).read_bytes() for spec in JUDGED}
     study.runs.reverse()
     study.cells.reverse()
     judge(study.write())
@@ -205,7 +203,7 @@ def test_no_torch_and_no_method_names():
 
 
 def test_judge_says_where_it_wrote(published):
-    assert [path.name for path in judging.judge(published)] == [f"{name}.csv" for name in COLUMNS]
+    assert [path.name for path in judging.judge(published)] == [spec.file for spec in JUDGED]
 
 
 def test_read_back(published):

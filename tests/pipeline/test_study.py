@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from renorm.core import table_specs
 from renorm.runs import run_record
 
 from .conftest import STUDY
@@ -78,15 +79,10 @@ def test_the_published_comparison_is_in_the_report(finished):
     assert "ResNet-18" in (finished.folder / "results/small/report.html").read_text() or len(published) == 134
 
 
-def test_headers_are_those_of_the_documentation(finished, root):
-    text = (root / "docs/tables.md").read_text()
-    for name in ("cells.csv", "histories.csv", "steps.csv", "provenance.csv", "layer_views.csv",
-                 "layer_view_images.csv", "layer_view_histograms.csv"):  # fmt: skip
-        with open(finished.folder / "results/small" / name) as file:
-            assert f"`{file.readline().strip()}`" in text.replace("the cell's columns, then `", "`" + CELL), name
-
-
-CELL = "dataset,arch,norm,recipe,epochs,seed,"
+def test_headers_are_those_of_the_specifications(finished):
+    for spec in table_specs.SPECS:
+        with open(finished.folder / "results/small" / spec.file) as file:
+            assert file.readline().strip() == ",".join(spec.names), spec.name
 
 
 def test_missing_cells_are_shown_and_counted(copy):

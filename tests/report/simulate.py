@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from renorm.judging.judge import COLUMNS as JUDGED
-from renorm.study.claims import COLUMNS as CLAIMS
+from renorm.core.table_specs import GROUP as CELL
+from renorm.core.table_specs import SPECS, columns
 
 REPO = Path(__file__).parents[2]
 ARCHS = {
@@ -20,22 +20,8 @@ ARCHS = {
     **{"senet18": "SENet-18", "efficientnet_b0": "EfficientNet-B0"},
 }
 BASELINE, METHOD = "batch_norm", "deconv"
-CELL = ("dataset", "arch", "norm", "recipe", "epochs")
-COLUMNS = {
-    "cells": (*CELL, "seed", "experiments", "status", "epochs_completed", "parameters", "error"),
-    "runs": CLAIMS,
-    "histories": (
-        *(*CELL, "seed", "epoch", "lr", "train_loss", "train_top1", "train_top5", "test_loss", "test_top1"),
-        *("test_top5", "train_seconds", "test_seconds"),
-    ),
-    "provenance": (
-        *(*CELL, "seed", "protocol", "commit", "dirty", "renorm", "python", "torch", "torchvision", "cuda", "cudnn"),
-        *("device", "host_cpus", "threads", "precision", "deterministic", "data_sha256", "resumes", "started"),
-        "finished",
-    ),
-    **{name: JUDGED[name] for name in ("threshold_rule", "comparison", "repeat_consistency", "runtime", "summary")},
-}
-OPTIONAL = {"steps": (*CELL, "seed", "step", "train_loss")}
+COLUMNS = {spec.name: spec.names for spec in SPECS if spec.required}
+OPTIONAL = {"steps": columns("steps")}
 LOOKS = {
     "better": ("green", "▲"),
     "within": ("black", "="),

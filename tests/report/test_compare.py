@@ -83,11 +83,6 @@ def test_the_page_says_what_differs(pair, tmp_path):
     assert compare(*pair, tmp_path / "page.html").read_text(encoding="utf-8") == text
 
 
-def test_the_columns_are_those_of_the_documentation():
-    told = (simulate.REPO / "docs/tables.md").read_text(encoding="utf-8")
-    assert all(f"`{','.join(columns)}`" in told for columns in (compare_studies.COLUMNS, compare_studies.CHANGES))
-
-
 def test_verdicts_that_differ(tmp_path):
     pair = tmp_path / "a", tmp_path / "b"
     for folder, verdict in zip(pair, ("better", "below"), strict=True):

@@ -5,7 +5,7 @@ import csv
 import pandas as pd
 import simulate
 
-from renorm.judging.normaliser_table import COLUMNS
+from renorm.core.table_specs import columns
 from renorm.report.inputs import load
 from renorm.report.page import render
 from renorm.report.tables import normalisers
@@ -26,7 +26,7 @@ ROWS = [
 def study(folder):
     simulate.write_study(folder, demo=True)
     with open(folder / "normalisers.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+        writer = csv.DictWriter(file, columns("normalisers"), restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(ROWS)
     return folder
@@ -45,6 +45,6 @@ def test_baseline_and_method_first_and_nothing_left_out(tmp_path):
 
 def test_the_page_shows_it_and_does_without(tmp_path):
     folder = study(tmp_path / "demo")
-    assert 'id="norms-heading"' in render(folder).read_text()
+    assert 'id="normalisers-heading"' in render(folder).read_text()
     pd.read_csv(folder / "normalisers.csv").head(0).to_csv(folder / "normalisers.csv", index=False)
-    assert 'id="norms-heading"' not in render(folder).read_text()
+    assert 'id="normalisers-heading"' not in render(folder).read_text()

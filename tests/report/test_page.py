@@ -204,10 +204,10 @@ def test_a_missing_file_is_one_line_that_says_what_to_run(tmp_path, name):
 @pytest.mark.parametrize(
     ("broken", "told"),
     [
-        (b"", "not a readable CSV"),
-        (b"\xff\xfe\x00", "not a readable CSV"),
+        (b"", "the header is empty"),
+        (b"\xff\xfe\x00", "is not UTF-8 text"),
         (b"source,dataset\n", "column .* is missing"),
-        (None, "row 2, column claimed: 'x' is not a number"),
+        (None, ":2: claimed: 'x' is not a number"),
     ],
 )
 def test_a_broken_file_is_one_line(tmp_path, broken, told):

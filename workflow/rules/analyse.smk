@@ -23,14 +23,7 @@ rule collect:
         get_report_layer_views,
         study=rules.study.output,
     output:
-        f"{REPORT_DIR}/cells.csv",
-        f"{REPORT_DIR}/runs.csv",
-        f"{REPORT_DIR}/histories.csv",
-        f"{REPORT_DIR}/steps.csv",
-        f"{REPORT_DIR}/provenance.csv",
-        f"{REPORT_DIR}/layer_views.csv",
-        f"{REPORT_DIR}/layer_view_images.csv",
-        f"{REPORT_DIR}/layer_view_histograms.csv",
+        [f"{REPORT_DIR}/{table.file}" for table in table_specs.COLLECTED],
         f"{REPORT_DIR}/study.json",
     log:
         f"{REPORT_DIR}/logs/collect.txt",
@@ -51,18 +44,7 @@ rule judge:
         rules.collect.output,
         get_claim_files(),
     output:
-        results=f"{REPORT_DIR}/study_means.csv",
-        verdicts=f"{REPORT_DIR}/threshold_rule.csv",
-        comparison=f"{REPORT_DIR}/comparison.csv",
-        consistency=f"{REPORT_DIR}/repeat_consistency.csv",
-        timing=f"{REPORT_DIR}/runtime.csv",
-        equivalence=f"{REPORT_DIR}/equivalence.csv",
-        superiority=f"{REPORT_DIR}/method_vs_baseline.csv",
-        norms=f"{REPORT_DIR}/normalisers.csv",
-        convergence=f"{REPORT_DIR}/convergence.csv",
-        statements=f"{REPORT_DIR}/statements.csv",
-        audit=f"{REPORT_DIR}/audit.csv",
-        summary=f"{REPORT_DIR}/summary.csv",
+        [f"{REPORT_DIR}/{table.file}" for table in table_specs.JUDGED],
     log:
         f"{REPORT_DIR}/logs/judge.txt",
     conda:
@@ -74,4 +56,4 @@ rule judge:
     message:
         "Claims compared with the runs of {wildcards.report}"
     shell:
-        "renorm judge $(dirname {output.verdicts}) > {log} 2>&1 || (cat {log} >&2; false)"
+        "renorm judge $(dirname {output[0]}) > {log} 2>&1 || (cat {log} >&2; false)"

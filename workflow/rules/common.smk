@@ -5,6 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from renorm.core import table_specs
 from renorm.core.errors import RenormError
 from renorm.execution.slurm.preflight import prepare_executor
 from renorm.execution import workload

@@ -80,5 +80,3 @@ def _take(names: list[str], per_device: int, wait_seconds: float):
                 "for the cells that hold them, or raise gpu_slots"
             )
         time.sleep(0.1)
-
-

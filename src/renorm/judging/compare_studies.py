@@ -1,23 +1,16 @@
 """Two judged studies side by side: the same cells under other versions, machines or settings."""
 
-import csv
 import math
 from pathlib import Path
 from typing import Any
 
-from renorm.core.errors import RenormError
+from renorm.core.table_specs import GROUP, TABLES
 from renorm.judging import statistics
-from renorm.judging.inputs import GROUP, Inputs, load
+from renorm.judging.inputs import Inputs, load
 from renorm.judging.method_vs_baseline import tested
 from renorm.judging.observations import Value, study_values
 from renorm.judging.runtime import geometric_mean
 
-COLUMNS = (
-    *GROUP, "metric", "split", "in", "n_a", "n_expected_a", "value_a", "sd_a", "n_b", "n_expected_b", "value_b", "sd_b",
-    "test", "n_pairs", "difference", "low", "high", "p", "p_holm", "seconds_a", "seconds_b", "ratio", "ratio_low",
-    "ratio_high",
-)  # fmt: skip
-CHANGES = (*GROUP, "metric", "claim_source", "rule", "verdict_a", "verdict_b")
 Row = dict[str, Any]
 
 
@@ -98,13 +91,8 @@ def changed_verdicts(a: Path, b: Path, names: tuple[str, str]) -> list[Row]:
 
 def _verdicts(folder: Path, table: str, study: str) -> dict[tuple, str]:
     """claim → verdict on the study's own value."""
-    path = folder / f"{table}.csv"
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row["source"] == study]
-    except OSError as error:
-        raise RenormError(f"{path}: cannot be read: {error.strerror}; run `renorm judge` first") from None
-    except (KeyError, UnicodeDecodeError, csv.Error) as error:
-        raise RenormError(f"{path}: is not a table of verdicts ({error}); run `renorm judge` again") from None
+    spec = TABLES[table]
     keys = (*GROUP, "metric", "claim_source", "table", "split", "selection")
+    found = spec.read(folder / spec.file, (*keys, "source", "verdict"))
+    rows = [row for row in found if row["source"] == study]
     return {tuple(row[key] for key in keys): row["verdict"] for row in rows}

@@ -6,11 +6,6 @@ from renorm.judging.inputs import Inputs
 from renorm.judging.observations import Value, Values, ahead
 from renorm.study.claims import ACCURACIES
 
-COLUMNS = (
-    "source", "dataset", "arch", "recipe", "epochs", "metric", "split", "baseline", "method", "baseline_value",
-    "method_value", "improvement", "n_baseline", "n_method", "n_expected", "holds",
-)  # fmt: skip
-
 
 def matched(inputs: Inputs, values: Values, metrics=ACCURACIES) -> list[tuple[Value, Value]]:
     """(baseline, method) of every source with both; of the study only what its claims are judged by: test values."""

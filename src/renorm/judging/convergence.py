@@ -10,10 +10,6 @@ from renorm.judging.inputs import Inputs
 from renorm.judging.runtime import geometric_mean
 from renorm.judging.summary import by_dataset, row
 
-COLUMNS = (
-    "source", "dataset", "arch", "norm", "recipe", "epochs", "level", "target", "n", "n_reached", "epochs_needed",
-    "seconds_needed", "baseline_seconds_needed", "ratio",
-)  # fmt: skip
 LEVELS = (0.5, 0.75, 0.9, 0.95, 1.0)  # shares of the baseline's final test accuracy; 1 is the cost of equal accuracy
 SETTING = ["dataset", "arch", "recipe", "epochs"]
 

@@ -9,18 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from renorm.judging import statistics
-from renorm.judging.inputs import GROUP, Inputs
+from renorm.judging.inputs import Inputs
 from renorm.judging.observations import TINY, Value, Values
 from renorm.judging.pairing import Claim, Pair, head, judge_value, key_of, unfinished
 from renorm.judging.settings import Settings
-
-COLUMNS = (
-    "claim_source", "table", "page", *GROUP, "metric", "split", "selection", "source", "reproduced_split", "verdict",
-    "reason", "claimed", "value", "n", "n_expected", "change", "relative_change", "error_change", "one_sided",
-    "two_sided_relative", "two_sided_absolute", "sd", "pooled_sd", "pooled_df", "spread", "mean_low", "mean_high",
-    "prediction_low", "prediction_high", "inside_prediction", "margin", "equivalence_low", "equivalence_high",
-    "equivalence_p", "seeds_needed", "flags", "claim_nearer_split", "value_nearer_split",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """A study's folder and its claims, read once: what all tables of the judgement are made from."""
 
-import csv
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,13 +9,12 @@ import pandas as pd
 
 from renorm.core.errors import RenormError
 from renorm.core.files import read_json
+from renorm.core.table_specs import CELL, GROUP, TABLES
 from renorm.judging.labels import Labels
 from renorm.judging.settings import Settings, from_study
 from renorm.study import claims as claims_room
 from renorm.study.claims import Claims, load_claims
 
-GROUP = ("dataset", "arch", "norm", "recipe", "epochs")  # a cell without its seed
-CELL = (*GROUP, "seed")
 STATUS = ("completed", "diverged", "failed", "missing")
 COLLECT = "run `renorm collect` first"
 
@@ -112,7 +110,7 @@ def _claims(study: dict, where: Path, root: Path) -> tuple[tuple[Claims, ...], t
 
 def read_cells(path: Path) -> list[dict[str, Any]]:
     """The expected cells with their status."""
-    rows = _dicts(path, (*CELL, "status"))
+    rows = TABLES["cells"].read(path, (*CELL, "status"))
     for line, row in enumerate(rows, 2):
         if row["status"] not in STATUS:
             raise RenormError(f"{path}:{line}: status: unknown '{row['status']}'; {COLLECT}")
@@ -128,20 +126,6 @@ def _whole(path: Path, line: int, column: str, text: str) -> int:
         raise RenormError(f"{path}:{line}: {column}: '{text}' is not a whole number; {COLLECT}") from None
 
 
-def _dicts(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [column for column in needed if column not in (reader.fieldnames or ())]
-            if missing:
-                raise RenormError(f"{path}:1: column '{missing[0]}' is missing; {COLLECT}")
-            return list(reader)
-    except OSError as error:
-        raise RenormError(f"{path}: cannot be read: {error.strerror}; {COLLECT}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise RenormError(f"{path}: is not readable as CSV: {error}; {COLLECT}") from None
-
-
 def _runs(path: Path, study: str) -> pd.DataFrame:
     rows = claims_room.read_rows(path, study)
     claims_room.refuse_twice(rows)
@@ -153,7 +137,7 @@ def _histories(path: Path) -> pd.DataFrame:
     columns = (*CELL, "epoch", "test_top1", "train_seconds")
     if not path.exists():
         return pd.DataFrame(columns=list(columns))
-    frame = pd.DataFrame(_dicts(path, columns), columns=list(columns))
+    frame = pd.DataFrame(TABLES["histories"].read(path, columns), columns=list(columns))
     for column in ("epochs", "seed", "epoch", "test_top1", "train_seconds"):
         frame[column] = pd.to_numeric(frame[column], errors="coerce")
     return frame

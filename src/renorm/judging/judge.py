@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from renorm.core.table_specs import TABLES
 from renorm.judging import (
     comparison,
     convergence,
@@ -16,27 +17,10 @@ from renorm.judging import (
     study_means,
     summary,
 )
-from renorm.judging.audit import COLUMNS as AUDIT
 from renorm.judging.audit import audit as run_audit
 from renorm.judging.audit import rows as audit_rows
 from renorm.judging.inputs import Inputs, load
 from renorm.judging.observations import gather
-from renorm.judging.tables import write_table
-
-COLUMNS = {
-    "study_means": study_means.COLUMNS,
-    "threshold_rule": pairing.COLUMNS,
-    "comparison": comparison.COLUMNS,
-    "repeat_consistency": repeat_consistency.COLUMNS,
-    "runtime": runtime.COLUMNS,
-    "equivalence": equivalence.COLUMNS,
-    "method_vs_baseline": method_vs_baseline.COLUMNS,
-    "normalisers": normaliser_table.COLUMNS,
-    "convergence": convergence.COLUMNS,
-    "statements": statements.COLUMNS,
-    "audit": AUDIT,
-    "summary": summary.COLUMNS,
-}
 
 
 def judge(study_dir: str | Path, claims_root: str | Path | None = None) -> list[Path]:
@@ -50,10 +34,9 @@ def judge(study_dir: str | Path, claims_root: str | Path | None = None) -> list[
 
 def write(folder: Path, tables: dict[str, list[dict]]) -> list[Path]:
     """Write the tables, each whole or not at all."""
-    paths = [folder / f"{name}.csv" for name in tables]
-    for path, (name, rows) in zip(paths, tables.items(), strict=True):
-        write_table(path, COLUMNS[name], rows)
-    return paths
+    for name, rows in tables.items():
+        TABLES[name].write(folder / TABLES[name].file, rows)
+    return [folder / TABLES[name].file for name in tables]
 
 
 def judgement(inputs: Inputs) -> dict[str, list[dict]]:

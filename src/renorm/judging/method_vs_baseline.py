@@ -10,10 +10,6 @@ from renorm.judging.observations import Value, Values, ahead
 from renorm.judging.pairing import unfinished
 from renorm.judging.settings import Settings
 
-COLUMNS = (
-    "source", "dataset", "arch", "recipe", "epochs", "metric", "split", "baseline", "method", "n_baseline", "n_method",
-    "n_pairs", "test", "difference", "low", "high", "statistic", "df", "p", "p_holm", "outcome", "reason",
-)  # fmt: skip
 Couple = tuple[Value, Value]
 
 

@@ -6,11 +6,6 @@ from typing import Any
 from renorm.judging.inputs import Inputs
 from renorm.judging.observations import Value, Values
 
-COLUMNS = (
-    "source", "dataset", "arch", "recipe", "epochs", "norm", "n", "n_expected", "value", "sd", "delta_vs_baseline",
-    "delta_vs_method", "epoch_seconds", "ratio", "pareto_optimal",
-)  # fmt: skip
-
 
 def rows(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
     """The table normalisers.csv: test top-1 and training seconds per epoch of every normaliser; not for two."""

@@ -10,11 +10,6 @@ from renorm.judging.observations import TINY, Value, Values
 from renorm.judging.settings import Settings
 from renorm.study.claims import ACCURACIES
 
-COLUMNS = (
-    "claim_source", "table", "page", *GROUP, "metric", "split", "selection", "claimed", "source", "reproduced_split",
-    "n", "n_expected", "value", "sd", "minimum", "maximum", "change", "relative_change", "verdict", "colour", "mark",
-    "reason", "flags",
-)  # fmt: skip
 LOOKS = {"better": ("green", "▲"), "within": ("black", "="), "below": ("red", "▼"), "missing": ("grey", "–")}
 
 

@@ -7,11 +7,6 @@ from renorm.judging.observations import Value
 from renorm.judging.pairing import Pair
 from renorm.judging.settings import Settings
 
-COLUMNS = (
-    "claim_source", "source", *GROUP, "metric", "split", "selection", "claimed", "n", "reported_as", "deviation",
-    "consistent",
-)  # fmt: skip
-
 
 def deviation(claimed: float, value: Value) -> float | None:
     """Sum of squared deviations of the attempts from the claimed value, divided by n - 1 (fractions of 1).

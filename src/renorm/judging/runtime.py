@@ -7,11 +7,6 @@ from renorm.judging.inputs import Inputs
 from renorm.judging.observations import Value, Values
 from renorm.judging.statistics import ratio_interval
 
-COLUMNS = (
-    "source", "dataset", "arch", "recipe", "epochs", "norm", "n", "train_seconds", "test_seconds",
-    "baseline_train_seconds", "ratio", "ratio_low", "ratio_high",
-)  # fmt: skip
-
 
 def rows(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
     """The table runtime.csv; seconds of different sources stand side by side and are never mixed."""

@@ -9,9 +9,6 @@ from renorm.judging.observations import Value, Values
 from renorm.judging.pairing import Pair
 from renorm.study.claims import Statement
 
-COLUMNS = (
-    "statement_source", "id", "place", "text", "check", "role", "source", "outcome", "counted", "of", "found", "note",
-)  # fmt: skip
 ROLES = ("own", "reproduction", "study")
 
 

@@ -3,15 +3,15 @@
 from collections import Counter
 from typing import Any
 
+from renorm.core.table_specs import columns
 from renorm.judging.inputs import STATUS, Inputs
 from renorm.judging.runtime import geometric_mean
 
-COLUMNS = ("section", "source", "dataset", "name", "value", "of", "text")
 Row = dict[str, Any]
 
 
 def row(section: str, source: str, dataset: str, name: str, value: Any, of: Any, text: str) -> Row:
-    return dict(zip(COLUMNS, (section, source, dataset, name, value, of, text), strict=True))
+    return dict(zip(columns("summary"), (section, source, dataset, name, value, of, text), strict=True))
 
 
 def by_dataset(rows: list[Row]):

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from renorm.core.files import write_atomic
+from renorm.core.table_specs import COMPARED
 from renorm.judging import compare_studies
-from renorm.judging.tables import write_table
 from renorm.report import formatting
 from renorm.report.figures.captions import FOLDER, captions
 from renorm.report.inputs import Inputs, load
@@ -26,8 +26,8 @@ def compare(a: Path, b: Path, out: Path | None = None) -> Path:
     rows = compare_studies.cells(a, b)
     changes = compare_studies.changed_verdicts(a, b, (sides[0].name, sides[1].name))
     out = out or Path(a).resolve().parent / f"compare-{Path(a).resolve().name}-{Path(b).resolve().name}.html"
-    write_table(out.with_suffix(".csv"), compare_studies.COLUMNS, rows)
-    write_table(out.with_name(f"{out.stem}-verdicts.csv"), compare_studies.CHANGES, changes)
+    COMPARED[0].write(out.with_suffix(".csv"), rows)
+    COMPARED[1].write(out.with_name(f"{out.stem}-verdicts.csv"), changes)
     page = environment(FOLDER).get_template("compare.html.j2").render(**_context(sides, rows, changes))
     write_atomic(out, page)
     return out
@@ -101,7 +101,7 @@ def _only(names: Names, rows: list[dict]) -> Table:
 
 
 def _cells(names: Names, rows: list[dict]) -> list[Table]:
-    both = pd.DataFrame([row for row in rows if row["in"] == "ab"], columns=list(compare_studies.COLUMNS))
+    both = pd.DataFrame([row for row in rows if row["in"] == "ab"], columns=list(COMPARED[0].names))
     return [_table(names, d, both[both["dataset"] == d]) for d in names.order("dataset", both)]
 
 

@@ -8,73 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from renorm.core.errors import RenormError
+from renorm.core.table_specs import SPECS
+from renorm.core.tables import TableSpec
 from renorm.report.links import run_links
 from renorm.study.cell import AXES
 from renorm.study.claims import load_source
-
-# The columns that the pages use; more may stand in a file. The number behind a name is read as a float, empty as NaN.
-REQUIRED = {
-    "cells": (*AXES, "status"),
-    "runs": ("source", *AXES[:5], "attempt", "metric", "split", "selection", "value", "unit", "status"),
-    "histories": (*AXES, "epoch", "test_top1"),
-    "provenance": (*AXES, "device", "torch", "commit"),
-    "threshold_rule": (
-        *("claim_source", "table", "page", *AXES[:5], "metric", "split", "selection", "claimed", "source"),
-        *("reproduced_split", "n", "n_expected", "value", "sd", "minimum", "maximum", "change", "relative_change"),
-        *("verdict", "mark", "reason"),
-    ),
-    "comparison": (
-        *("source", "dataset", "arch", "recipe", "epochs", "metric", "split", "baseline", "method", "baseline_value"),
-        *("method_value", "improvement", "n_baseline", "n_method", "n_expected", "holds"),
-    ),
-    "repeat_consistency": (
-        *(
-            "claim_source",
-            "source",
-            *AXES[:5],
-            "metric",
-            "split",
-            "selection",
-            "claimed",
-            "n",
-            "reported_as",
-            "deviation",
-        ),
-        "consistent",
-    ),
-    "runtime": (
-        *("source", "dataset", "arch", "recipe", "epochs", "norm", "n", "train_seconds", "test_seconds"),
-        *("baseline_train_seconds", "ratio"),
-    ),
-    "summary": ("section", "source", "dataset", "name", "value", "of", "text"),
-}
-# Written by steps that a study may leave out; a page without them is complete.
-DRAWN = ("layer_views", "layer_view_images", "layer_view_histograms")
-OPTIONAL = (
-    "steps",
-    *DRAWN,
-    "study_means",
-    "equivalence",
-    "method_vs_baseline",
-    "normalisers",
-    "convergence",
-    "statements",
-    "audit",
-)
-COLLECTED = ("cells", "runs", "histories", "steps", "provenance", "study", *DRAWN)
-MAKER = {name: "renorm collect" for name in COLLECTED}
-
-NUMBERS = frozenset(
-    """
-    epochs seed epoch step attempt value claimed n n_expected n_images sd pooled_sd pooled_df minimum maximum change
-    relative_change error_change baseline_value method_value improvement n_baseline n_method n_pairs deviation of
-    train_seconds test_seconds baseline_train_seconds ratio ratio_low ratio_high lr train_loss train_top1 train_top5
-    test_loss test_top1 test_top5 epochs_completed parameters mean_low mean_high prediction_low prediction_high margin
-    equivalence_low equivalence_high equivalence_p seeds_needed difference low high statistic df p p_holm level target
-    delta_vs_baseline delta_vs_method epoch_seconds n_reached epochs_needed seconds_needed baseline_seconds_needed
-    counted before after layer images features channel row column share
-    """.split()  # noqa: SIM905 - a list of eighty strings is nothing to read
-)
 
 
 @dataclass(frozen=True)
@@ -134,44 +72,28 @@ def load(folder: Path) -> Inputs:
     """All tables of `folder`; one clear line when one is absent or broken."""
     folder = Path(folder)
     study = _study(folder / "study.json")
-    frames = {name: _required(folder, name, columns) for name, columns in REQUIRED.items()}
-    for name in OPTIONAL:
-        if (folder / f"{name}.csv").exists():
-            frames[name] = read_csv(folder / f"{name}.csv", MAKER.get(name, "renorm judge"))
-    return Inputs(folder, study, frames)
+    given = [spec for spec in SPECS if spec.required or (folder / spec.file).exists()]
+    return Inputs(folder, study, {spec.name: read_table(folder / spec.file, spec) for spec in given})
 
 
-def read_csv(path: Path, maker: str) -> pd.DataFrame:
+def read_table(path: Path, spec: TableSpec) -> pd.DataFrame:
     """Text stays text (a norm called `none` is a name, not an absence); number columns are floats, empty is NaN."""
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except FileNotFoundError:
-        raise RenormError(f"{path}: not there; run `{maker}` first") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
-        reason = str(error).splitlines()[0].strip()
-        raise RenormError(f"{path}: not a readable CSV ({reason}); run `{maker}` again") from None
-    for column in frame.columns.intersection(sorted(NUMBERS)):
-        frame[column] = _numbers(frame[column], path, maker)
+    rows = spec.read(path)
+    frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else list(spec.names), dtype=str)
+    for column in frame.columns.intersection(sorted(spec.numeric)):
+        frame[column] = _numbers(frame[column], path, spec.writer)
     return frame
 
 
-def _numbers(column: pd.Series, path: Path, maker: str) -> pd.Series:
+def _numbers(column: pd.Series, path: Path, writer: str) -> pd.Series:
     numbers = pd.to_numeric(column.where(column.str.strip() != ""), errors="coerce")
     bad = numbers.isna() & (column.str.strip() != "") & ~column.str.strip().str.lower().isin(["nan", "inf", "-inf"])
     if bad.any():
         row = int(bad.to_numpy().argmax())
-        where = f"row {row + 2}, column {column.name}"
-        raise RenormError(f"{path}: {where}: {column.iloc[row]!r} is not a number; run `{maker}` again")
+        raise RenormError(
+            f"{path}:{row + 2}: {column.name}: {column.iloc[row]!r} is not a number; run `{writer}` again"
+        )
     return numbers.astype(float)
-
-
-def _required(folder: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
-    path, maker = folder / f"{name}.csv", MAKER.get(name, "renorm judge")
-    frame = read_csv(path, maker)
-    missing = [column for column in columns if column not in frame.columns]
-    if missing:
-        raise RenormError(f"{path}: column {', '.join(missing)} is missing; run `{maker}` again")
-    return frame
 
 
 def _study(path: Path) -> dict:

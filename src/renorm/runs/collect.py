@@ -1,35 +1,21 @@
 """All runs of a study → tidy tables. What is missing, failed, foreign or damaged is said, never guessed."""
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from renorm.core import files
 from renorm.core.errors import RenormError
+from renorm.core.table_specs import COLLECTED, columns
+from renorm.core.tables import to_csv
 from renorm.runs import layer_views, run_record
 from renorm.runs.run_log import last_error
 from renorm.study import data_manifest, grid
-from renorm.study.cell import AXES, Cell
+from renorm.study.cell import Cell
 from renorm.study.config import Study
 
-CELLS = (*AXES, "experiments", "status", "epochs_completed", "parameters", "error")
-RUNS = (
-    "source", "table", "page", "dataset", "arch", "norm", "recipe", "epochs", "attempt", "metric", "split", "selection",
-    "value", "unit", "n", "n_images", "epochs_completed", "status", "note",
-)  # fmt: skip
-HISTORIES = (
-    *AXES, "epoch", "lr", "train_loss", "train_top1", "train_top5", "test_loss", "test_top1", "test_top5",
-    "train_seconds", "test_seconds",
-)  # fmt: skip
-PROVENANCE = (
-    *AXES, "protocol", "commit", "dirty", "renorm", "python", "torch", "torchvision", "cuda", "cudnn", "device",
-    "host_cpus", "threads", "precision", "deterministic", "data_sha256", "resumes", "started", "finished",
-)  # fmt: skip
 # What must be one and the same where `mixed_records: refuse`; commits differ in comments too, versions do not.
 MIXED = ("protocol", "renorm", "torch", "torchvision", "cuda", "cudnn", "device", "precision", "deterministic")
-STEPS = (*AXES, "step", "train_loss")
 METRICS = {"top1": "fraction", "top5": "fraction", "loss": "nats"}
 
 
@@ -100,28 +86,28 @@ def collect(study: Study, folder: Path | None = None) -> list[Path]:
     if study.mixed_records == "refuse":
         refuse_mixed(found)
     tables = {
-        "cells.csv": (CELLS, [_cell_row(f) for f in found]),
-        "runs.csv": (RUNS, [row for f in found if f.record for row in _run_rows(study, f.cell, f.record)]),
-        "histories.csv": (_history_columns(found), [f.cell.as_dict() | row for f in found for row in f.history]),
-        "steps.csv": (STEPS, [row for f in found if f.record for row in _step_rows(f.cell, f.record)]),
-        "provenance.csv": (PROVENANCE, [_provenance_row(f.cell, f.record) for f in found if f.record]),
+        "cells": [_cell_row(f) for f in found],
+        "runs": [row for f in found if f.record for row in _run_rows(study, f.cell, f.record)],
+        "histories": [f.cell.as_dict() | row for f in found for row in f.history],
+        "steps": [row for f in found if f.record for row in _step_rows(f.cell, f.record)],
+        "provenance": [_provenance_row(f.cell, f.record) for f in found if f.record],
     } | _layer_views(study, found)
-    for name, (columns, rows) in tables.items():
-        files.write_atomic(folder / name, _csv(columns, rows))
+    for spec in COLLECTED:
+        more = _more_columns(found) if spec.name == "histories" else ()
+        files.write_atomic(folder / spec.file, to_csv((*spec.names, *more), tables[spec.name], _text))
     files.write_json(folder / "study.json", _study_json(study))
-    return [folder / name for name in (*tables, "study.json")]
+    return [folder / name for name in (*(spec.file for spec in COLLECTED), "study.json")]
 
 
-def _layer_views(study: Study, found: list[Found]) -> dict[str, tuple]:
+def _text(value: Any) -> Any:
+    """Every digit of what was measured: tables of the judgement are rounded, these are not."""
+    return "" if value is None else value
+
+
+def _layer_views(study: Study, found: list[Found]) -> dict[str, list[dict]]:
     weights = {f.cell: f.record.weights_sha256 for f in found if f.record}
     data = {name: data_checksum(study, name) for name in {f.cell.dataset for f in found}}
-    rows = layer_views.rows(study, weights, data)
-    columns = {
-        "layer_views": layer_views.LAYER_VIEWS,
-        "layer_view_images": layer_views.IMAGES,
-        "layer_view_histograms": layer_views.HISTOGRAMS,
-    }
-    return {f"{name}.csv": (columns[name], rows[name]) for name in columns}
+    return layer_views.rows(study, weights, data)
 
 
 def refuse_mixed(found: list[Found]) -> None:
@@ -138,18 +124,10 @@ def refuse_mixed(found: list[Found]) -> None:
                 )
 
 
-def _csv(columns: tuple[str, ...], rows: list[dict]) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
-
-
-def _history_columns(found: list[Found]) -> tuple[str, ...]:
-    """Those that every study has, then what else the histories of its programs have, by name."""
-    other = {name for f in found for row in f.history[:1] for name in row} - set(HISTORIES)
-    return (*HISTORIES, *sorted(other))
+def _more_columns(found: list[Found]) -> tuple[str, ...]:
+    """What the histories of the study's programs have besides the columns of every study, by name."""
+    other = {name for f in found for row in f.history[:1] for name in row} - set(columns("histories"))
+    return tuple(sorted(other))
 
 
 def _cell_row(found: Found) -> dict:

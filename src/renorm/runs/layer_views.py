@@ -5,13 +5,9 @@ from pathlib import Path
 from renorm.core import files
 from renorm.core.errors import RenormError
 from renorm.study import grid
-from renorm.study.cell import AXES, Cell
+from renorm.study.cell import Cell
 from renorm.study.config import LayerView, Study
 
-LAYER_VIEWS = ("view", "kind", "title", *AXES, "trained", "layer", "path", "images", "features", "status", "error",
-            "measure", "before", "after")  # fmt: skip
-IMAGES = ("view", "image", "channel", "row", "column", "value")
-HISTOGRAMS = ("view", "series", "low", "high", "share")
 AGAIN = "remove it and run `renorm inspect` again"
 
 

@@ -4,7 +4,6 @@ The crate keeps the layout of a working folder (results/<study>, results/runs, c
 it and the links of the report lead somewhere. The same study gives the same bytes.
 """
 
-import csv
 import io
 import json
 import zipfile
@@ -18,6 +17,7 @@ from renorm import __version__
 from renorm.core import files
 from renorm.core.errors import RenormError
 from renorm.core.resources import bundled
+from renorm.core.table_specs import SPECS, TABLES
 from renorm.study.cell import Cell
 
 CONTEXT = ["https://w3id.org/ro/crate/1.1/context", {"sha256": "https://schema.org/sha256"}]
@@ -31,23 +31,9 @@ FORMATS = {
     ".csv": "text/csv", ".json": "application/json", ".html": "text/html", ".svg": "image/svg+xml",
     ".md": "text/markdown", ".tex": "application/x-tex", ".txt": "text/plain", ".yaml": "application/yaml",
 }  # fmt: skip
-DESCRIPTIONS = {
-    "cells.csv": "Every planned cell and what came of it",
-    "runs.csv": "Every number of every run",
-    "histories.csv": "The training curves, epoch by epoch",
-    "steps.csv": "The losses of the first steps",
-    "layer_views.csv": "Layer views: numbers before and after deconvolution",
-    "layer_view_images.csv": "The pixel values of every layer view",
-    "layer_view_histograms.csv": "Histograms of the values of every layer view",
-    "provenance.csv": "With what every run was made: device, versions, code, data",
+DESCRIPTIONS = {spec.file: spec.description for spec in SPECS} | {
     "study.json": "What the pages need from the configuration",
     "config.json": "The study's whole configuration",
-    "study_means.csv": "This study's own means",
-    "threshold_rule.csv": "Every claim held against every source by the published rule",
-    "equivalence.csv": "Every claim held against every source by the rigorous rule",
-    "statements.csv": "Every published sentence and whether it holds",
-    "audit.csv": "What automatic checks noticed",
-    "summary.csv": "Every count that the report prints",
     "report.html": "The report, one page that needs nothing else",
     "requirements.txt": "The pinned Python packages",
     "run.json": "The record of one run, with its own checksum",
@@ -101,8 +87,7 @@ def _tables(folder: Path) -> list[Member]:
 
 def _runs(folder: Path) -> list[Member]:
     """The records of the study's runs, as far as they stand beside it."""
-    with open(folder / "cells.csv", encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = TABLES["cells"].read(folder / "cells.csv")
     names = ("dataset", "arch", "norm", "recipe")
     cells = [Cell(*(row[name] for name in names), int(row["epochs"]), int(row["seed"])).path for row in rows]
     wanted = [f"{cell}/{name}" for cell in cells for name in ("run.json", "history.csv")]
@@ -168,8 +153,7 @@ def _entity(member: Member, digest: str) -> dict[str, Any]:
 
 def _date(provenance: Path) -> str:
     """When the last run finished; today where none has."""
-    with open(provenance, encoding="utf-8", newline="") as file:
-        finished = [row.get("finished") or "" for row in csv.DictReader(file)]
+    finished = [row["finished"] for row in TABLES["provenance"].read(provenance, ("finished",))]
     return max(finished, default="") or datetime.now(UTC).date().isoformat()
 
 

@@ -4,7 +4,6 @@ Every number is checked on the way in and normalised (percent become fractions o
 has to think about units or misprints again. The columns are those of docs/tables.md.
 """
 
-import csv
 import math
 import re
 from dataclasses import dataclass, field
@@ -15,14 +14,13 @@ import pandas as pd
 
 from renorm.core.errors import RenormError, suggest
 from renorm.core.files import sha256
+from renorm.core.table_specs import MEASUREMENTS
+from renorm.core.tables import read_cells
 from renorm.core.validation import read_yaml
 from renorm.study.cell import NAME
 
-COLUMNS = (
-    "source", "table", "page", "dataset", "arch", "norm", "recipe", "epochs", "attempt", "metric", "split",
-    "selection", "value", "unit", "n", "n_images", "epochs_completed", "status", "note",
-)  # fmt: skip
-OPTIONAL = frozenset({"attempt", "n_images", "epochs_completed", "status", "note"})
+COLUMNS = tuple(column.name for column in MEASUREMENTS)
+OPTIONAL = frozenset(column.name for column in MEASUREMENTS if column.optional)
 IDENTITY = ("source", "dataset", "arch", "norm", "recipe", "epochs", "attempt", "metric", "split", "selection")
 NAMES = ("source", "dataset", "arch", "norm", "recipe")
 
@@ -181,34 +179,15 @@ def _statement(path: Path, position: int, item: Any, source: str) -> Statement:
 
 def read_rows(path: Path, source: str | None = None) -> list[dict[str, Any]]:
     """The rows of one CSV in the measurement columns, checked and normalised; `source` must own every row if given."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            return _checked_rows(path, csv.reader(file, strict=True), source)
-    except OSError as error:
-        raise RenormError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise RenormError(f"{path}: is not UTF-8 text: save it as UTF-8") from None
-
-
-def _checked_rows(path: Path, reader, source: str | None) -> list[dict[str, Any]]:
-    rows = []
-    try:
-        header = next(reader, [])
-        _check_header(path, header)
-        for cells in reader:
-            if cells:
-                rows.append(_row(path, reader.line_num, header, cells, source))
-    except csv.Error as error:
-        raise RenormError(f"{path}:{reader.line_num}: not readable as CSV: {error}") from None
-    return rows
+    header, rows = read_cells(path)
+    _check_header(path, header)
+    return [_row(path, line, header, cells, source) for line, cells in rows]
 
 
 def _check_header(path: Path, header: list[str]) -> None:
     for column in header:
         if column not in COLUMNS:
             raise RenormError(f"{path}:1: unknown column '{column}': {suggest(column, COLUMNS)}")
-        if header.count(column) > 1:
-            raise RenormError(f"{path}:1: column '{column}' stands twice: remove one")
     missing = [column for column in COLUMNS if column not in header and column not in OPTIONAL]
     if missing:
         raise RenormError(f"{path}:1: column '{missing[0]}' is missing: add it (docs/tables.md lists them)")
@@ -216,8 +195,6 @@ def _check_header(path: Path, header: list[str]) -> None:
 
 def _row(path: Path, line: int, header: list[str], cells: list[str], source: str | None) -> dict[str, Any]:
     where = f"{path}:{line}"
-    if len(cells) != len(header):
-        raise RenormError(f"{where}: {len(cells)} fields where the header has {len(header)}: check commas and quotes")
     row: dict[str, Any] = dict.fromkeys(COLUMNS, "")
     row.update(zip(header, (cell.strip() for cell in cells), strict=True))
     for column in NAMES:

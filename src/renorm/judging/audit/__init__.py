@@ -10,7 +10,7 @@ from renorm.judging.labels import Labels
 from renorm.study.claims import Claims
 from renorm.study.config import Compare
 
-__all__ = ["CHECKS", "COLUMNS", "Finding", "Table", "audit", "load_runs_csv", "rows"]
+__all__ = ["CHECKS", "Finding", "Table", "audit", "load_runs_csv", "rows"]
 
 # In the order in which a reader should hear of them.
 CHECKS = (
@@ -28,7 +28,6 @@ CHECKS = (
     runtime.at_baseline_speed,
     metric_mixup.mixed_metric,
 )
-COLUMNS = ("kind", "source", "dataset", "arch", "norm", "epochs", "rows", "sentence")
 
 
 def audit(
