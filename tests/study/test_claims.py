@@ -197,7 +197,7 @@ def test_bad_rows_are_one_line(tmp_path, change, said):
     [
         (("metric", "metrik"), "unknown column 'metrik': did you mean 'metric'?"),
         ((",unit", ""), "column 'unit' is missing"),
-        (("page", "table"), "column 'table' stands twice"),
+        (("page", "table"), "duplicate column 'table'"),
     ],
 )
 def test_bad_headers(tmp_path, change, said):

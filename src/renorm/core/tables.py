@@ -82,13 +82,14 @@ class TableSpec:
         write_atomic(path, to_csv((*self.names, *more), rows))
 
 
-def read_cells(path: Path, again: str = REPAIR, missing: str = "") -> tuple[list[str], Rows]:
+def read_cells(path: Path, again: str = REPAIR, missing: str = "", check=None) -> tuple[list[str], Rows]:
     """Header and (line, fields) of a CSV file, whoever wrote it; empty rows are passed over.
 
     Args:
         path: The file: UTF-8, with or without a byte order mark, separated by commas.
         again: What to do with a file that cannot be read.
         missing: What to do when there is none.
+        check: Called with the header before any row is looked at.
 
     Raises:
         RenormError: One line with file and line: not there, not UTF-8, not a CSV, another separator, a column without a
@@ -100,6 +101,8 @@ def read_cells(path: Path, again: str = REPAIR, missing: str = "") -> tuple[list
             reader = csv.reader(file, strict=True)
             header = [name.strip() for name in next(reader, [])]
             _check_header(path, header, again)
+            if check:
+                check(header)
             rows = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except FileNotFoundError:
         raise RenormError(f"{path}: not there" + (f"; {missing}" if missing else "")) from None

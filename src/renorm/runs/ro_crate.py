@@ -18,7 +18,7 @@ from renorm.core import files
 from renorm.core.errors import RenormError
 from renorm.core.resources import bundled
 from renorm.core.table_specs import SPECS, TABLES
-from renorm.study.cell import Cell
+from renorm.study.cell import AXES, Cell
 
 CONTEXT = ["https://w3id.org/ro/crate/1.1/context", {"sha256": "https://schema.org/sha256"}]
 PROFILE = "https://w3id.org/ro/crate/1.1"
@@ -87,7 +87,7 @@ def _tables(folder: Path) -> list[Member]:
 
 def _runs(folder: Path) -> list[Member]:
     """The records of the study's runs, as far as they stand beside it."""
-    rows = TABLES["cells"].read(folder / "cells.csv")
+    rows = TABLES["cells"].read(folder / "cells.csv", AXES)
     names = ("dataset", "arch", "norm", "recipe")
     cells = [Cell(*(row[name] for name in names), int(row["epochs"]), int(row["seed"])).path for row in rows]
     wanted = [f"{cell}/{name}" for cell in cells for name in ("run.json", "history.csv")]

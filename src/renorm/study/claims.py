@@ -179,8 +179,7 @@ def _statement(path: Path, position: int, item: Any, source: str) -> Statement:
 
 def read_rows(path: Path, source: str | None = None) -> list[dict[str, Any]]:
     """The rows of one CSV in the measurement columns, checked and normalised; `source` must own every row if given."""
-    header, rows = read_cells(path)
-    _check_header(path, header)
+    header, rows = read_cells(path, check=lambda header: _check_header(path, header))
     return [_row(path, line, header, cells, source) for line, cells in rows]
 
 
