@@ -83,7 +83,7 @@ class TableSpec:
 
 
 def read_cells(path: Path, again: str = REPAIR, missing: str = "", check=None) -> tuple[list[str], Rows]:
-    """Header and (line, fields) of a CSV file, whoever wrote it; empty rows are passed over.
+    """Header and (line, fields) of a CSV file, whoever wrote it; empty rows are skipped.
 
     Args:
         path: The file: UTF-8, with or without a byte order mark, separated by commas.
@@ -114,8 +114,8 @@ def read_cells(path: Path, again: str = REPAIR, missing: str = "", check=None) -
         raise RenormError(f"{path}:{reader.line_num}: is not readable as CSV: {error}: {again}") from None
     for line, cells in rows:
         if len(cells) != len(header):
-            told = f"{len(cells)} fields where the header has {len(header)}"
-            raise RenormError(f"{path}:{line}: {told}: check commas and quotes; {again}")
+            lengths = f"{len(cells)} fields where the header has {len(header)}"
+            raise RenormError(f"{path}:{line}: {lengths}: check commas and quotes; {again}")
     return header, rows
 
 
