@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from renorm.core.metrics import METRICS
 from renorm.report.inputs import Inputs
 from renorm.study.cell import AXES
 
-METRICS = {"top1": "top-1", "top5": "top-5", "loss": "loss", "seconds": "seconds"}
 PLURAL = {"arch": "archs", "dataset": "datasets", "norm": "norms"}
 
 
@@ -40,7 +40,7 @@ class Names:
 
     def label(self, axis: str, key: object) -> str:
         key = str(key)
-        fallback = METRICS.get(key, key) if axis == "metric" else key
+        fallback = (METRICS[key].label if key in METRICS else key) if axis == "metric" else key
         return str(self._group(axis).get(key, fallback))
 
     def _group(self, axis: str) -> dict:

@@ -6,6 +6,7 @@ from typing import Any
 
 from renorm.core import files
 from renorm.core.errors import RenormError
+from renorm.core.metrics import METRICS
 from renorm.core.table_specs import COLLECTED, columns
 from renorm.core.tables import to_csv
 from renorm.runs import layer_views, run_record
@@ -16,7 +17,6 @@ from renorm.study.config import Study
 
 # What must be one and the same where `mixed_records: refuse`; commits differ in comments too, versions do not.
 MIXED = ("protocol", "renorm", "torch", "torchvision", "cuda", "cudnn", "device", "precision", "deterministic")
-METRICS = {"top1": "fraction", "top5": "fraction", "loss": "nats"}
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _run_rows(study: Study, cell: Cell, record: run_record.Record) -> list[dict]
     for selection, at in (("final", record.metrics.final), ("best", record.metrics.best)):
         for split, part in at.splits.items() if at else ():
             rows += [
-                frame | {"metric": metric, "split": split, "selection": selection, "unit": METRICS.get(metric, ""),
+                frame | {"metric": metric, "split": split, "selection": selection, "unit": _unit(metric),
                          "value": value, "n_images": "" if part.n is None else part.n}
                 for metric, value in part.values.items()
             ]  # fmt: skip
@@ -158,6 +158,10 @@ def _run_rows(study: Study, cell: Cell, record: run_record.Record) -> list[dict]
             rows.append(frame | {"metric": "seconds", "split": split, "selection": "final", "unit": "s",
                                  "value": seconds})  # fmt: skip
     return rows
+
+
+def _unit(metric: str) -> str:
+    return METRICS[metric].unit if metric in METRICS else ""
 
 
 def _step_rows(cell: Cell, record: run_record.Record) -> list[dict]:
