@@ -122,7 +122,7 @@ def test_epochs_completed_are_not_mixed(study):
 def test_the_same_run_twice_is_refused(study):
     study.cell("cifar10", "vgg16", "deconv", 20, 1, 0.9)
     study.runs.append(study.runs[0])
-    with pytest.raises(RenormError, match="stands already at"):
+    with pytest.raises(RenormError, match="is a duplicate of"):
         judge(study.write())
 
 
@@ -183,7 +183,7 @@ def test_a_folder_that_was_not_collected(tmp_path):
 def test_one_name_for_one_source(study):
     study.against()
     study.json["study"] = study.name = "ye2020"
-    with pytest.raises(RenormError, match="'ye2020' stands twice"):
+    with pytest.raises(RenormError, match="'ye2020' is a duplicate"):
         judge(study.write())
 
 

@@ -118,7 +118,7 @@ def test_the_same_study_gives_the_same_bytes(study, tmp_path):
 def test_what_cannot_be_archived_is_one_line(study, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").write_text("")
-    with pytest.raises(RenormError, match="stands already"):
+    with pytest.raises(RenormError, match="exists already"):
         archive(study, tmp_path / "full")
     (tmp_path / "claims").unlink()
     with pytest.raises(RenormError, match="claims/ye2020: the claims folder is not there"):

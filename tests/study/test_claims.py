@@ -207,7 +207,7 @@ def test_bad_headers(tmp_path, change, said):
 
 
 def test_the_same_claim_twice(tmp_path):
-    with pytest.raises(RenormError, match=r"table1.csv:3: cifar10/vgg16.* stands already at .*:2: remove one"):
+    with pytest.raises(RenormError, match=r"table1.csv:3: cifar10/vgg16.* is a duplicate of .*:2: remove one"):
         load_claims(folder(tmp_path, GOOD + GOOD.replace("93.2", "94.2")))
     assert "value" not in IDENTITY
 
@@ -235,7 +235,7 @@ def test_bad_heads(tmp_path, source, said):
     ("statements", "said"),
     [
         ("a: b\n", "expected a list"),
-        ("- {id: a, text: b, place: c, check: d}\n- {id: a, text: b, place: c, check: d}\n", "'a' stands twice"),
+        ("- {id: a, text: b, place: c, check: d}\n- {id: a, text: b, place: c, check: d}\n", "'a' is a duplicate"),
         ("- {id: a, text: b, place: c}\n", "check: is missing"),
         ("- {id: a, text: b, place: c, chekc: d}\n", "did you mean 'check'?"),
         ("- {id: a, text: b, place: c, check: d, parameters: 3}\n", "is not keys and values"),
@@ -277,7 +277,7 @@ def test_a_table_more_or_less_is_found_by_the_checksums(summed):
     with pytest.raises(RenormError, match="table2.csv: is gone since"):
         load_claims(summed)
     (summed / "SHA256SUMS").write_text("hello\n")
-    with pytest.raises(RenormError, match="SHA256SUMS: is no list of checksums: bring it back"):
+    with pytest.raises(RenormError, match="SHA256SUMS: is not a list of checksums: restore it"):
         load_claims(summed)
 
 

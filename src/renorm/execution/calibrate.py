@@ -37,12 +37,12 @@ Say = Callable[[str], None]
 # The first turn of every kind gets this part of the time, the rest goes to further turns of all in rotation.
 FIRST_TURNS = 0.6
 TURNS = 8
-# A turn is an epoch of as many steps, and a test of as many images, as take about so many seconds each.
+# A turn is an epoch of as many steps, and a test of as many images, as take about this many seconds each.
 TURN_SECONDS, TURN_STEPS = 0.5, 16
-# Images that a processor tests in the first turn, and at most; a GPU tests one whole batch of the trainer's.
+# Images that a CPU tests in the first turn, and at most; a GPU tests one whole batch of the trainer's.
 TEST_FIRST, TEST_MOST = 64, 2000
 DECODED = 64
-# Of the time of one thread; below it, somebody else had the processor.
+# Of the time of one thread; below it, other programs used the CPU.
 BUSY_SHARE = 0.8
 
 
@@ -72,7 +72,7 @@ class Bench:
         self.first = self.turn()
         self.warm_seconds = time.perf_counter() - begun
         if gpu:
-            # A kind's first step on a GPU loads kernels and tries algorithms, for seconds: it is no measure of a step.
+            # A kind's first step on a GPU loads kernels and tries algorithms, for seconds: it does not measure a step.
             self.first = self.turn()
         step, image = self.first
         tested = self.tested if gpu else _fitting(image, TEST_FIRST, TEST_MOST)
@@ -106,7 +106,7 @@ class Bench:
                         turns=len(turns))  # fmt: skip
 
     def once(self, step: float, image: float) -> float:
-        """Seconds of building and of what only the first turn does, when a step and a tested image take so many."""
+        """Seconds of building and of what only the first turn does, when a step and a tested image take these times."""
         return max(0.0, self.warm_seconds - step - image * self.tested)
 
     def _loop(self, steps: int, tested: int) -> Trainer:
@@ -114,7 +114,7 @@ class Bench:
         return Trainer(self.model, images, self.hyper, 1, self.kind.cell.seed, self.device)
 
     def _images(self, *counts: int) -> data.Dataset:
-        """Random images, so many to train and so many to test."""
+        """Random images to train and to test."""
         random, classes = np.random.default_rng(0), 10
         shape = self.kind.step.shape
         splits = (Split(random.integers(0, 256, (n, *shape), np.uint8), random.integers(0, classes, n)) for n in counts)
@@ -133,7 +133,7 @@ class Bench:
 
 
 def _fitting(seconds: float, least: int, most: int) -> int:
-    """How many of so many seconds each fit into a turn."""
+    """How many, of this many seconds each, fit into a turn."""
     return min(most, max(least, round(TURN_SECONDS / max(seconds, 1e-9))))
 
 
@@ -248,7 +248,7 @@ def start_seconds(device: torch.device) -> float:
 
 
 def _data_times(study: Study, names: Iterable[str]) -> dict[str, DataTimes]:
-    """Of the data sets that are prepared: seconds of opening, and of decoding one picture in one process."""
+    """Of the data sets that are prepared: seconds of opening, and of decoding one image file in one process."""
     out = {}
     for name in sorted(names):
         folder = Path(study.results_dir) / "data" / name
@@ -265,11 +265,11 @@ def _decode_seconds(found: data.Dataset) -> float:
     if isinstance(found.train, Split):
         return 0.0
     split = StreamedSplit(found.train, found.mean, found.std, torch.device("cpu"), None, 0)
-    pictures = Decoder(split, split.draw(0, 1, "crop_flip"))
+    decoder = Decoder(split, split.draw(0, 1, "crop_flip"))
     count = min(DECODED, len(split))
-    _ = pictures[0, 1]
+    _ = decoder[0, 1]
     begun = time.perf_counter()
-    _ = pictures[0, count]
+    _ = decoder[0, count]
     return (time.perf_counter() - begun) / count
 
 
@@ -289,6 +289,6 @@ def _told(benches: list[Bench], kinds: list[Kind], found: Calibration, share: fl
         )
     if share < BUSY_SHARE:
         yield (
-            f"the processor was busy with other things ({share:.0%} of a core was ours): all times are too long; "
+            f"the CPU was busy with other programs ({share:.0%} of a core was ours): all times are too long; "
             "calibrate when it is idle"
         )

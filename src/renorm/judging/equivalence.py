@@ -138,25 +138,25 @@ def decide(
     """The verdict and its reason.
 
     Reproduced: the mean's interval lies within the margin (TOST). Not reproduced: it lies outside the margin AND the
-    claim is no plausible single run. Everything else is inconclusive; so is a cell with diverged runs, since those are
-    failures that a mean of the others hides.
+    claim is not plausible as a single run. Everything else is inconclusive; so is a cell with diverged runs, since
+    those are failures that a mean of the others hides.
     """
     low, high = equivalence[0] - claimed, equivalence[1] - claimed
     limit = f"±{margin * 100:.2g} points"
     if settings.margin_told(value.epochs).endswith("claim"):
         limit += f" ({settings.margin_told(value.epochs)})"
-    told = f"difference of the mean {low * 100:+.2f} to {high * 100:+.2f} points"
+    shown = f"difference of the mean {low * 100:+.2f} to {high * 100:+.2f} points"
     within, outside = -margin < low and high < margin, low > margin or high < -margin
     tail = f"; {unfinished(value)}" if unfinished(value) else ""
     if within and value.diverged:
-        return "inconclusive", f"{told}, within {limit}, but runs diverged{tail}"
+        return "inconclusive", f"{shown}, within {limit}, but runs diverged{tail}"
     if within:
-        return "reproduced", f"{told}, within {limit}{tail}"
-    plausible = "could be one of these runs" if inside else "is no plausible single run"
+        return "reproduced", f"{shown}, within {limit}{tail}"
+    plausible = "could be one of these runs" if inside else "is not plausible as a single run"
     if outside and not inside:
-        return "not reproduced", f"{told}, outside {limit}, and the claim {plausible}{tail}"
+        return "not reproduced", f"{shown}, outside {limit}, and the claim {plausible}{tail}"
     where = "outside" if outside else "reaches over"
-    return "inconclusive", f"{told}, {where} {limit}, and the claim {plausible}{tail}"
+    return "inconclusive", f"{shown}, {where} {limit}, and the claim {plausible}{tail}"
 
 
 def seeds_needed(claimed: float, value: Value, spread: Spread, margin: float, settings: Settings) -> int | None:

@@ -21,7 +21,7 @@ COLLECT = "run `renorm collect` first"
 
 @dataclass(frozen=True)
 class Inputs:
-    """One study: its grid (`cells`), its measurements (`runs`), its curves, and the claims it is held against."""
+    """One study: its grid (`cells`), its measurements (`runs`), its curves, and the claims it is compared with."""
 
     study: str
     label: str
@@ -104,7 +104,7 @@ def _claims(study: dict, where: Path, root: Path) -> tuple[tuple[Claims, ...], t
     for listed in (originals, reproductions):
         names = [study["study"], *(c.source.name for c in listed)]
         for name in {name for name in names if names.count(name) > 1}:
-            raise RenormError(f"{where}: the source '{name}' stands twice: study and claims folders need own names")
+            raise RenormError(f"{where}: the source '{name}' is a duplicate: study and claims folders need own names")
     return originals, reproductions
 
 
@@ -155,7 +155,7 @@ def _refuse_strangers(inputs: Inputs, folder: Path) -> None:
     known = {tuple(row[key] for key in CELL) for row in inputs.cells}
     for row in inputs.runs[[*GROUP, "attempt", "line"]].itertuples(index=False):
         if tuple(row[:6]) not in known:
-            told = "/".join(map(str, row[:6]))
+            cell = "/".join(map(str, row[:6]))
             raise RenormError(
-                f"{folder / 'runs.csv'}:{row.line}: {told} is not in cells.csv; run `renorm collect` again"
+                f"{folder / 'runs.csv'}:{row.line}: {cell} is not in cells.csv; run `renorm collect` again"
             )

@@ -81,7 +81,7 @@ def judgement(inputs: Inputs) -> dict[str, list[dict]]:
 
 
 def audited(inputs: Inputs) -> list[dict]:
-    """The findings in this study's own runs first, then in every published table it is held against."""
+    """The findings in this study's own runs first, then in every published table that is compared with it."""
     runs = inputs.runs
     own = runs[(runs.selection == inputs.settings.selection) | (runs.metric == "seconds")]
     names = (inputs.settings.baseline, inputs.settings.method, inputs.labels)

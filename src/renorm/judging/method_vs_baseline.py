@@ -61,19 +61,19 @@ def _row(baseline: Value, method: Value, settings: Settings) -> dict[str, Any]:
 
 def _outcome(row: dict[str, Any], baseline: Value, method: Value, settings: Settings) -> tuple[str, str]:
     """The outcome and its reason; no side wins by a test that its own diverged runs took no part in."""
-    tails = [f"{value.norm}: {told}" for value in (baseline, method) if (told := unfinished(value))]
+    tails = [f"{value.norm}: {phrase}" for value in (baseline, method) if (phrase := unfinished(value))]
     if row["difference"] is None:
         order = ahead(method, baseline)
         outcome = "missing" if order is None else "better" if order > 0 else "worse"
         return outcome, "; ".join(tails) or "one side has no value"
     if row["p_holm"] is None:
-        told = "fewer than two runs on a side" if row["test"] == "none" else "the runs have no spread"
-        return "undecided", "; ".join([told, *tails])
-    told = f"p = {row['p_holm']:.2g} after Holm's adjustment"
+        phrase = "fewer than two runs on a side" if row["test"] == "none" else "the runs have no spread"
+        return "undecided", "; ".join([phrase, *tails])
+    phrase = f"p = {row['p_holm']:.2g} after Holm's adjustment"
     winner = method if row["difference"] > 0 else baseline
     decided = row["p_holm"] < settings.alpha and not winner.diverged
     outcome = "undecided" if not decided else "better" if winner is method else "worse"
-    return outcome, "; ".join([told, *tails])
+    return outcome, "; ".join([phrase, *tails])
 
 
 def summarise(inputs: Inputs, values: Values, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -98,7 +98,7 @@ def _sign_tests(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
     for source, dataset, part in summary.by_dataset(pairs):
         wins, losses = (sum(r["order"] == sign for r in part) for sign in (1, -1))
         p = statistics.sign_test(wins, losses)
-        told = f"{wins} pairs for, {losses} against, {len(part) - wins - losses} equal; sign test p = {p:.2g}"
+        phrase = f"{wins} pairs for, {losses} against, {len(part) - wins - losses} equal; sign test p = {p:.2g}"
         out.append(
             summary.row(
                 "method_vs_baseline",
@@ -107,7 +107,7 @@ def _sign_tests(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
                 "sign_test_p",
                 p,
                 len(part),
-                f"{inputs.source_label(source)}: {told}",
+                f"{inputs.source_label(source)}: {phrase}",
             )
         )
     return out
@@ -123,12 +123,12 @@ def _bootstraps(inputs: Inputs, found: list[Couple]) -> list[dict[str, Any]]:
     }
     for source, dataset, part in summary.by_dataset(usable):
         for metric in sorted({r["metric"] for r in part}):
-            for name, (key, way, told) in ways.items():
+            for name, (key, way, phrase) in ways.items():
                 strata = [r[key] for r in part if r["metric"] == metric and all(r[key])]
                 if strata:
                     result = way(strata, settings.resamples, settings.bootstrap_seed, settings.level)
                     head = f"{inputs.source_label(source)}: {metric.replace('top', 'top-')}: "
-                    text = head + told(inputs, result)
+                    text = head + phrase(inputs, result)
                     out += _rows_of(source, dataset, name, metric, result, text)
     return out
 
@@ -139,8 +139,8 @@ def _all_runs(value: Value) -> tuple[float, ...]:
 
 
 def _chance(inputs: Inputs, found: statistics.Bootstrapped) -> str:
-    told = f"a run of {inputs.method} beats one of {inputs.baseline} with probability {found.value:.3f}"
-    return told + _interval(inputs, found, 1, ".3f")
+    phrase = f"a run of {inputs.method} beats one of {inputs.baseline} with probability {found.value:.3f}"
+    return phrase + _interval(inputs, found, 1, ".3f")
 
 
 def _gain(inputs: Inputs, found: statistics.Bootstrapped) -> str:
@@ -151,8 +151,8 @@ def _interval(inputs: Inputs, found: statistics.Bootstrapped, factor: int, form:
     if found.interval is None:
         return f" ({found.strata} pairs, no interval: a single run on a side)"
     low, high = (format(factor * end, form) for end in found.interval)
-    told = f" ({inputs.settings.level:.0%} bootstrap {low} to {high}; {found.strata} pairs"
-    return told + (f", {found.single} of them with a single run on a side)" if found.single else ")")
+    phrase = f" ({inputs.settings.level:.0%} bootstrap {low} to {high}; {found.strata} pairs"
+    return phrase + (f", {found.single} of them with a single run on a side)" if found.single else ")")
 
 
 def _rows_of(

@@ -95,7 +95,7 @@ class Values:
         return (value for found in self._by_key.values() for value in found)
 
     def find(self, source: str, group: tuple, metric: str, split: str, selection: str = "final") -> Value | None:
-        """The value that may be held against one of `split`: its own split first, else one that names none.
+        """The value that may be compared with one of `split`: its own split first, else one that names none.
 
         A value that is known to be of another split never answers. What names no split is taken for a test value, as
         its readers take it, and so no training value answers it.

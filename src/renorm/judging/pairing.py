@@ -1,4 +1,4 @@
-"""The published colour rule: every claim against every source that speaks to it."""
+"""The published colour rule: every claim and every source with a value for it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ LOOKS = {"better": ("green", "▲"), "within": ("black", "="), "below": ("red", 
 
 @dataclass(frozen=True)
 class Claim:
-    """One published value that can be held against others."""
+    """One published value that can be compared with others."""
 
     source: str
     table: str
@@ -51,7 +51,7 @@ def claims_of(inputs: Inputs) -> list[Claim]:
 
 
 def pairs(inputs: Inputs, values: Values) -> list[Pair]:
-    """Claim x source for every source that speaks to the claim; the study speaks to what is in its grid.
+    """Claim x source for every source with a value for the claim; the study answers for what is in its grid.
 
     What a reproduction printed is a claim to the study alone: no other reproduction set out to repeat it.
     """
@@ -120,9 +120,9 @@ def _reason(verdict: str, change: float | None, claimed: float, value: Value, se
         f"{settings.threshold:.0%}" if settings.threshold_kind == "relative" else f"{settings.threshold * 100:g} points"
     )
     relative = f" ({change / claimed:+.1%})" if claimed else ""
-    told = "equal to the claim" if abs(change) <= TINY else f"{change * 100:+.2f} points{relative}"
+    phrase = "equal to the claim" if abs(change) <= TINY else f"{change * 100:+.2f} points{relative}"
     tail = {"below": f": lower by more than {limit}", "within": f": within {limit}", "better": ""}[verdict]
-    return "; ".join(part for part in (told + tail, unfinished(value)) if part)
+    return "; ".join(part for part in (phrase + tail, unfinished(value)) if part)
 
 
 def unfinished(value: Value) -> str:

@@ -65,7 +65,7 @@ def moderated(groups: Sequence[Sequence[float]], dead: Sequence[bool] | None = N
 
     Args:
         groups: the runs of each cell, in the metric's unit; all cells share data set, epochs, recipe and metric.
-        dead: cells at chance level, which tell nothing about the others and are told nothing by them.
+        dead: cells at chance level, whose spread says nothing about the others', nor the others' about theirs.
 
     Returns:
         One entry a cell. Cells whose runs are equal, and dead ones, neither give nor take; a single run borrows.

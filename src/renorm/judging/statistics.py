@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 Interval = tuple[float, float]
-# Of values of order 1: what equal numbers leave when they are averaged and subtracted, which is no spread.
+# Of values of order 1: what equal numbers leave when they are averaged and subtracted, which is not a spread.
 ROUNDING = 1e-12
 
 

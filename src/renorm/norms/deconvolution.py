@@ -79,7 +79,7 @@ class Deconvolution:
         raise NotImplementedError
 
     def refuse(self, x: Tensor, why: str) -> None:
-        """Raise the RenormError that `x` is no input of this layer."""
+        """Raise the RenormError that `x` is not an input of this layer."""
         raise RenormError(f"deconvolution{f' {self.path!r}' if self.path else ''}: input {tuple(x.shape)}: {why}")
 
     def folded_running(self) -> tuple[Tensor, Tensor]:

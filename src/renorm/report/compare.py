@@ -56,12 +56,12 @@ def _called(side: Inputs) -> dict:
 
 def _answers(words: dict, counts: dict, changes: list[dict]) -> list[dict]:
     """Question, the sentence that answers it, and a quieter line."""
-    told = {key: formatting.count(value) for key, value in counts.items() if value is None or float(value).is_integer()}
-    told |= {"mean": formatting.points(counts["mean_difference"]), "ratio": formatting.ratio(counts["ratio"])}
-    told |= {"largest": formatting.percent(counts["largest_difference"]), "timed": formatting.count(counts["timed"])}
+    said = {key: formatting.count(value) for key, value in counts.items() if value is None or float(value).is_integer()}
+    said |= {"mean": formatting.points(counts["mean_difference"]), "ratio": formatting.ratio(counts["ratio"])}
+    said |= {"largest": formatting.percent(counts["largest_difference"]), "timed": formatting.count(counts["timed"])}
     for rule in ("published", "rigorous"):
-        told[rule] = formatting.count(float(sum(row["rule"] == rule for row in changes)))
-    return [{key: part.format(**told) for key, part in answer.items()} for answer in words["answers"]]
+        said[rule] = formatting.count(float(sum(row["rule"] == rule for row in changes)))
+    return [{key: part.format(**said) for key, part in answer.items()} for answer in words["answers"]]
 
 
 def _setups(sides: tuple[Inputs, Inputs]) -> list[Table]:
@@ -80,9 +80,9 @@ def _values(side: Inputs, column: str) -> str:
 
 
 def _changes(names: Names, changes: list[dict]) -> Table:
-    told = ("rule", "verdict_a", "verdict_b")
+    columns = ("rule", "verdict_a", "verdict_b")
     rows = [
-        [*_named(names, row), text(names.source(row["claim_source"])), *(text(row[key]) for key in told)]
+        [*_named(names, row), text(names.source(row["claim_source"])), *(text(row[key]) for key in columns)]
         for row in changes
     ]
     titles = ["Dataset", "Architecture", "Norm", "Recipe", "Epochs", "Claimed by", "Rule", "A", "B"]
@@ -90,8 +90,8 @@ def _changes(names: Names, changes: list[dict]) -> Table:
 
 
 def _named(names: Names, row: dict) -> list[Cell]:
-    told = [text(names.label(axis, row[axis])) for axis in ("dataset", "arch", "norm")]
-    return [*told, text(row["recipe"]), Cell(str(row["epochs"]), sort=int(row["epochs"]))]
+    named = [text(names.label(axis, row[axis])) for axis in ("dataset", "arch", "norm")]
+    return [*named, text(row["recipe"]), Cell(str(row["epochs"]), sort=int(row["epochs"]))]
 
 
 def _only(names: Names, rows: list[dict]) -> Table:

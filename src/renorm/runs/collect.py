@@ -79,7 +79,7 @@ def data_checksum(study: Study, dataset: str) -> str | None:
 def collect(study: Study, folder: Path | None = None) -> list[Path]:
     """Write the collected tables and study.json; returns their paths.
 
-    They stand in `folder`, by default the study's own. Raises `RenormError` for runs that `mixed_records` refuses.
+    Written to `folder`, by default the study's own. Raises `RenormError` for runs that `mixed_records` refuses.
     """
     folder = folder or study.folder
     found = find(study)

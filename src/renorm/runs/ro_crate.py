@@ -26,7 +26,7 @@ METADATA, SUMS = "ro-crate-metadata.json", "SHA256SUMS"
 NEEDED = ("study.json", "cells.csv", "runs.csv", "provenance.csv", "threshold_rule.csv", "summary.csv")
 JUDGE = "collect and judge the study first"
 LEFT_OUT = ("logs",)
-ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the crate's bytes hang on the study, not on the clock
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the crate's bytes depend on the study, not on the time
 FORMATS = {
     ".csv": "text/csv", ".json": "application/json", ".html": "text/html", ".svg": "image/svg+xml",
     ".md": "text/markdown", ".tex": "application/x-tex", ".txt": "text/plain", ".yaml": "application/yaml",
@@ -86,7 +86,7 @@ def _tables(folder: Path) -> list[Member]:
 
 
 def _runs(folder: Path) -> list[Member]:
-    """The records of the study's runs, as far as they stand beside it."""
+    """The records of the study's runs, as far as they exist."""
     rows = TABLES["cells"].read(folder / "cells.csv", AXES)
     names = ("dataset", "arch", "norm", "recipe")
     cells = [Cell(*(row[name] for name in names), int(row["epochs"]), int(row["seed"])).path for row in rows]
@@ -96,7 +96,7 @@ def _runs(folder: Path) -> list[Member]:
 
 
 def _claims(study: dict) -> list[Member]:
-    """Every claims folder that the study was held against."""
+    """Every claims folder that the study was compared with."""
     given = study.get("claims") or {}
     original = given.get("original") or []
     paths = [original] if isinstance(original, str) else list(original)
@@ -104,7 +104,7 @@ def _claims(study: dict) -> list[Member]:
     for path in map(Path, [*paths, *(given.get("reproductions") or [])]):
         if not path.is_dir():
             raise RenormError(f"{path}: the claims folder is not there; run this where the study was judged")
-        # In the crate, too, they stand where study.json says, unless that is outside of any folder.
+        # In the crate, too, they are where study.json says, unless that is outside of any folder.
         inside = path.as_posix() if not path.is_absolute() and ".." not in path.parts else f"claims/{path.name}"
         found |= {f"{inside}/{file.name}": file for file in path.iterdir() if file.is_file()}
     return [Member(path, file) for path, file in found.items()]
@@ -176,7 +176,7 @@ def _info(path: str) -> zipfile.ZipInfo:
 
 def _write_folder(out: Path, members: list[Member], made: dict[str, str]) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RenormError(f"{out}: stands already: remove it or name another folder with --out")
+        raise RenormError(f"{out}: exists already: remove it or name another folder with --out")
     for member in members:
         files.write_atomic(out / member.path, member.source.read_bytes())
     for path, text in made.items():  # the metadata last: with it the crate is whole

@@ -109,7 +109,7 @@ def check_sums(folder: Path) -> None:
     for line in lines:
         found = re.fullmatch(r"([0-9a-f]{64}) [ *]([^/]+)", line)
         if not found:
-            raise RenormError(f"{folder / SUMS}: is no list of checksums: bring it back; {again}")
+            raise RenormError(f"{folder / SUMS}: is not a list of checksums: restore it; {again}")
         listed[found[2]] = found[1]
     here = {path.name: path for pattern in ("*.csv", "*.yaml") for path in folder.glob(pattern)}
     for name in sorted(here.keys() | listed.keys()):
@@ -155,7 +155,7 @@ def load_statements(path: Path, source: str) -> tuple[Statement, ...]:
     seen: set[str] = set()
     for statement in found:
         if statement.id in seen:
-            raise RenormError(f"{path}: id: '{statement.id}' stands twice: give each statement its own")
+            raise RenormError(f"{path}: id: '{statement.id}' is a duplicate: give each statement its own")
         seen.add(statement.id)
     return tuple(found)
 
@@ -223,7 +223,7 @@ def _whole(where: str, column: str, text: str, least: int, needed: bool) -> int 
 
 
 def _value(where: str, row: dict[str, Any]) -> tuple[float | None, str]:
-    """The value in the unit that all rooms use: fractions of 1, nats, seconds. A diverged run may have none."""
+    """The value in the unit that all packages use: fractions of 1, nats, seconds. A diverged run may have none."""
     metric, unit, text = row["metric"], row["unit"], row["value"]
     if unit not in UNITS[metric]:
         raise RenormError(f"{where}: unit: unknown '{unit}' of {metric}: {suggest(unit, UNITS[metric])}")
@@ -250,9 +250,9 @@ def refuse_twice(rows: list[dict[str, Any]]) -> None:
         identity = tuple(row[column] for column in IDENTITY)
         first = seen.setdefault(identity, row)
         if first is not row:
-            told = "/".join(str(part) for part in identity[1:] if part is not None)
+            setting = "/".join(str(part) for part in identity[1:] if part is not None)
             raise RenormError(
-                f"{row['file']}:{row['line']}: {told} stands already at {first['file']}:{first['line']}: "
+                f"{row['file']}:{row['line']}: {setting} is a duplicate of {first['file']}:{first['line']}: "
                 "remove one, or number them in the column 'attempt'"
             )
 

@@ -18,7 +18,7 @@ PROTOCOL = 1
 # Normalisers that have no settings of their own: their cells do not depend on `norm:` of the recipe.
 PLAIN_NORMS = frozenset({"none", "batch_norm", "group_norm", "layer_norm", "instance_norm"})
 
-# What stands in results_dir beside the folders of the reports.
+# What is in results_dir beside the folders of the reports.
 FOLDERS = ("data", "runs", "layer_views", "calibration")
 
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$", max_length=80)]
@@ -135,7 +135,7 @@ class Experiment(Strict):
             raise ValueError("the axis is empty: name at least one value")
         twice = sorted({str(v) for v in values if values.count(v) > 1})
         if twice:
-            raise ValueError(f"{', '.join(twice)} stands there twice: name each value once")
+            raise ValueError(f"{', '.join(twice)} is there twice: name each value once")
         return values
 
     @field_validator("dataset", "arch", "norm")
@@ -210,7 +210,7 @@ class Claims(Strict):
         names = [Path(folder).name for folder in folders]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"'{name}' stands there twice: each source needs a name of its own")
+                raise ValueError(f"'{name}' is there twice: each source needs a name of its own")
         return folders
 
 
@@ -266,7 +266,7 @@ class Study(Strict):
     @field_validator("results_dir")
     @classmethod
     def _plain_path(cls, value: str) -> str:
-        # The path stands in file names and shell commands of the workflow.
+        # The path is part of file names and shell commands of the workflow.
         if not value or not all(c.isalnum() or c in "._-/" for c in value) or ".." in Path(value).parts:
             raise ValueError("use letters, digits and . _ - / only, without '..'")
         return value.rstrip("/") or "/"

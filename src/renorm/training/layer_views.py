@@ -26,9 +26,9 @@ from renorm.training.network import network
 from renorm.training.provenance import weights_sha256
 
 FORMAT = 1
-FEATURES = 81  # rows and columns of a covariance matrix that are kept: more cannot be told apart in a figure
+FEATURES = 81  # rows and columns of a covariance matrix that are kept: more cannot be distinguished in a figure
 CHANNELS = 8  # feature maps that are kept
-PIXELS = 128  # of a picture's height and width; the middle of a larger one is kept
+PIXELS = 128  # of an image's height and width; the middle of a larger one is kept
 NEAR_ZERO = 0.1  # of the root mean square
 HISTOGRAM = torch.linspace(-4, 4, 41)  # in root mean squares; the outer bins hold the rest too
 
@@ -65,7 +65,7 @@ def inspect(view: LayerView, hyper: dict, dataset: data.Dataset, run: Path, out:
 
 
 def _images(view: LayerView, hyper: dict, dataset: data.Dataset) -> Tensor:
-    """The first training images as the network sees them without augmentation; of picture files, so many from all
+    """The first training images as the network sees them without augmentation; of image files, n from all
     classes."""
     limit = min(view.images, hyper["train_images"] or view.images)
     split = data.on_device(dataset, "train", torch.device("cpu"), limit, 0, hyper["normalise"])
@@ -157,8 +157,8 @@ def _image(view: LayerView, seen: Seen) -> dict:
     shown = view.image - 1
     series = {"input": seen.x[shown], "input_magnitude": before[shown].abs(),
               "deconvolved": after[shown], "deconvolved_magnitude": after[shown].abs()}  # fmt: skip
-    pictures = [_picture(name, c, maps[c]) for name, maps in series.items() for c in range(len(maps))]
-    return {"layer_view_images": pictures} | _spread(before, after)
+    images = [_picture(name, c, maps[c]) for name, maps in series.items() for c in range(len(maps))]
+    return {"layer_view_images": images} | _spread(before, after)
 
 
 def _sparsity(view: LayerView, seen: Seen) -> dict:
@@ -166,8 +166,8 @@ def _sparsity(view: LayerView, seen: Seen) -> dict:
     after, _ = _deconvolved(seen)
     shown = view.image - 1
     series = {"input": seen.x[shown, :CHANNELS], "deconvolved_magnitude": after[shown, :CHANNELS].abs()}
-    pictures = [_picture(name, c, maps[c]) for name, maps in series.items() for c in range(len(maps))]
-    return {"layer_view_images": pictures} | _spread(seen.x, after)
+    images = [_picture(name, c, maps[c]) for name, maps in series.items() for c in range(len(maps))]
+    return {"layer_view_images": images} | _spread(seen.x, after)
 
 
 def _deconvolved(seen: Seen) -> tuple[Tensor, Tensor]:
