@@ -153,7 +153,7 @@ class Parts:
         self.weight = torch.randn(layer.weight.shape, device=device) * 0.05
         self.bias = torch.zeros(layer.weight.shape[0], device=device)
         # Fewer samples than features: the whole iteration runs in the space of the samples.
-        self.few = layer.deconv_groups == 1 and 3 * samples(place, batch) <= layer.features
+        self.few = layer.deconv_groups == 1 and few_samples.pays(device, samples(place, batch), layer.features)
         self.found = [part.detach() for part in self.statistics()]
         self.rows = layer._to_rows(self.weight)
         self.d = self.whiten(self.rows)[1]

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import common, dag, layer, loop, reference, step, study
+from benchmarks import common, dag, launches, layer, loop, reference, step, study
 from renorm.core.errors import RenormError
 from renorm.norms.deconvolution import Deconvolution
 from renorm.study import config, grid
@@ -95,6 +96,18 @@ def test_step_measures_time_and_memory(run):
     assert least < float(one["batch_norm peak MB"]) < 4 * least + 100
     ratio = float(one["deconv peak MB"]) / float(one["batch_norm peak MB"])
     assert float(one["peak deconv / batch_norm"]) == pytest.approx(ratio)
+
+
+def test_launches_are_counted_by_kind_and_by_operation(run):
+    one, mean = run(launches, "--archs", "tiny_vgg", "--batch", "4")
+    batch_norm, deconv = int(one["batch_norm"]), int(one["deconv"])
+    assert 0 < batch_norm < deconv
+    assert float(mean["deconv / batch_norm"]) == pytest.approx(deconv / batch_norm)
+    counts = launches.launches("tiny_vgg", "deconv", 4)
+    assert counts.total() == deconv
+    convolutions = sum(isinstance(m, nn.Conv2d) for m in step.build("tiny_vgg", "deconv", CPU).modules())
+    assert counts["aten::convolution"] == counts["aten::convolution_backward"] == convolutions
+    assert not any("view" in name or "empty" in name for name in counts)
 
 
 def test_a_step_is_measured_in_the_precision_of_training(run, precisions):

@@ -73,12 +73,15 @@ class DeconvConv2d(Deconvolution, nn.Conv2d):
             self.refuse(x, f"smaller than the kernel {self.kernel_size}: use larger images or padding")
 
     def _to_rows(self, weight: Tensor) -> Tensor:
-        groups = self.deconv_groups
-        rows = weight.reshape(groups, -1, self.features, self.blocks, self.taps_apart)
-        rows = rows.permute(0, 1, 3, 4, 2).reshape(groups, -1, self.features)
-        return rows if groups > 1 else rows[0]
+        groups = () if self.deconv_groups == 1 else (self.deconv_groups,)
+        if self.blocks == self.taps_apart == 1:
+            return weight.reshape(*groups, -1, self.features)
+        rows = weight.reshape(*groups, -1, self.features, self.blocks, self.taps_apart).movedim(-3, -1)
+        return rows.reshape(*groups, -1, self.features)
 
     def _from_rows(self, rows: Tensor) -> Tensor:
+        if self.blocks == self.taps_apart == 1:
+            return rows.view(self.weight.shape)
         rows = rows.reshape(self.deconv_groups, -1, self.blocks, self.taps_apart, self.features)
         # contiguous() and then the shape: a permuted 1×1 weight would look channels_last and turn the whole network
         return rows.permute(0, 1, 4, 2, 3).contiguous().view(self.weight.shape)

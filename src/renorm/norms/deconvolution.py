@@ -1,7 +1,7 @@
 """What the deconvolved layers share: statistics, running values, freezing, the folded weight."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -13,9 +13,9 @@ from renorm.norms.few_samples import CentredSamples
 from renorm.norms.freeze import FREEZE_AFTER, StepCounter
 from renorm.norms.patches import Sampler
 from renorm.norms.products import exact_products
-from renorm.norms.running import update_running
+from renorm.norms.running import apply_collected, move_running, update_running
 from renorm.norms.spec import LayerSettings
-from renorm.norms.whitening import PatchMean, PatchStats, WhitenRows
+from renorm.norms.whitening import FoldMean, PatchMean, PatchStats, WhitenRows
 
 log = logging.getLogger(__name__)
 _said = False  # whether this process has warned of constant input
@@ -63,14 +63,16 @@ class Deconvolution:
 
     def folded(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The weight and bias with which the ordinary layer gives the deconvolution of `x`."""
-        return self._folded_step(x) if self.training else self.folded_running()
+        if not self.training:
+            return self.folded_running()
+        return _folded_eagerly(self, x) if torch.compiler.is_compiling() else self._folded_step(x)
 
-    @torch._disable_dynamo  # unlike torch.compiler.disable it imports the compiler at the first call only
     def _folded_step(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """`folded` in training: counts the step."""
         self.require(x)
         step = 0 if self.counter is None else self.counter.take()
         if self.freeze and step > FREEZE_AFTER:
+            apply_collected()
             return self.folded_running()
         return self._folded_batch(x, renewed=step % self.every == 0)
 
@@ -106,22 +108,23 @@ class Deconvolution:
         else:
             rows, mean, d = self._whitened_by_last(x, rows)
         update_running(self.momentum, (self.running_mean, mean), (self.running_deconv, d))
-        return self._fold_rows(rows, mean)
+        dtype = self.weight.dtype
+        weight, bias = FoldMean.apply(rows, mean, self.bias.to(rows.dtype), self)
+        return weight.to(dtype), bias.to(dtype)
 
     def _whitened_by_batch(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        if self.deconv_groups == 1 and 3 * self.sampler.count(x) * self.blocks <= self.features:
+        if self.deconv_groups == 1 and few_samples.pays(x.device, self.sampler.count(x) * self.blocks, self.features):
             samples, mean = CentredSamples.apply(x, self.sampler, self.features, self.bfloat16)
             rows, d = few_samples.whiten_rows(samples, rows, self.eps, self.iterations)
-            variance = samples.detach().square().mean(-1)
+            self._watch(lambda: samples.square().mean(-1))
         else:
             mean, covariance = PatchStats.apply(
                 x, self.sampler, self.deconv_groups, self.features, self.eps, self.bfloat16
             )
             rows, d = WhitenRows.apply(covariance, rows, self.iterations)
-            variance = covariance.detach().diagonal(dim1=-2, dim2=-1) - self.eps
+            self._watch(lambda: covariance.diagonal(dim1=-2, dim2=-1) - self.eps)
         if self.every > 1:
-            update_running(1.0, (self.kept_deconv, d))
-        self._watch(variance)
+            move_running([(1.0, ((self.kept_deconv, d),))])
         return rows, mean, d
 
     def _whitened_by_last(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -137,13 +140,16 @@ class Deconvolution:
         return self._from_rows(rows).to(dtype), self.bias - shift.to(dtype)
 
     @torch.no_grad()
-    def _watch(self, variance: Tensor) -> None:
+    def _watch(self, variance_of: Callable[[], Tensor]) -> None:
         """Note whether the input was constant; on a CPU say so at once, on a GPU when the mode next changes.
 
         Looks at the first, second, fourth, eighth … call only: a device would spend four launches on every one.
         """
         self._calls += 1
-        if self._warned or variance.is_meta or self._calls & (self._calls - 1):
+        if self._warned or self._calls & (self._calls - 1):
+            return
+        variance = variance_of()
+        if variance.is_meta:
             return
         constant = variance.amax() <= 0.01 * self.eps
         self._constant = constant if self._constant is None else self._constant | constant
@@ -172,6 +178,11 @@ class Deconvolution:
     def extra_repr(self) -> str:
         freeze = ", freeze" if self.freeze else ""
         return f"{super().extra_repr()}, features={self.features}, iterations={self.iterations}, eps={self.eps}{freeze}"
+
+
+@torch._disable_dynamo  # torch.compiler.disable would import the compiler for everybody
+def _folded_eagerly(layer: Deconvolution, x: Tensor) -> tuple[Tensor, Tensor]:
+    return layer._folded_step(x)
 
 
 @contextmanager

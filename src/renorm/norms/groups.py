@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from renorm.core.errors import RenormError
+from renorm.norms.products import without_autocast
 from renorm.norms.running import update_running
 
 
@@ -33,7 +34,7 @@ class GroupWhitening(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, …) -> the same shape."""
         require_samples(self, x)
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             samples = to_groups(x, self.size)
             if self.training:
                 mean = samples.mean(-1, keepdim=True)

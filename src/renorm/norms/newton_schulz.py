@@ -17,54 +17,73 @@ All functions take one matrix (F, F) or a batch (groups, F, F). spectral.py has 
 import torch
 from torch import Tensor
 
+from renorm.norms.products import few_launches, fma, identity
+
 
 def frobenius(a: Tensor) -> Tensor:
-    """‖A‖ of each matrix, shaped to divide it. Summed in float64: squares of 1e20 overflow float32."""
+    """‖A‖ without dimensions, or of each matrix (groups, 1, 1); summed in float64: squares of 1e20 overflow float32."""
+    if a.dim() == 2:
+        return torch.linalg.vector_norm(a, dtype=torch.float64)
     return torch.linalg.vector_norm(a, dim=(-2, -1), keepdim=True, dtype=torch.float64).to(a.dtype)
 
 
 def forward(a: Tensor, iterations: int) -> tuple[Tensor, list[Tensor]]:
-    """For symmetric positive definite `a`: D ≈ a^(−1/2), and W₀ … W_{n−1}, Z₁ … Z_{n−1} of the n steps."""
-    norm = frobenius(a)
-    w = a / norm
-    z = w * -0.5
-    z.diagonal(dim1=-2, dim2=-1).add_(1.5)
-    ws, zs = [w], []
-    for _ in range(iterations - 1):
-        # Made symmetric in every step: rounding would grow in the part that does not commute with A, and `backward`,
-        # which relies on symmetry, would then be the gradient of another function (100 times the error at 15 steps)
-        half = fma(0.75, v := times_t(w, w), -0.25, v, w)
-        w = half + half.mT
-        ws.append(w)
-        zs.append(z)
-        z = fma(1.5, z, -0.5, w, z)
-    return z / norm.sqrt(), ws + zs
+    """For symmetric positive definite `a`: D ≈ a^(−1/2), and what `backward` needs.
+
+    That is ‖A‖, √‖A‖, W₀ and, for each further step, a pair of W above −2Z (…, 2F, F): one product by T moves both on.
+    """
+    norm, size = frobenius(a), a.shape[-1]
+    root, w = norm.sqrt(), a / norm
+    kept = [norm, root, w]
+    if iterations == 1:
+        return torch.add(w, identity(w), alpha=-3).mul_(-0.5).div_(root), kept
+    pair = a.new_empty(*a.shape[:-2], 2 * size, size)
+    torch.add(w, identity(w), alpha=-3, out=pair[..., size:, :])
+    v = times_t(w, w)
+    for step in range(1, iterations):
+        # W is made symmetric in every step: rounding would grow in the part that does not commute with A, and
+        # `backward`, which relies on symmetry, would be the gradient of another function (100 times the error at 15)
+        half = fma(0.75, v, -0.25, v, w)
+        w = torch.add(half, half.mT, out=pair[..., :size, :])
+        kept.append(pair)
+        if step < iterations - 1:
+            pair = times_t(pair, w)
+            v = pair[..., :size, :]
+    z = pair[..., size:, :]
+    return fma(-0.75, z, 0.25, z, w).div_(root), kept
 
 
 def backward(a: Tensor, saved: list[Tensor], rows: Tensor, grad: Tensor, inner: Tensor) -> Tensor:
     """dL/dA, symmetric, for G = dL/dD = rowsᵀ·grad and ⟨G, D⟩ = `inner`.
 
     D is a polynomial of the symmetric A, so its derivative is self-adjoint and every gradient on the way may be
-    symmetrised. With E = dL/dW after a step, the adjoint of the cubic W ← W T² is K + Kᵀ with H = T E and
-    K = T (H + ½Hᵀ − 1.5 E): two products. The Z chain costs two more a step: 16 products instead of 26 at five steps,
-    and fewer when the gradient's rank is small and G is kept as left·right.
+    symmetrised. With E = dL/dW after a step, the adjoint of the cubic W ← W T² is N + Nᵀ with H = ½(E − W E),
+    S = H + ½Hᵀ and N = 1.5 S − ½W S: two products. The Z chain costs two more a step: 16 products instead of 26 at five
+    steps, and fewer on a CPU when the gradient's rank is small and G is kept as left·right.
     """
-    ws, zs = saved[: (len(saved) + 1) // 2], saved[(len(saved) + 1) // 2 :]
+    (norm, root, w0, *pairs), size = saved, a.shape[-1]
     left, right = rows.mT, grad
-    if rows.shape[-2] * 3 >= rows.shape[-1] * 2:  # from two thirds of full rank on, factors cost more
+    # From two thirds of full rank on, factors cost more
+    if few_launches(a.device) or rows.shape[-2] * 3 >= rows.shape[-1] * 2:
         left, right = torch.matmul(left, right), None
-    norm = frobenius(a)
-    g, e = left / norm.sqrt(), None
-    for step in reversed(range(len(ws))):
-        w = ws[step]
+    g, e = left / root, None
+    for pair in reversed(pairs):
+        w, z = pair[..., :size, :], pair[..., size:, :]
         n = None if e is None else _cubic(w, e)
-        n = _accumulate(n, g, right, zs[step - 1] if step else None)
+        n = _plus(n, 0.125, g, (z if right is None else torch.matmul(z, right.mT)).mT)
         e = n + n.mT
-        if step:
-            g = fma(1.5, g, -0.5, w, g)
+        g = fma(1.5, g, -0.5, w, g)
+    n = None if e is None else _cubic(w0, e)
+    if right is not None:
+        n = _plus(n, -0.25, g, right)
+    elif n is None:
+        n = g * -0.25
+    else:
+        n.add_(g, alpha=-0.25)
+    e = n + n.mT
     # A enters through W₀ = A/‖A‖ and through the final division by √‖A‖
-    along = (e * a).sum((-2, -1), keepdim=True) / norm + 0.5 * inner
-    return (e - along * (a / norm)) / norm
+    along = torch.add(frobenius_product(e, w0), inner, alpha=0.5)
+    return torch.addcmul(e, w0, along, value=-1).div_(norm)
 
 
 def times_t(x: Tensor, w: Tensor) -> Tensor:
@@ -72,27 +91,22 @@ def times_t(x: Tensor, w: Tensor) -> Tensor:
     return fma(1.5, x, -0.5, x, w)
 
 
-def fma(beta: float, c: Tensor, alpha: float, a: Tensor, b: Tensor) -> Tensor:
-    """beta·c + alpha·a·b in one product."""
-    return (torch.addmm if a.dim() == 2 else torch.baddbmm)(c, a, b, beta=beta, alpha=alpha)
+def frobenius_product(a: Tensor, b: Tensor) -> Tensor:
+    """⟨a, b⟩: of two matrices without dimensions, of two batches (groups, 1, 1)."""
+    if a.dim() > 2:
+        return (a * b).sum((-2, -1), keepdim=True)
+    return torch.dot(a.reshape(-1), b.reshape(-1)) if few_launches(a.device) else (a * b).sum()
 
 
 def _cubic(w: Tensor, e: Tensor) -> Tensor:
-    """K above, by which dL/dW before a step is K + Kᵀ."""
-    h = fma(1.5, e, -0.5, w, e)
-    s = h.add(h.mT, alpha=0.5).sub_(e, alpha=1.5)
+    """N above, by which dL/dW before a step is N + Nᵀ."""
+    h = fma(0.5, e, -0.5, w, e)
+    s = h.add(h.mT, alpha=0.5)
     return fma(1.5, s, -0.5, w, s)
 
 
-def _accumulate(n: Tensor | None, g: Tensor, right: Tensor | None, z: Tensor | None) -> Tensor:
-    """n − ¼ G·Zᵀ, where n may be absent, G is g or g·right, and Z may be the identity (None)."""
-    if right is not None:
-        z = right if z is None else right @ z.mT
-        return _minus_quarter(n, g, z)
-    if z is None:
-        return g * -0.25 if n is None else n.add(g, alpha=-0.25)
-    return _minus_quarter(n, g, z.mT)
-
-
-def _minus_quarter(n: Tensor | None, a: Tensor, b: Tensor) -> Tensor:
-    return torch.matmul(a, b).mul_(-0.25) if n is None else fma(1.0, n, -0.25, a, b)
+def _plus(n: Tensor | None, alpha: float, a: Tensor, b: Tensor) -> Tensor:
+    """n + alpha·a·b, where n may be absent."""
+    if n is None:
+        return fma(0.0, a.new_empty(()).expand(*a.shape[:-1], b.shape[-1]), alpha, a, b)
+    return fma(1.0, n, alpha, a, b)

@@ -6,10 +6,13 @@ is convenient: mean and covariance do not depend on it.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+from renorm.norms.products import few_launches
 
 
 @dataclass(frozen=True)
@@ -29,17 +32,29 @@ class Patches:
     def gather(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """(N, C, H, W) -> (C·k², L·N), rows ordered by channel, then kernel position.
 
-        Images come last, so that what is copied are runs of N numbers and not of a map's few columns.
+        On a CPU images come last, so that what is copied are runs of N numbers and not of a map's few columns.
         """
         ph, pw = self.padding
-        x = _images_last(x)
-        view = self._view(F.pad(x, (0, 0, pw, pw, ph, ph)) if ph or pw else x)
+        if few_launches(x.device):
+            view = self._view((F.pad(x, (pw, pw, ph, ph)) if ph or pw else x).permute(1, 2, 3, 0))
+            view = view.permute(0, 1, 2, 5, 3, 4)  # of an image at a time: (C·k², N·L)
+        else:
+            x = _images_last(x)
+            view = self._view(F.pad(x, (0, 0, pw, pw, ph, ph)) if ph or pw else x)
         return view.to(dtype, memory_format=torch.contiguous_format, copy=True).view(view.shape[:3].numel(), -1)
 
     def scatter(self, grad: Tensor, like: Tensor) -> Tensor:
         """The adjoint of `gather`: gradients of (C·k², L·N) summed into a tensor shaped as `like`."""
         n, c, h, w = like.shape
         ph, pw = self.padding
+        if few_launches(like.device):
+            padded = grad.new_zeros(n, c, h + 2 * ph, w + 2 * pw)
+            view = self._view(padded.permute(1, 2, 3, 0)).permute(0, 1, 2, 5, 3, 4)
+            grad = grad.view(view.shape)
+            for rows in self._apart(0, view.shape[4]):
+                for columns in self._apart(1, view.shape[5]):
+                    view[:, rows, columns].add_(grad[:, rows, columns])
+            return padded[..., ph : ph + h, pw : pw + w]
         if _channels_last(like):
             padded = grad.new_zeros(h + 2 * ph, w + 2 * pw, c, n).permute(2, 0, 1, 3)
         else:
@@ -48,7 +63,7 @@ class Patches:
         grad = grad.view(view.shape)
         for rows in self._apart(0, view.shape[3]):
             for columns in self._apart(1, view.shape[4]):
-                view[:, rows, columns] += grad[:, rows, columns]
+                view[:, rows, columns].add_(grad[:, rows, columns])
         return _images_first(padded[:, ph : ph + h, pw : pw + w], like)
 
     def _view(self, x: Tensor) -> Tensor:
@@ -83,6 +98,9 @@ class Pixels:
     def gather(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """(N, C, H, W) -> (C, ceil(N·H·W / step))."""
         n, c, h, w = x.shape
+        if few_launches(x.device):
+            image, pixel = _places(x, self.step)
+            return x.flatten(2).transpose(0, 1)[:, image, pixel].to(dtype).contiguous()
         if _channels_last(x):
             # A copy whatever follows: of a single pixel the transposed view is contiguous, and would be the input's.
             rows = x.permute(0, 2, 3, 1).reshape(-1, c)[:: self.step].to(dtype, copy=True)
@@ -95,6 +113,11 @@ class Pixels:
     def scatter(self, grad: Tensor, like: Tensor) -> Tensor:
         """The adjoint of `gather`."""
         n, c, h, w = like.shape
+        if few_launches(like.device):
+            out = grad.new_zeros(n, c, h * w)
+            image, pixel = _places(like, self.step)
+            out.transpose(0, 1)[:, image, pixel] = grad.view(c, -1)
+            return out.view(like.shape)
         if _channels_last(like):
             rows = grad.new_zeros(n * h * w, c)
             rows[:: self.step] = grad.view(c, -1).t().contiguous()
@@ -141,6 +164,20 @@ class Features:
 
 
 Sampler = Patches | Pixels | Features
+
+
+def _places(x: Tensor, step: int) -> tuple[Tensor, Tensor]:
+    """Image and pixel within it of every `step`-th pixel of the batch `x` (N, C, H, W), in N·H·W order."""
+    place = len(x), x.shape[2] * x.shape[3], step, x.device
+    # Fake tensors are not kept
+    return _kept_places(*place) if type(x) in (Tensor, nn.Parameter) else _kept_places.__wrapped__(*place)
+
+
+@lru_cache(maxsize=256)
+def _kept_places(n: int, pixels: int, step: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    with torch.inference_mode(False):
+        places = torch.arange(0, n * pixels, step, device=device)
+        return places // pixels, places % pixels
 
 
 def _channels_last(x: Tensor) -> bool:

@@ -18,6 +18,11 @@ def register_norm(function: Replace | None = None, *, files: Sequence[str] = ())
 
     The function gets one layer (a batch norm, Conv2d or Linear of the network) and its settings, and returns what
     takes its place: the same layer, or another one.
+
+    Args:
+        function: what `@register_norm` is written above.
+        files: paths of what the function reads, relative to its file and written out: their content is part of the
+            identity of its cells (`renorm.core.code_digest` reads them from the source).
     """
     if function is None:
         return register_norm

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from renorm.norms.newton_schulz import frobenius
-from renorm.norms.products import symmetric_product
+from renorm.norms.products import few_launches, symmetric_product
 
 
 def pays(a: Tensor, iterations: int) -> bool:
     """Whether this way is the faster one (measured on one thread), and open to `a`."""
-    fast = a.device.type == "cpu" and a.dim() == 2 and len(a) >= 128 and iterations >= 5
+    fast = not few_launches(a.device) and a.dim() == 2 and len(a) >= 128 and iterations >= 5
     return fast and bool(a.isfinite().all())
 
 
@@ -29,9 +29,9 @@ def forward(a: Tensor, iterations: int) -> tuple[Tensor, list[Tensor]]:
     """For symmetric positive definite `a` (F, F): D ≈ a^(−1/2), and what `backward` needs."""
     norm = frobenius(a)
     values, vectors = torch.linalg.eigh(a.double())
-    w, z = _steps(values / norm.double()[0], iterations)
+    w, z = _steps(values / norm, iterations)
     vectors = vectors.to(a.dtype)
-    d = symmetric_product(vectors * (z[-1].to(a.dtype) / norm[0].sqrt()), vectors.mT)
+    d = symmetric_product(vectors * (z[-1].to(a.dtype) / norm.sqrt()), vectors.mT)
     return d, [vectors, torch.stack(w[:-1]).to(a.dtype), torch.stack(z[:-1]).to(a.dtype)]
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from renorm.norms.groups import affine, covariance_of, newton_root, options_of, require_samples
+from renorm.norms.products import without_autocast
 from renorm.norms.registry import is_batch_norm, register_norm
 from renorm.norms.running import update_running
 from renorm.norms.spec import LayerSettings
@@ -38,7 +39,7 @@ class SwitchableWhitening(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, …) -> the same shape."""
         require_samples(self, x)
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             wide = x.to(torch.promote_types(x.dtype, torch.float32))
             samples = wide.reshape(len(x), self.channels // self.size, self.size, -1)  # N, groups, size, pixels
             mean, covariance = self._mixture(samples)

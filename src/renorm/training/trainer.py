@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from renorm.data import Dataset, on_device
 from renorm.data.batches import derived_seed
-from renorm.norms import keep_folded
+from renorm.norms import keep_folded, running_together
 from renorm.training import losses, optimizers
 from renorm.training.process_group import SingleProcess
 from renorm.training.run_log import NullLogger
@@ -179,7 +179,7 @@ class Trainer:
         if self.needs_step_rng:
             key = (self.group.rank,) if self.group.rank else ()
             torch.manual_seed(derived_seed("step", self.seed, self.epoch, self.step, *key))
-        with self._precision():
+        with self._precision(), running_together():
             logits = self.network(x)
         _, fraction = self._local_rows(self.step)
         loss = losses.loss(self.hyper["loss"], logits.float(), y)
