@@ -28,11 +28,9 @@ localrules:
     report_partial,
 
 
-# Every cell is an input beside the report: Snakemake reruns a deleted run only if it is itself a target.
 rule all:
     default_target: True
     input:
-        [f"{RUNS}/{cell.path}/run.json" for cell in sorted(grid.cells(STUDY))],
         f"{RESULTS}/{STUDY.study}/report.html",
 
 

@@ -19,8 +19,8 @@ from renorm.cli import app as cli
 from renorm.core import files
 from renorm.core.errors import RenormError
 from renorm.judging import load_runs_csv
-from renorm.runs import run_record
-from renorm.runs.collect import Found, _cell_row, _foreign, _provenance_row, _run_rows, _step_rows
+from renorm.runs import finished, run_record
+from renorm.runs.collect import Found, _cell_row, _provenance_row, _run_rows, _step_rows
 from renorm.study import claims, config
 from renorm.training.job import train
 
@@ -166,7 +166,7 @@ def test_records(tmp_path, tally, record):
 
     def rows():
         found = run_record.read(path)
-        if not _foreign(study, cell, found):
+        if not finished.identity(study, cell).differences(found):
             whole = Found(cell, ["e"], found, [], found.status, "")
             _run_rows(study, cell, found), _cell_row(whole), _provenance_row(cell, found), _step_rows(cell, found)
 

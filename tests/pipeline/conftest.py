@@ -41,8 +41,7 @@ class Checkout:
 
     def command(self, *arguments: str, config: str = "study.yaml") -> list[str]:
         return [
-            sys.executable, "-m", "snakemake", "--configfile", config, "--cores", "2", "--scheduler", "greedy",
-            "--rerun-triggers", "mtime", "input", "params", "--rerun-incomplete", "--nolock", "--keep-going",
+            *(sys.executable, "-m", "snakemake", "--configfile", config, "--cores", "2", "--scheduler", "greedy"),
             *arguments,
         ]  # fmt: skip
 

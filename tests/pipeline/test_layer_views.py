@@ -30,8 +30,7 @@ def test_layer_views_from_weights_to_the_page(make_checkout, tmp_path):
     study["experiments"]["method"]["seeds"] = [1, 2]
     checkout.write(study)
     assert checkout.planned("results/method/report.html") == {
-        "dataset": 1, "train": 1, "train_keep": 1, "inspect": 3, **AFTER}  # fmt: skip
-    # What the command line gives to the training cells, these get as well.
+        "dataset": 1, "train": 2, "inspect": 3, **AFTER}  # fmt: skip
     given = ("--set-resources", "train:checkpoint_minutes=7", "--set-threads", "train=2")
     commands = re.findall(r"renorm train .*", checkout.snakemake("--dry-run", "--printshellcmds", *given))
     assert len(commands) == 4 and sum("--keep" in command for command in commands) == 1
@@ -65,13 +64,13 @@ def test_layer_views_from_weights_to_the_page(make_checkout, tmp_path):
     assert checkout.planned(config="less.yaml") == AFTER
     more = {"cell": METHOD.replace("s1", "s2"), "kind": "image"}
     checkout.write(study | {"layer_views": LAYER_VIEWS | {"more": more}}, "more.yaml")
-    assert checkout.planned(config="more.yaml") == {"train_keep": 1, "inspect": 1, **AFTER}
+    assert checkout.planned(config="more.yaml") == {"train": 1, "inspect": 1, **AFTER}
 
     # Weights that are not those of the record are not used, and the page says what is missing.
     kept[0].write_bytes(kept[0].read_bytes()[:-100])
+    (checkout.folder / "results/layer_views/maps.json").unlink()
     output = checkout.snakemake(expect=1)
     assert "weights.pt: checksum does not match run.json" in output and "Traceback" not in output
-    (checkout.folder / "results/layer_views/maps.json").unlink(missing_ok=True)
     checkout.snakemake("report_partial")
     page = (checkout.folder / "results/small.partial/report.html").read_text()
     assert "not made yet" in page

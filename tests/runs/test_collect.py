@@ -78,7 +78,7 @@ def test_other_hyperparameters_do_not_count(study):
     collect.collect(changed)
     status, error = status_of_one(study)
     assert status == "missing"
-    assert "was trained with other hyper-parameters: not counted" in error
+    assert "does not count: batch_size was 32, is 8" in error
 
 
 @pytest.mark.parametrize("damage", ["0.9", "status", "cell"])
@@ -110,7 +110,7 @@ def test_a_record_of_another_cell_does_not_count(study):
     shutil.move(collect.run_folder(study, ONE), collect.run_folder(study, TWO))
     collect.collect(study)
     row = table(study, "cells.csv")[1]
-    assert (row["status"], "is the record of another cell" in row["error"]) == ("missing", True)
+    assert (row["status"], f"does not count: it is of cell {ONE}" in row["error"]) == ("missing", True)
 
 
 def test_a_record_of_other_data_does_not_count(study):

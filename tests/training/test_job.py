@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -94,9 +95,15 @@ def test_a_finished_run_is_not_trained_again(run, prepared_digits):
     assert (run[0] / "log.txt").read_text().splitlines()[-1].endswith("nothing to train")
 
 
-def test_other_hyperparameters_do_not_overwrite_a_run(run, prepared_digits):
-    with pytest.raises(RenormError, match="other hyper-parameters: remove it or choose another --out"):
-        train(small_job(run[0], prepared_digits, recipe={"batch_size": 16}))
+def test_a_record_of_other_hyperparameters_is_set_aside(run, tmp_path, prepared_digits):
+    for name in ("run.json", "history.csv"):
+        shutil.copy(run[0] / name, tmp_path / name)
+    old = {name: (tmp_path / name).read_bytes() for name in ("run.json", "history.csv")}
+    record = train(small_job(tmp_path, prepared_digits, recipe={"batch_size": 16}))
+    assert record.hyperparameters["batch_size"] == 16
+    (aside,), (history,) = tmp_path.glob("run.superseded-*.json"), tmp_path.glob("history.superseded-*.csv")
+    assert aside.read_bytes() == old["run.json"] and history.read_bytes() == old["history.csv"]
+    assert "batch_size was 32, is 16" in (tmp_path / "log.txt").read_text()
 
 
 def test_two_writers_one_wins(tmp_path, prepared_digits):

@@ -143,9 +143,10 @@ def test_drawn_from_the_weights_that_a_run_kept(prepared_digits, tmp_path):
     path.unlink()
     with pytest.raises(RenormError, match="weights.pt: cannot be read.*train the cell again"):
         drawn(trained, dataset, tmp_path, job.hyper, job.out)
-    with pytest.raises(RenormError, match="has no weights: remove it and train the cell again"):
-        train(job)
     assert train(replace(job, keep_weights=False)) == record
+    again = train(job)  # a view needs the weights, and there are none: the cell is trained again
+    assert again.weights_sha256 == record.weights_sha256 and path.exists()
+    assert len(list(job.out.glob("run.superseded-*.json"))) == 1
 
 
 def test_pictures_in_files_are_drawn_too(tmp_path):

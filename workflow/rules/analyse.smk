@@ -1,4 +1,7 @@
 rule study:
+    input:
+        # Written with every collection: a job without input would be left alone as long as its output is there.
+        when("collect", f"{REPORT_DIR}/config.json"),
     output:
         f"{REPORT_DIR}/config.json",
     log:
@@ -19,9 +22,13 @@ rule study:
 
 rule collect:
     input:
-        get_run_records,
-        get_report_layer_views,
-        study=rules.study.output,
+        when(
+            "collect",
+            f"{REPORT_DIR}/cells.csv",
+            get_records_to_come,
+            get_layer_views_to_come,
+            f"{REPORT_DIR}/config.json",
+        ),
     output:
         [f"{REPORT_DIR}/{table.file}" for table in table_specs.COLLECTED],
         f"{REPORT_DIR}/study.json",
@@ -36,13 +43,12 @@ rule collect:
     message:
         "The runs of {wildcards.report} into tidy tables"
     shell:
-        "renorm collect --config {input.study} > {log} 2>&1 || (cat {log} >&2; false)"
+        "renorm collect --config $(dirname {output[0]})/config.json > {log} 2>&1 || (cat {log} >&2; false)"
 
 
 rule judge:
     input:
-        rules.collect.output,
-        get_claim_files(),
+        when("judge", f"{REPORT_DIR}/summary.csv", rules.collect.output),
     output:
         [f"{REPORT_DIR}/{table.file}" for table in table_specs.JUDGED],
     log:

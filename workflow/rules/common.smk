@@ -3,7 +3,10 @@ import os
 import re
 import shlex
 import sys
+from functools import cache
 from pathlib import Path
+
+from snakemake.settings.types import RerunTrigger
 
 from renorm.core import table_specs
 from renorm.core.errors import RenormError
@@ -11,12 +14,14 @@ from renorm.execution.slurm.preflight import prepare_executor
 from renorm.execution import workload
 from renorm.execution.cost_model import check_space
 from renorm.execution.cost_model import estimate
+from renorm.execution.pending import Pending
+from renorm.runs import finished
 from renorm.study import config as study_config
 from renorm.study import grid
 
 
 def or_end(function, *arguments):
-    """What `function` returns; a mistake is reported in one line, and the process, which has no job yet, ends."""
+    """What `function` returns; a mistake is reported in one line, and the process, which has no job yet, just ends."""
     try:
         return function(*arguments)
     except RenormError as error:
@@ -29,38 +34,24 @@ def or_end(function, *arguments):
 
 
 def get_study():
-    """The validated study."""
-    return study_config.validate(dict(config))
+    """The validated study; the folders that its file names are relative to that file."""
+    folder = Path(workflow.configfiles[-1]).parent if workflow.configfiles else Path()
+    return study_config.validate(dict(config)).read_from(folder)
 
 
 STUDY = or_end(get_study)
 RESULTS = STUDY.results_dir
 RUNS = f"{RESULTS}/runs"
-# A report of the study, and one of each of its experiments alone, whether `only` takes it or not.
-REPORTS = {name: STUDY.alone(name) for name in STUDY.experiments} | {STUDY.study: STUDY}
+PENDING = Pending(STUDY)
+REPORTS = PENDING.reports
 REPORT_DIR = f"{RESULTS}/{{report}}"
-# Cells that keep their weights for a layer view, as the beginning of a path below RUNS.
-KEPT = "|".join(re.escape(cell.path) for cell in sorted(grid.inspected(STUDY)))
+# A job of a cluster reads this file for itself: it was told what to do and does not ask whether that is needed.
+IS_START = workflow.is_main_process
 
 # The interpreter that runs Snakemake has renorm beside it; inside a conda or container environment that one's own
 # counts. Not in params: another path to the same program does not train again.
 if not workflow.deployment_settings.deployment_method:
     shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
-
-
-def share_overrides(settings):
-    """`--set-resources train:…` and `--set-threads train=…` count for all cells: also for those of `train_keep`."""
-    resources, threads = settings.overwrite_resources, settings.overwrite_threads
-    if "train" in resources:
-        both = resources["train"].copy()
-        both.update(resources.get("train_keep", {}))
-        settings.overwrite_resources = {**resources, "train_keep": both}
-    if "train" in threads:
-        settings.overwrite_threads = {"train_keep": threads["train"], **threads}
-
-
-# Before the first rule, which takes them.
-share_overrides(workflow.resource_settings)
 
 
 # The image for `software-deployment-method: apptainer`; without that line in the profile it is not looked at.
@@ -75,12 +66,72 @@ def check_claims():
     published(STUDY)
 
 
+def check_start():
+    """What would end the study later; here Snakemake has not locked or written anything yet, also with --dry-run."""
+    if PENDING.claims_unread:
+        check_claims()
+
+
+if IS_START:
+    or_end(check_start)
+
+
+@cache
+def decide_by_content():
+    """Settings on which the promises of README.md rest, whatever the command line and the profile say.
+
+    What has to run is asked of the files themselves (renorm.runs.finished and made_from). Snakemake's own memory of
+    parameters and code in .snakemake is left aside: it is lost with a copy, and it compares text. Records, tables and
+    pages appear whole or not at all, so that nothing of a failed job is to be removed, least of all a record that
+    another job of the same cell has finished meanwhile. Snakemake sets these attributes after it has read this file,
+    and reads them after it has asked the first input function.
+    """
+    workflow.dag_settings.rerun_triggers = frozenset({RerunTrigger.MTIME})
+    workflow.dag_settings.force_incomplete = True
+    workflow.execution_settings.keep_incomplete = True
+    workflow.execution_settings.keep_going = True
+    # Cells lock themselves, and the kernel frees their locks however a process ends.
+    workflow.persistence.lock = workflow.persistence.noop
+
+
+def has_to_run(needed, output):
+    """`needed`; Snakemake then runs the job also when its output is there, from other inputs than today's."""
+    decide_by_content()
+    if needed:
+        workflow.dag.forcefiles.add(output)
+    return needed
+
+
+def when(step, output, *inputs):
+    """An input function: the files that a step of a report reads, if it has to run; Snakemake sees no others."""
+
+    def get_inputs(wildcards):
+        needed = IS_START and step in or_end(PENDING.steps, wildcards.report)
+        if not IS_START or has_to_run(needed, output.format(report=wildcards.report)):
+            found = [i(wildcards) if callable(i) else i for i in inputs]
+            return [
+                file.format(report=wildcards.report)
+                for files in found
+                for file in ([files] if isinstance(files, str) else files)
+            ]
+        return []
+
+    return get_inputs
+
+
+def set_aside():
+    """Records of cells that are trained again, before Snakemake takes them for output of the job."""
+    for cell in get_cells_to_train():
+        if PENDING.look(cell).problem:
+            or_end(finished.set_aside_unlocked, STUDY, cell)
+
+
 onstart:
-    or_end(check_claims)
     or_end(check_space, STUDY, get_cells_to_train())
     # Before anything is submitted: would this cluster run what we ask for?
     if workflow.executor_plugin.name == "slurm":
         or_end(prepare_executor, workflow)
+    set_aside()
 
 
 wildcard_constraints:
@@ -129,27 +180,37 @@ def get_wait(wildcards, attempt):
     return 60 * get_runtime(wildcards, attempt)
 
 
-def get_run_records(wildcards):
-    """The records of all cells that a report is about."""
-    return [
-        f"{RUNS}/{cell.path}/run.json"
-        for cell in sorted(grid.cells(REPORTS[wildcards.report]))
-    ]
+def get_records_to_come(wildcards):
+    """The records that a report waits for: those of its cells that are not finished."""
+    cells = or_end(PENDING.to_train, wildcards.report)
+    return [f"{RUNS}/{cell.path}/run.json" for cell in cells]
 
 
-def get_report_layer_views(wildcards):
-    """The layer views of a report."""
-    names = grid.layer_views(REPORTS[wildcards.report])
+def get_prepared(wildcards):
+    """The data set of a cell that has to be trained; a finished cell needs nothing."""
+    cell = get_cell(wildcards)
+    record = f"{RUNS}/{cell.path}/run.json"
+    if IS_START and not has_to_run(not or_end(PENDING.look, cell).record, record):
+        return []
+    return [f"{RESULTS}/data/{cell.dataset}/manifest.json"]
+
+
+def get_layer_views_to_come(wildcards):
+    """The layer views of a report that are to be made."""
+    names = or_end(PENDING.to_inspect, wildcards.report)
     return [f"{RESULTS}/layer_views/{name}.json" for name in names]
 
 
 def get_inspected(wildcards):
-    """The prepared data, and record and weights of the training where the view is of a trained network."""
-    view = STUDY.layer_views[wildcards.view]
-    manifest = f"{RESULTS}/data/{view.of.dataset}/manifest.json"
-    run = f"{RUNS}/{view.of.path}"
-    trained = {"record": f"{run}/run.json", "weights": f"{run}/weights.pt"}
-    return {"manifest": manifest} | (trained if view.trained else {})
+    """The prepared data, and the record of the training where the view is of a trained network."""
+    name = wildcards.view
+    view = STUDY.layer_views[name]
+    if IS_START and not has_to_run(
+        not or_end(PENDING.is_inspected, name), f"{RESULTS}/layer_views/{name}.json"
+    ):
+        return []
+    record = f"{RUNS}/{view.of.path}/run.json" if view.trained else []
+    return [f"{RESULTS}/data/{view.of.dataset}/manifest.json", record]
 
 
 def get_layer_view_json(wildcards):
@@ -166,7 +227,8 @@ def get_inspected_hyperparameters(wildcards):
 def get_study_json(wildcards):
     """The configuration that a report is made from, as the steps after the training read it."""
     # In the order of the configuration: tables and figures keep it.
-    return json.dumps(REPORTS[wildcards.report].model_dump())
+    folder = Path(RESULTS, wildcards.report)
+    return json.dumps(REPORTS[wildcards.report].written_for(folder))
 
 
 def get_jobs(*rules):
@@ -178,18 +240,10 @@ def get_jobs(*rules):
 def get_cells_to_train():
     """The cells that are about to be trained."""
     wanted = set(workflow.dag.needrun_jobs())
-    jobs = get_jobs("train", "train_keep")
+    jobs = get_jobs("train")
     return [get_cell(job.wildcards) for job in jobs if job in wanted]
 
 
 def get_reports():
     """The pages that were asked for."""
     return [job.output[0] for job in get_jobs("report")]
-
-
-def get_claim_files():
-    """The published tables that the study is compared with: a corrected claim is judged again."""
-    if STUDY.claims is None:
-        return []
-    folders = [*STUDY.claims.original, *STUDY.claims.reproductions]
-    return sorted(str(file) for folder in folders for file in Path(folder).glob("*.*"))

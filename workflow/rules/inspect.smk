@@ -1,6 +1,6 @@
 rule inspect:
     input:
-        unpack(get_inspected),
+        get_inspected,
     output:
         f"{RESULTS}/layer_views/{{view}}.json",
     log:
@@ -12,6 +12,7 @@ rule inspect:
         mem_mb=4000,
         runtime=60,
         runs=RUNS,
+        prepared=f"{RESULTS}/data",
     params:
         view=get_layer_view_json,
         hyper=get_inspected_hyperparameters,
@@ -19,4 +20,4 @@ rule inspect:
         "Layer view {wildcards.view}"
     shell:
         "renorm inspect {params.view:q} --hyper {params.hyper:q} --runs {resources.runs:q} "
-        "--prepared $(dirname $(dirname {input.manifest})) --threads {threads} --out {output} > {log} 2>&1 || (cat {log} >&2; false)"
+        "--prepared {resources.prepared:q} --threads {threads} --out {output} > {log} 2>&1 || (cat {log} >&2; false)"

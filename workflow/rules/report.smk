@@ -1,6 +1,6 @@
 rule figures:
     input:
-        rules.judge.output,
+        when("figures", f"{REPORT_DIR}/figures/figures.json", rules.judge.output),
     output:
         f"{REPORT_DIR}/figures/figures.json",
     log:
@@ -19,8 +19,12 @@ rule figures:
 
 rule report:
     input:
-        rules.judge.output,
-        rules.figures.output,
+        when(
+            "report",
+            f"{REPORT_DIR}/report.html",
+            rules.judge.output,
+            rules.figures.output,
+        ),
     output:
         f"{REPORT_DIR}/report.html",
     log:

@@ -1,4 +1,3 @@
-NAME = "[a-z0-9_.-]+"
 RUN = f"{RUNS}/{{dataset}}/{{arch}}/{{norm}}/{{recipe}}/e{{epochs}}/s{{seed}}"
 # Without GPUs in the study its cells are planned as work of a CPU, as many at once as it has cores: on a GPU that
 # happens to be there nothing would limit them.
@@ -7,17 +6,12 @@ DEVICE = "cpu" if workload.kind(STUDY) == "cpu" else STUDY.device
 
 rule train:
     input:
-        # Prepared again, the same data are the same bytes, and Snakemake compares those of small files. Not ancient():
-        # after a kill during `dataset`, Snakemake 9.27 would then rerun that job and forget all that depends on it.
-        f"{RESULTS}/data/{{dataset}}/manifest.json",
+        get_prepared,
     output:
-        record=f"{RUN}/run.json",
-        history=f"{RUN}/history.csv",
+        # Not removed before the job starts: a concurrent job of the cell may finish it while this one is in a queue.
+        update(f"{RUN}/run.json"),
     log:
         f"{RUN}/log.txt",
-    wildcard_constraints:
-        # The name, of a path that is none of those of `train_keep`.
-        dataset=f"(?!({KEPT})/){NAME}" if KEPT else NAME,
     conda:
         "../../envs/renorm.yaml"
     threads: STUDY.threads
@@ -27,6 +21,7 @@ rule train:
         runtime=get_runtime,
         # Not in params: where and how often to save changes no number.
         device=DEVICE,
+        prepared=f"{RESULTS}/data",
         checkpoint_minutes=str(STUDY.checkpoint_minutes),
         # Processes that share every batch; on a CPU one, whatever the cluster gives.
         processes=STUDY.gpu if DEVICE != "cpu" else 1,
@@ -41,17 +36,6 @@ rule train:
     shell:
         "renorm train --dataset {wildcards.dataset} --arch {wildcards.arch} --norm {wildcards.norm} "
         "--recipe {wildcards.recipe} --epochs {wildcards.epochs} --seed {wildcards.seed} "
-        "--hyper {params.hyper:q} --out $(dirname {output.record}) --prepared $(dirname $(dirname {input})) "
+        "--hyper {params.hyper:q} --out $(dirname {output}) --prepared {resources.prepared:q} "
         "--device {resources.device} --threads {threads} --checkpoint-minutes {resources.checkpoint_minutes} "
         "--gpus {resources.processes} --gpu-slots {resources.gpu_slots} {resources.keep} --wait {resources.wait} --quiet 2>> {log} || (tail -n 2 {log} >&2; false)"
-
-
-# The same for a cell from whose weights a layer view is made. A view that is added to a finished study trains its cell
-# once more; one that is taken out again trains nothing.
-use rule train as train_keep with:
-    output:
-        record=f"{RUN}/run.json",
-        history=f"{RUN}/history.csv",
-        weights=f"{RUN}/weights.pt",
-    wildcard_constraints:
-        dataset=f"(?=({KEPT})/){NAME}" if KEPT else "-",

@@ -59,13 +59,14 @@ def calibrate(
 @app.command(rich_help_panel=EVERY_DAY)
 def report(
     folder: Annotated[Path | None, typer.Argument(help="The study's folder; it must have been judged.")] = None,
+    recorded: Annotated[Path | None, typer.Option(help="A recording (resources/recorded/…): its own study.")] = None,
     partial: Annotated[Path | None, typer.Option(help="Configuration: collect, judge and render what exists.")] = None,
     only: Only = None,
     compare: Annotated[tuple[Path, Path] | None, typer.Option(help="Two judged folders, side by side.")] = None,
     out: Annotated[Path | None, typer.Option(help="The page of --compare; default beside the first folder.")] = None,
 ) -> None:
     """Write report.html, and the tables as CSV, LaTeX and Markdown."""
-    _refuse_idle(folder, partial, only, compare, out)
+    _refuse_idle(folder, partial, only, compare, out, recorded)
     if compare:
         from renorm.report.compare import compare as side_by_side
 
@@ -74,6 +75,10 @@ def report(
     from renorm.report.export import write_tables
     from renorm.report.page import render
 
+    if recorded:
+        from renorm.runs.recordings import study_of
+
+        folder = _everything_but_training(study_of(recorded))
     if partial:
         folder = _everything_but_training(load_study(partial, only))
     if folder is None:
@@ -83,10 +88,16 @@ def report(
 
 
 def _refuse_idle(
-    folder: Path | None, partial: Path | None, only: str | None, compare: tuple[Path, Path] | None, out: Path | None
+    folder: Path | None,
+    partial: Path | None,
+    only: str | None,
+    compare: tuple[Path, Path] | None,
+    out: Path | None,
+    recorded: Path | None,
 ) -> None:
     """Raise `RenormError` for arguments of `report` that would have no effect."""
-    given = [name for name, value in {"a folder": folder, "--partial": partial, "--compare": compare}.items() if value]
+    choices = {"a folder": folder, "--partial": partial, "--compare": compare, "--recorded": recorded}
+    given = [name for name, value in choices.items() if value]
     if len(given) > 1:
         raise RenormError(f"report: {' and '.join(given)} make pages of their own: give one of them")
     if only and not partial:

@@ -104,18 +104,27 @@ def checksum(document: dict) -> str:
 
 def write_sealed(path: str | Path, document: dict) -> None:
     """`document` as JSON with its own `checksum`, atomically."""
-    write_json(path, {**document, "checksum": checksum(document)})
+    write_json(path, sealed(document))
+
+
+def sealed(document: dict) -> dict:
+    """`document` with its own `checksum`."""
+    return {**document, "checksum": checksum(document)}
 
 
 def read_sealed(path: str | Path, hint: str) -> dict:
     """A document of `write_sealed`; raises `RenormError` with `hint` when a character of it was changed."""
-    document = read_json(path, hint)
+    return check_seal(read_json(path, hint), str(path), hint)
+
+
+def check_seal(document: dict, where: str, hint: str) -> dict:
+    """`document`, whose checksum was found right; `RenormError` that names `where` when it is not."""
     try:
         whole = document["checksum"] == checksum(document)
     except (KeyError, TypeError, ValueError):
         whole = False
     if not whole:
-        raise RenormError(f"{path}: checksum mismatch: the file was modified or is corrupt; {hint}")
+        raise RenormError(f"{where}: checksum mismatch: the file was modified or is corrupt; {hint}")
     return document
 
 

@@ -60,6 +60,7 @@ def names(axis: str) -> tuple[str, ...]:
     return tuple(sorted(definitions(axis)))
 
 
+@cache
 def is_shipped(path: Path) -> bool:
     """Whether the module at `path` is part of renorm."""
     return path.stem in SHIPPED.get(path.parent.name, "").split() and path.parent.parent == SOURCE

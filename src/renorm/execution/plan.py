@@ -8,6 +8,7 @@ from rich.table import Table
 
 from renorm.core.console import screen, span
 from renorm.execution.cost_model import basis, disk_mb, estimate
+from renorm.runs import finished
 from renorm.runs.collect import find, run_folder
 from renorm.study import grid
 from renorm.study.cell import Cell
@@ -154,7 +155,6 @@ def _printed(row: Row) -> list[str]:
 
 
 def short(study: Study, minutes: float) -> list[Path]:
-    """run.json of every cell that has none yet and is expected to take no longer than `minutes`."""
-    paths = [run_folder(study, c) / "run.json" for c in sorted(grid.cells(study)) if
-             estimate(study, c).seconds <= 60 * minutes]  # fmt: skip
-    return [path for path in paths if not path.exists()]
+    """run.json of every cell that is not finished and is expected to take no longer than `minutes`."""
+    cells = [c for c in sorted(grid.cells(study)) if estimate(study, c).seconds <= 60 * minutes]
+    return [run_folder(study, c) / "run.json" for c in cells if not finished.of(study, c).record]

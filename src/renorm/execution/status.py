@@ -15,12 +15,12 @@ from renorm.core.errors import RenormError, suggest
 from renorm.core.locks import holder
 from renorm.execution.cost_model import estimate
 from renorm.execution.slurm.queue import orphaned_jobs
-from renorm.runs import run_record
-from renorm.runs.collect import Found, data_checksum, find, run_folder
+from renorm.runs import finished
+from renorm.runs.collect import Found, find, run_folder
 from renorm.runs.run_log import last_error
 from renorm.study import grid
 from renorm.study.cell import Cell
-from renorm.study.config import Study, flatten
+from renorm.study.config import Study
 
 STATES = ("completed", "diverged", "running", "queued", "failed", "missing")
 STYLES = {"completed": "green", "diverged": "magenta", "running": "cyan", "failed": "red"}
@@ -28,11 +28,13 @@ STYLES = {"completed": "green", "diverged": "magenta", "running": "cyan", "faile
 
 @dataclass(frozen=True)
 class Survey:
-    """Every cell of the study with its state at one moment, and when the rest may be done."""
+    """Every cell of the study with its state at one moment, when the rest may be done, and how many records were set
+    aside."""
 
     states: dict[Cell, str]
     found: list[Found]
     eta_seconds: float | None
+    superseded: int
 
     def counts(self, name: str | None = None) -> Counter:
         """state → cells, of one experiment or of all, in the order of STATES."""
@@ -45,7 +47,8 @@ def survey(study: Study) -> Survey:
     found = find(study)
     queue = _queue(f.cell for f in found if f.record is None)
     states = {f.cell: f.status if f.record else _unfinished(study, f, queue) for f in found}
-    return Survey(states, found, _eta(study, found, states))
+    superseded = sum(len(finished.superseded(study, f.cell)) for f in found)
+    return Survey(states, found, _eta(study, found, states), superseded)
 
 
 def _unfinished(study: Study, found: Found, queue: dict[Cell, str]) -> str:
@@ -110,6 +113,9 @@ def status(study: Study, as_json: bool = False, watch: float | None = None) -> N
                 live.update(_table(study, seen), refresh=True)
     for item in _failed(study, seen):
         console.print(f"{item['cell']}: {item['error']} ({item['log']})", markup=False, soft_wrap=True)
+    if seen.superseded:
+        console.print(f"{seen.superseded} records of other hyper-parameters, code or data were set aside "
+                      f"({finished.SUPERSEDED} beside run.json); no table counts them.", soft_wrap=True)  # fmt: skip
 
 
 def _open(seen: Survey) -> bool:
@@ -121,7 +127,7 @@ def _document(study: Study, seen: Survey) -> dict:
         "study": study.study, "experiments": {name: seen.counts(name) for name in study.taken},
         "all": seen.counts(), "eta_seconds": None if seen.eta_seconds is None else round(seen.eta_seconds),
         "running": [cell.path for cell, state in seen.states.items() if state == "running"],
-        "failed": _failed(study, seen),
+        "failed": _failed(study, seen), "superseded": seen.superseded,
     }  # fmt: skip
 
 
@@ -160,14 +166,12 @@ def why(study: Study, path: str) -> str:
     busy = holder(folder / ".lock")
     if busy:
         return f"{cell}: is being trained now, by {busy}."
-    if not (folder / "run.json").exists():
-        return f"{cell}: would be trained: {_why_missing(folder)}"
-    try:
-        record = run_record.read(folder / "run.json")
-        run_record.read_history(folder, record)
-    except RenormError as error:
-        return f"{cell}: would not be trained, and does not count: {error}"
-    return f"{cell}: {_why_again(study, cell, record)}"
+    seen = finished.of(study, cell)
+    if seen.record:
+        return f"{cell}: would not be trained: it is {seen.record.status}, since {seen.record.finished}."
+    if seen.problem:
+        return f"{cell}: would be trained, and the record that is there set aside: {seen.problem}."
+    return f"{cell}: would be trained: {_why_missing(folder)}"
 
 
 def _why_missing(folder: Path) -> str:
@@ -175,19 +179,3 @@ def _why_missing(folder: Path) -> str:
     reason = f"its last try failed: {error} ({folder / 'log.txt'})." if error else "it has no run.json."
     saved = (folder / "checkpoint.pt").exists()
     return reason + (" It would go on from its checkpoint." if saved else "")
-
-
-def _why_again(study: Study, cell: Cell, record: run_record.Record) -> str:
-    was, wanted = flatten(record.hyperparameters), flatten(grid.hyperparameters(study, cell))
-    changes = [
-        f"{key} was {was.get(key)}, is {wanted.get(key)}"
-        for key in sorted(was.keys() | wanted.keys())
-        if was.get(key) != wanted.get(key)
-    ]
-    if changes:
-        # Snakemake compares with what it noted when it made the file, and has noted nothing of other files.
-        return (f"does not count: {'; '.join(changes)}. Snakemake trains it again if it made it; otherwise remove its "
-                "run.json.")  # fmt: skip
-    if data_checksum(study, cell.dataset) not in (None, record.data_sha256):
-        return "would not be trained, and does not count: its data are not the study's; remove its run.json."
-    return f"would not be trained: it is {record.status}, since {record.finished}."

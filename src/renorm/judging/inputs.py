@@ -1,5 +1,6 @@
 """A study's folder and its claims, read once: what all tables of the judgement are made from."""
 
+import os
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,6 +35,7 @@ class Inputs:
     grid: dict[tuple, Counter] = field(default_factory=dict)
     labels: Labels = field(default_factory=Labels)
     own_cells: bool = False  # published values of other cells than the study's are left out
+    claims_folders: tuple[str, ...] = ()
 
     def narrowed(self) -> "Inputs":
         """Where `own_cells` asks for it, without other cells' values and without sources that have no more left."""
@@ -76,7 +78,7 @@ class Inputs:
 
 
 def load(folder: Path, claims_root: Path | None = None, held: bool = True) -> Inputs:
-    """The study in `folder`; claims folders are relative to `claims_root`, else to the working directory.
+    """The study in `folder`; claims folders are relative to `claims_root`, else to `folder`, as study.json has them.
 
     Without `held` its claims are not looked for: some questions are about the runs alone.
     """
@@ -84,23 +86,31 @@ def load(folder: Path, claims_root: Path | None = None, held: bool = True) -> In
     study = read_json(folder / "study.json", COLLECT)
     if not isinstance(study, dict) or not isinstance(study.get("study"), str):
         raise RenormError(f"{folder / 'study.json'}: study: is missing; {COLLECT}")
-    originals, reproductions = _claims(study, folder / "study.json", claims_root or Path()) if held else ((), ())
+    root = claims_root or folder
+    originals, reproductions = _claims(study, folder / "study.json", root) if held else ((), ())
     cells = read_cells(folder / "cells.csv")
     inputs = Inputs(
         study["study"], "this study", from_study(study, str(folder / "study.json")), cells,
         _runs(folder / "runs.csv", study["study"]), _histories(folder / "histories.csv"), originals, reproductions,
         _grid(cells), Labels(study.get("labels")), bool((study.get("claims") or {}).get("own_cells")),
+        tuple(str(path) for paths in _claims_paths(study, root) for path in paths) if held else (),
     )  # fmt: skip
     _refuse_strangers(inputs, folder)
     return inputs
 
 
-def _claims(study: dict, where: Path, root: Path) -> tuple[tuple[Claims, ...], tuple[Claims, ...]]:
+def _claims_paths(study: dict, root: Path) -> tuple[list[Path], list[Path]]:
+    """The folders of the original's and of the reproductions' claims."""
     given = study.get("claims") or {}
     original = given.get("original") or []
-    paths = [original] if isinstance(original, str) else list(original)
-    originals = tuple(load_claims(root / path) for path in paths)
-    reproductions = tuple(load_claims(root / path) for path in given.get("reproductions") or [])
+    original = [original] if isinstance(original, str) else original
+    listed = (original, given.get("reproductions") or [])
+    first, second = ([Path(os.path.normpath(root / path)) for path in paths] for paths in listed)
+    return first, second
+
+
+def _claims(study: dict, where: Path, root: Path) -> tuple[tuple[Claims, ...], tuple[Claims, ...]]:
+    originals, reproductions = (tuple(map(load_claims, paths)) for paths in _claims_paths(study, root))
     for listed in (originals, reproductions):
         names = [study["study"], *(c.source.name for c in listed)]
         for name in {name for name in names if names.count(name) > 1}:

@@ -21,15 +21,20 @@ from renorm.judging.audit import audit as run_audit
 from renorm.judging.audit import rows as audit_rows
 from renorm.judging.inputs import Inputs, load
 from renorm.judging.observations import gather
+from renorm.runs import made_from
 
 
 def judge(study_dir: str | Path, claims_root: str | Path | None = None) -> list[Path]:
     """Judge the study in `study_dir`, write its tables there, and return their paths.
 
-    Claims folders named in study.json are relative to `claims_root`, else to the working directory.
+    Claims folders named in study.json are relative to `claims_root`, else to the folder of study.json.
     """
     folder = Path(study_dir)
-    return write(folder, judgement(load(folder, Path(claims_root) if claims_root else None)))
+    inputs = load(folder, Path(claims_root) if claims_root else None)
+    paths = write(folder, judgement(inputs))
+    collected = made_from.read(folder).get(made_from.COLLECT, "")
+    made_from.note(folder, made_from.JUDGE, made_from.judged(collected, inputs.claims_folders))
+    return paths
 
 
 def write(folder: Path, tables: dict[str, list[dict]]) -> list[Path]:

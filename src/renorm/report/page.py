@@ -18,6 +18,7 @@ from renorm.report.summary import Glance
 from renorm.report.tables import build
 from renorm.report.tables.comparison import MARKS
 from renorm.report.tables.provenance import mixed
+from renorm.runs import made_from
 
 # id, heading, and the table sections and figure sections below it, in the page's order.
 SECTIONS = (
@@ -45,6 +46,7 @@ def render(study_dir: Path, template_dir: Path | None = None) -> Path:
     page = environment(folder).get_template("page.html.j2").render(**_context(inputs, folder))
     path = Path(study_dir) / "report.html"
     write_atomic(path, page)
+    made_from.note_after(Path(study_dir), made_from.REPORT)
     return path
 
 

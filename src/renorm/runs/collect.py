@@ -1,5 +1,6 @@
 """All runs of a study → tidy tables. What is missing, failed, foreign or damaged is said, never guessed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ from renorm.core.errors import RenormError
 from renorm.core.metrics import METRICS
 from renorm.core.table_specs import COLLECTED, columns
 from renorm.core.tables import to_csv
-from renorm.runs import layer_views, run_record
+from renorm.runs import adopt, finished, layer_views, made_from, run_record
+from renorm.runs.finished import data_checksum, run_folder
 from renorm.runs.run_log import last_error
-from renorm.study import data_manifest, grid
+from renorm.study import grid
 from renorm.study.cell import Cell
 from renorm.study.config import Study
 
@@ -31,10 +33,6 @@ class Found:
     error: str
 
 
-def run_folder(study: Study, cell: Cell) -> Path:
-    return Path(study.results_dir) / "runs" / cell.path
-
-
 def find(study: Study) -> list[Found]:
     """Every cell of the study's grid with its record, in the order of the grid's paths."""
     return [_find_one(study, cell, names) for cell, names in sorted(grid.cells(study).items())]
@@ -42,38 +40,31 @@ def find(study: Study) -> list[Found]:
 
 def _find_one(study: Study, cell: Cell, names: list[str]) -> Found:
     folder = run_folder(study, cell)
-    path = folder / "run.json"
-    if not path.exists():
-        error = last_error(folder / "log.txt")
-        return Found(cell, names, None, [], "failed" if error else "missing", error)
-    try:
-        record = run_record.read(path)
-        history = run_record.read_history(folder, record)
-    except RenormError as error:
-        return Found(cell, names, None, [], "missing", str(error))
-    foreign = _foreign(study, cell, record)
-    if foreign:
-        return Found(cell, names, None, [], "missing", f"{path}: {foreign}: not counted; train the cell again")
-    return Found(cell, names, record, history, record.status, "")
+    seen = finished.of(study, cell)
+    if seen.record:
+        try:
+            history = run_record.history_rows(seen.history, str(folder / run_record.HISTORY))
+        except RenormError as error:
+            return Found(cell, names, None, [], "missing", str(error))
+        return Found(cell, names, seen.record, history, seen.record.status, "")
+    if seen.problem:
+        return Found(cell, names, None, [], "missing", seen.problem)
+    error = last_error(folder / "log.txt")
+    return Found(cell, names, None, [], "failed" if error else "missing", error)
 
 
-def _foreign(study: Study, cell: Cell, record: run_record.Record) -> str:
-    """Why the record does not belong to this study, or an empty string."""
-    if record.cell != cell:
-        return "is the record of another cell"
-    if record.hyperparameters != grid.hyperparameters(study, cell):
-        return "was trained with other hyper-parameters"
-    if data_checksum(study, cell.dataset) not in (None, record.data_sha256):
-        return "was trained on other data than the study's"
-    return ""
+def inputs_digest(study: Study, looks: Iterable[tuple[Cell, run_record.Record | None]], folder: Path) -> str:
+    """The digest of all that the tables of `study` in `folder` are made from, given the record of every cell."""
+    records = [
+        (cell.path, r and (r.status, r.finished, r.history_sha256, r.weights_sha256))
+        for cell, r in sorted(looks, key=_cell)
+    ]
+    views = [layer_views.path(study, name) for name in grid.layer_views(study)]
+    return made_from.collected(study.written_for(folder), records, views)
 
 
-def data_checksum(study: Study, dataset: str) -> str | None:
-    """The checksum of the study's prepared data set as run records hold it; None when it is not prepared here."""
-    try:
-        return data_manifest.checksum(data_manifest.read(study.results_dir, dataset))
-    except FileNotFoundError:
-        return None
+def _cell(look: tuple[Cell, Any]) -> Cell:
+    return look[0]
 
 
 def collect(study: Study, folder: Path | None = None) -> list[Path]:
@@ -82,6 +73,7 @@ def collect(study: Study, folder: Path | None = None) -> list[Path]:
     Written to `folder`, by default the study's own. Raises `RenormError` for runs that `mixed_records` refuses.
     """
     folder = folder or study.folder
+    adopt.bring_in(study)
     found = find(study)
     if study.mixed_records == "refuse":
         refuse_mixed(found)
@@ -95,7 +87,8 @@ def collect(study: Study, folder: Path | None = None) -> list[Path]:
     for spec in COLLECTED:
         more = _more_columns(found) if spec.name == "histories" else ()
         files.write_atomic(folder / spec.file, to_csv((*spec.names, *more), tables[spec.name], _text))
-    files.write_json(folder / "study.json", _study_json(study))
+    files.write_json(folder / "study.json", _study_json(study, folder))
+    made_from.note(folder, made_from.COLLECT, inputs_digest(study, [(f.cell, f.record) for f in found], folder))
     return [folder / name for name in (*(spec.file for spec in COLLECTED), "study.json")]
 
 
@@ -177,14 +170,14 @@ def _provenance_row(cell: Cell, record: run_record.Record) -> dict:
     return cell.as_dict() | {key: "" if value is None else value for key, value in facts.items()}
 
 
-def _study_json(study: Study) -> dict:
+def _study_json(study: Study, folder: Path) -> dict:
     wanted = grid.cells(study)
     labels = study.labels
     return {
         "study": study.study, "title": study.title or study.study, "description": study.description,
         "labels": {"datasets": labels.dataset, "archs": labels.arch, "norms": labels.norm},
         "compare": study.compare.model_dump(), "judge": study.judge.model_dump(),
-        "claims": study.claims.model_dump() if study.claims else None,
+        "claims": study.written_for(folder)["claims"],
         "experiments": [
             {"name": name, "title": experiment.title or name,
              "cells": sum(name in names for names in wanted.values())}

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from renorm.core import files
 from renorm.core.errors import RenormError
+from renorm.runs.finished import data_checksum
+from renorm.runs.run_record import Record
 from renorm.study import grid
 from renorm.study.cell import Cell
 from renorm.study.config import LayerView, Study
@@ -37,6 +39,17 @@ def rows(study: Study, weights: dict[Cell, str], data: dict[str, str | None]) ->
 
 def path(study: Study, name: str) -> Path:
     return Path(study.results_dir) / "layer_views" / f"{name}.json"
+
+
+def is_current(study: Study, name: str, record: Record | None) -> bool:
+    """Whether the view is there, of the cell, weights and data of today; `record`: that of its cell."""
+    view = study.layer_views[name]
+    data = data_checksum(study, view.of.dataset)
+    try:
+        _read(study, name, view, record.weights_sha256 if record else None, data)
+    except RenormError:
+        return False
+    return True
 
 
 def _read(study: Study, name: str, view: LayerView, weights: str | None, data: str | None) -> dict:

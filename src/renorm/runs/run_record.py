@@ -156,7 +156,12 @@ class Seconds(_Part):
 
 
 class Record(_Part):
-    """One run of one cell, finished or diverged."""
+    """One run of one cell, finished or diverged.
+
+    `code`: axis → digest of code that is not part of renorm (`renorm.core.code_digest`); `built_in_code`: digest of the
+    code of renorm that made the numbers, whose meaning `protocol` numbers; `converted`: of a recording in an earlier
+    form, what it does not carry and how that was completed.
+    """
 
     format: Literal[2] = FORMAT
     cell: CellField
@@ -172,10 +177,13 @@ class Record(_Part):
     parameters: Whole | None = None
     weights_sha256: Checksum | None = None
     data_sha256: Checksum | None = None
+    code: dict[str, Checksum] = {}
+    built_in_code: Checksum | None = None
     provenance: Provenance
     seconds: Seconds = Seconds()
     resumes: Whole = 0
     places: list[str] = []
+    converted: str | None = None
     started: str
     finished: str
     history_sha256: Checksum
@@ -241,20 +249,21 @@ def write(folder: Path, record: Record, history: str) -> Path:
 def read(path: str | Path) -> Record:
     """The record at `path`; raises `RenormError` when it is missing, damaged, or not what a record must be."""
     hint = "remove it and train the cell again"
-    document = read_sealed(path, hint)
+    return validated(read_sealed(path, hint), str(path), hint)
+
+
+def validated(document: dict, where: str, hint: str = "restore the file") -> Record:
+    """The record in a document whose checksum was found right; `RenormError` when it is not what one must be."""
     if document.get("format") != FORMAT:
         raise RenormError(
-            f"{path}: format: {document.get('format')!r}: expected a run record of format {FORMAT}; {hint}"
+            f"{where}: format: {document.get('format')!r}: expected a run record of format {FORMAT}; {hint}"
         )
-    del document["checksum"]
-    return validate_model(Record, document, f"{path}: {hint}")
+    values = {key: value for key, value in document.items() if key != "checksum"}
+    return validate_model(Record, values, f"{where}: {hint}")
 
 
-def read_history(folder: Path, record: Record) -> list[dict[str, str]]:
-    """The rows of history.csv beside the record, as they are written: numbers, or empty where there is none.
-
-    Raises `RenormError` when its checksum is not the record's, or a column or value is not that of a history.
-    """
+def check_history(folder: Path, record: Record) -> bytes:
+    """The bytes of history.csv beside the record; `RenormError` when its checksum is not the record's."""
     path = folder / HISTORY
     try:
         text = path.read_bytes()
@@ -262,6 +271,19 @@ def read_history(folder: Path, record: Record) -> list[dict[str, str]]:
         raise RenormError(f"{path}: cannot be read: {error.strerror}; train the cell again") from None
     if hashlib.sha256(text).hexdigest() != record.history_sha256:
         raise RenormError(f"{path}: checksum does not match run.json: train the cell again")
+    return text
+
+
+def read_history(folder: Path, record: Record) -> list[dict[str, str]]:
+    """The rows of history.csv beside the record, as they are written: numbers, or empty where there is none.
+
+    Raises `RenormError` when its checksum is not the record's, or a column or value is not that of a history.
+    """
+    return history_rows(check_history(folder, record), str(folder / HISTORY))
+
+
+def history_rows(text: bytes, path: str) -> list[dict[str, str]]:
+    """The rows of a history; `RenormError` that names `path` for a column or value that is not that of a history."""
     reader = csv.DictReader(io.StringIO(text.decode(errors="replace")))
     for name in reader.fieldnames or ():
         if name not in ("epoch", "lr") and not COLUMN.fullmatch(name):

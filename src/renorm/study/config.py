@@ -1,6 +1,7 @@
 """config.yaml → one validated `Study`. Bad input is one clear line with the key's path, the value and the way out."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -245,6 +246,7 @@ class Study(Strict):
     experiments: dict[Name, Experiment]
     layer_views: dict[Name, LayerView] = {}
     only: list[str] | None = None
+    adopt: list[str] = []
 
     @field_validator("recipes", mode="before")
     @classmethod
@@ -345,6 +347,26 @@ class Study(Strict):
         """Where the study's tables and pages stand."""
         return Path(self.results_dir) / self.study
 
+    def read_from(self, folder: Path) -> "Study":
+        """The study with the folders that it names taken as relative to `folder`, where its file is."""
+        return self._placed(lambda path: os.path.normpath(folder / path))
+
+    def written_for(self, folder: Path) -> dict:
+        """The configuration for a file in `folder`, which `load` reads as this study again."""
+        return self._placed(lambda path: os.path.relpath(path, folder)).model_dump()
+
+    def _placed(self, place: Callable[[str], str]) -> "Study":
+        claims = self.claims and self.claims.model_copy(update={
+            "original": [place(path) for path in self.claims.original],
+            "reproductions": [place(path) for path in self.claims.reproductions],
+        })  # fmt: skip
+        return self.model_copy(update={"claims": claims, "adopt": [place(path) for path in self.adopt]})
+
+    @property
+    def claims_folders(self) -> list[str]:
+        """The folders of what was published."""
+        return [*self.claims.original, *self.claims.reproductions] if self.claims else []
+
     def data_root(self) -> Path:
         """The folder of the raw data sets: `data_dir`, else the environment's RENORM_DATA, else `data`."""
         return data_root(self.data_dir)
@@ -398,11 +420,14 @@ def validate(values: Any, where: str = "config") -> Study:
 
 
 def load(path: str | Path, overrides: dict | None = None) -> Study:
-    """The study in the YAML or JSON file `path`, with `overrides` put over it."""
+    """The study in the YAML or JSON file `path`, with `overrides` put over it.
+
+    Folders that the file names are relative to it; those of the study that is returned, to the working directory.
+    """
     values = read_yaml(path)
     if not isinstance(values, dict):
         raise RenormError(f"{path}: expected keys and values, found {type(values).__name__}")
-    return validate(deep_merge(values, overrides or {}), str(path))
+    return validate(deep_merge(values, overrides or {}), str(path)).read_from(Path(path).parent)
 
 
 def schema() -> dict:

@@ -22,6 +22,14 @@ def checksum(manifest: dict) -> str:
     return "+".join(manifest["sha256"][f"{split}.npz"][:16] for split in SPLITS)
 
 
+def prepared_checksum(folder: Path) -> str | None:
+    """The checksum of the data set that is prepared in `folder`; None when there is none."""
+    try:
+        return checksum(_read(folder.absolute() / "manifest.json", (folder / "manifest.json").stat().st_mtime_ns))
+    except FileNotFoundError:
+        return None
+
+
 @lru_cache(maxsize=64)
 def _read(path: Path, _changed: int) -> dict:
     return files.read_sealed(path, "prepare the data set again")

@@ -15,9 +15,8 @@ import torch
 
 from renorm.core.errors import RenormError
 from renorm.core.files import write_atomic
+from renorm.runs.finished import WEIGHTS
 
-# Parameters and buffers at the end of a run that keeps them; run.json holds their checksum.
-WEIGHTS = "weights.pt"
 MAGIC = b"renorm-checkpoint-3\n"
 NAMES = ("checkpoint.pt", "checkpoint.previous.pt")
 

@@ -19,10 +19,11 @@ from typing import Any
 import torch
 
 from renorm import data
-from renorm.core import files
+from renorm.core import code_digest, files
 from renorm.core.errors import RenormError
 from renorm.core.locks import locked
-from renorm.runs import run_record
+from renorm.runs import finished, run_record
+from renorm.study import data_manifest
 from renorm.study.cell import Cell
 from renorm.training import checkpoint, device, process_group, provenance, record
 from renorm.training.network import network, parameter_count
@@ -72,7 +73,8 @@ class Job:
 def train(job: Job) -> run_record.Record:
     """Train a cell, or resume its training, and write its record.
 
-    Continues from a checkpoint when there is one; does nothing when the finished record is there. A concurrent job for
+    Continues from a checkpoint when there is one; does nothing when the finished record is there, and sets one aside
+    that is of other hyper-parameters, code or data. A concurrent job for
     the same cell (a requeued job, a killed Snakemake's) is waited for, `job.wait_seconds` at most.
 
     Args:
@@ -82,17 +84,17 @@ def train(job: Job) -> run_record.Record:
         The run record, read back from `job.out`/run.json.
 
     Raises:
-        RenormError: Another process writes the cell, `job.out` holds a run of other hyper-parameters, the device has
-            too little memory, or something that the job names is missing or damaged.
+        RenormError: Another process writes the cell, the device has too little memory, or something that the job names
+            is missing or damaged.
         SystemExit: With 128 + the signal's number after SIGTERM or SIGINT; everything up to the current step was
             saved.
     """
     what = f"cell {job.cell}"
     with locked(job.out / ".lock", what, job.wait_seconds):
         files.remove_parts(job.out)
-        done = _finished(job)
         log = RunLogger(job.out / "log.txt", job.quiet)
         try:
+            done = _finished(job, log)
             if done:
                 # Snakemake removes the log of a job that it starts anew, also while a concurrent job still writes it.
                 log.info(f"{job.cell}: was finished {done.finished}: nothing to train")
@@ -103,31 +105,36 @@ def train(job: Job) -> run_record.Record:
             log.close()
 
 
-def _finished(job: Job) -> run_record.Record | None:
-    path = job.out / "run.json"
-    if not path.exists():
-        return None
-    found = run_record.read(path)
-    if found.cell != job.cell or found.hyperparameters != job.hyper:
-        raise RenormError(f"{path}: is a run with other hyper-parameters: remove it or choose another --out")
-    if job.keep_weights and not (job.out / checkpoint.WEIGHTS).exists():
-        raise RenormError(f"{path}: is finished and has no weights: remove it and train the cell again")
-    # Left over when the process was killed between writing the record and this line.
-    checkpoint.remove(job.out)
-    return found
+def _finished(job: Job, log: RunLogger) -> run_record.Record | None:
+    """The record of the job if there is one; one that does not count is set aside."""
+    data_sha256 = data_manifest.prepared_checksum(job.prepared / job.cell.dataset)
+    wanted = finished.Identity(job.cell, job.hyper, _code(job), data_sha256, job.keep_weights)
+    seen = finished.look(job.out, wanted)
+    if seen.record:
+        # Left over when the process was killed between writing the record and this line.
+        checkpoint.remove(job.out)
+        return seen.record
+    if seen.problem:
+        log.info(f"{job.cell}: set aside as {finished.set_aside(job.out)}: {seen.problem}")
+    return None
+
+
+def _code(job: Job) -> dict[str, str]:
+    """Axis → digest of the code of the cell that is not part of renorm."""
+    return code_digest.dropped_in(dataset=job.cell.dataset, arch=job.cell.arch, norm=job.cell.norm)
 
 
 def _train(job: Job, log: RunLogger, caught: list[int]) -> run_record.Record:
-    begun = time.perf_counter()
+    begun, code = time.perf_counter(), _code(job)
     _check_gpus(job)
     where, dataset = _set_up(job, 0)
     with process_group.launch(job.gpus, where, _work, job) as group:
         trainer = _trainer(job, dataset, where, group)
-        fingerprint = _fingerprint(job, dataset.checksum)
+        fingerprint = _fingerprint(job, dataset.checksum, code)
         attempts = _restore(job, trainer, fingerprint, log)
         attempts = attempts.set_up(provenance.place(where, job.gpus), time.perf_counter() - begun)
         diverged = _run(job, trainer, {"fingerprint": fingerprint, "attempts": asdict(attempts)}, log, caught)
-        written = record.build(job.cell, job.hyper, trainer, dataset, job.gpus, attempts, diverged)
+        written = record.build(job.cell, job.hyper, trainer, dataset, job.gpus, attempts, code, diverged)
     if job.keep_weights:
         checkpoint.save_weights(job.out, trainer.model.state_dict())
     path = run_record.write(job.out, *written)
@@ -195,10 +202,10 @@ def _run(job: Job, trainer: Trainer, frame: dict[str, Any], log: RunLogger, caug
     return None
 
 
-def _fingerprint(job: Job, data_checksum: str) -> str:
+def _fingerprint(job: Job, data_checksum: str, code: dict[str, str]) -> str:
     # What several processes save is each one's own part: their number is part of the run.
     gpus = [job.gpus] if job.gpus > 1 else []
-    identity = json.dumps([job.cell.as_dict(), job.hyper, data_checksum, *gpus], sort_keys=True)
+    identity = json.dumps([job.cell.as_dict(), job.hyper, data_checksum, code, *gpus], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()
 
 

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from renorm.core import code_digest
 from renorm.data import Dataset
 from renorm.runs import run_record
 from renorm.study.cell import Cell
@@ -47,7 +48,7 @@ class Attempts:
 
 def build(
     cell: Cell, hyper: dict[str, Any], trainer: Trainer, dataset: Dataset, gpus: int, attempts: Attempts,
-    diverged: Diverged | None,
+    code: dict[str, str], diverged: Diverged | None,
 ) -> tuple[run_record.Record, str]:  # fmt: skip
     """The record of a run that came to its end.
 
@@ -58,6 +59,7 @@ def build(
         dataset: On which data.
         gpus: Processes that shared every batch.
         attempts: Of all processes that worked on it.
+        code: Axis → digest of the code of the cell that is not part of renorm, when the training began.
         diverged: Where the loss was not finite, if it ended so.
 
     Returns:
@@ -83,6 +85,8 @@ def build(
         parameters=parameter_count(trainer.model),
         weights_sha256=provenance.weights_sha256(trainer.model.state_dict()),
         data_sha256=dataset.checksum,
+        code=code,
+        built_in_code=code_digest.built_in(dataset=cell.dataset, arch=cell.arch, norm=cell.norm),
         provenance=run_record.Provenance(**provenance.describe(trainer.device, gpus, hyper)),
         seconds=_seconds(rows, attempts.setup_seconds),
         resumes=attempts.resumes,

@@ -7,6 +7,7 @@ from renorm.core import files
 from renorm.report.figures import accuracy, curves, dumbbell, layer_views, runtime, steps, this_study, tradeoff
 from renorm.report.figures.style import look
 from renorm.report.inputs import load
+from renorm.runs import made_from
 
 SUBJECTS = (dumbbell, accuracy, this_study, runtime, tradeoff, curves, steps, layer_views)
 
@@ -23,4 +24,5 @@ def draw(study_dir: Path) -> list[Path]:
     files.remove(*set(folder.glob("*.svg")) - set(paths))
     manifest = folder / "figures.json"
     files.write_atomic(manifest, json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
+    made_from.note_after(Path(study_dir), made_from.FIGURES)
     return [*paths, manifest]

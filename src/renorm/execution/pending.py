@@ -1,0 +1,67 @@
+"""What a start has to do, by content: cells to train, layer views to inspect, steps of a report to take.
+
+The Snakefile asks here, and nothing here looks at a time stamp.
+"""
+
+from pathlib import Path
+
+from renorm.runs import finished, layer_views, made_from
+from renorm.runs.collect import inputs_digest
+from renorm.study import grid
+from renorm.study.cell import Cell
+from renorm.study.config import Study
+
+
+class Pending:
+    """The answers for one study at one moment; every record is read once."""
+
+    def __init__(self, study: Study):
+        self.study = study
+        # A report of the study, and one of each of its experiments alone, whether `only` takes it or not.
+        self.reports = {name: study.alone(name) for name in study.experiments} | {study.study: study}
+        self._looks: dict[Cell, finished.Look] = {}
+        self._steps: dict[str, set[str]] = {}
+
+    def look(self, cell: Cell) -> finished.Look:
+        """What there is of a cell's record."""
+        if cell not in self._looks:
+            self._looks[cell] = finished.of(self.study, cell)
+        return self._looks[cell]
+
+    def cells(self, report: str) -> list[Cell]:
+        """The cells of a report, sorted."""
+        return sorted(grid.cells(self.reports[report]))
+
+    def to_train(self, report: str) -> list[Cell]:
+        """The cells of a report that are not finished."""
+        return [cell for cell in self.cells(report) if not self.look(cell).record]
+
+    def is_inspected(self, name: str) -> bool:
+        """Whether a layer view is there, of the cell, weights and data of today."""
+        view = self.study.layer_views[name]
+        record = self.look(view.of).record
+        return bool(record or not view.trained) and layer_views.is_current(self.study, name, record)
+
+    def to_inspect(self, report: str) -> list[str]:
+        """The layer views of a report that have to be made."""
+        return [name for name in grid.layer_views(self.reports[report]) if not self.is_inspected(name)]
+
+    def steps(self, report: str) -> set[str]:
+        """The steps of a report (`made_from.STEPS`) that have to be taken."""
+        if report not in self._steps:
+            self._steps[report] = self._stale(report)
+        return self._steps[report]
+
+    def _stale(self, report: str) -> set[str]:
+        if self.to_train(report) or self.to_inspect(report):
+            return set(made_from.STEPS)
+        study, folder = self.reports[report], Path(self.study.results_dir, report)
+        looks = [(cell, self.look(cell).record) for cell in grid.cells(study)]
+        return made_from.stale(folder, inputs_digest(study, looks, folder), study.claims_folders)
+
+    @property
+    def claims_unread(self) -> bool:
+        """Whether the claims are other ones than those that were judged."""
+        known = made_from.read(self.study.folder)
+        claims = self.study.claims_folders
+        return known.get(made_from.JUDGE) != made_from.judged(known.get(made_from.COLLECT, ""), claims)
