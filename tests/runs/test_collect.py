@@ -118,7 +118,7 @@ def test_a_record_of_other_data_does_not_count(study):
     record = run_record.read(path).model_copy(update={"data_sha256": "0" * 16 + "+" + "0" * 16})
     files.write_sealed(path, record.model_dump(mode="json"))
     collect.collect(study)
-    assert "was trained on other data than the study's" in status_of_one(study)[1]
+    assert f"the data were {'0' * 16}+{'0' * 16}, are " in status_of_one(study)[1]
 
 
 def test_mixed_records_are_refused_where_the_study_says_so(study):

@@ -36,7 +36,7 @@ def study(tmp_path, monkeypatch):
     (folder / "logs").mkdir(parents=True)
     (folder / "logs" / "judge.txt").write_text("not for others")
     (folder / "a name with spaces & <ä>.txt").write_text("x")
-    claims = {"original": ["claims/ye2020"], "reproductions": []}
+    claims = {"original": ["../../claims/ye2020"], "reproductions": []}
     (folder / "study.json").write_text(json.dumps({"study": "mine", "title": "My <study>", "claims": claims}))
     measured = {"metric": "top1", "split": "test", "selection": "final", "unit": "fraction", "n": 1}
     cells = [{**CELL, "seed": seed, "status": "completed"} for seed in (1, 2)]

@@ -45,7 +45,7 @@ RUNS = f"{RESULTS}/runs"
 PENDING = Pending(STUDY)
 REPORTS = PENDING.reports
 REPORT_DIR = f"{RESULTS}/{{report}}"
-# A job of a cluster reads this file for itself: it was told what to do and does not ask whether that is needed.
+# A job of a cluster reads this file too: it has its target and does not ask whether that is needed.
 IS_START = workflow.is_main_process
 
 # The interpreter that runs Snakemake has renorm beside it; inside a conda or container environment that one's own
@@ -186,13 +186,21 @@ def get_records_to_come(wildcards):
     return [f"{RUNS}/{cell.path}/run.json" for cell in cells]
 
 
+def prepared_files(dataset):
+    """A prepared data set; a manifest alone comes with an archive, and does not do."""
+    return [
+        f"{RESULTS}/data/{dataset}/{name}"
+        for name in ("manifest.json", "train.npz", "test.npz")
+    ]
+
+
 def get_prepared(wildcards):
     """The data set of a cell that has to be trained; a finished cell needs nothing."""
     cell = get_cell(wildcards)
     record = f"{RUNS}/{cell.path}/run.json"
     if IS_START and not has_to_run(not or_end(PENDING.look, cell).record, record):
         return []
-    return [f"{RESULTS}/data/{cell.dataset}/manifest.json"]
+    return prepared_files(cell.dataset)
 
 
 def get_layer_views_to_come(wildcards):
@@ -209,8 +217,8 @@ def get_inspected(wildcards):
         not or_end(PENDING.is_inspected, name), f"{RESULTS}/layer_views/{name}.json"
     ):
         return []
-    record = f"{RUNS}/{view.of.path}/run.json" if view.trained else []
-    return [f"{RESULTS}/data/{view.of.dataset}/manifest.json", record]
+    record = [f"{RUNS}/{view.of.path}/run.json"] if view.trained else []
+    return [*prepared_files(view.of.dataset), *record]
 
 
 def get_layer_view_json(wildcards):

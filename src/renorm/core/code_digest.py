@@ -30,14 +30,17 @@ def dropped_in(**names: str) -> dict[str, str]:
     Raises:
         RenormError: a declared file is missing, or a source file cannot be parsed.
     """
-    found = {}
-    for axis, name in names.items():
-        definition = _definition(axis, name)
-        if definition.files or not plugins.is_shipped(definition.path):
-            own = [path for path in _with_imports(definition.path) if not plugins.is_shipped(path)]
-            own += [definition.path.parent / file for file in definition.files]
-            found[axis] = _joined(map(of_path, own))
-    return found
+    found = {axis: dropped_in_files(axis, name) for axis, name in names.items()}
+    return {axis: _joined(map(of_path, files)) for axis, files in found.items() if files}
+
+
+def dropped_in_files(axis: str, name: str) -> list[Path]:
+    """The files and folders of a name that are not part of renorm: its modules, and what they declare."""
+    definition = _definition(axis, name)
+    if plugins.is_shipped(definition.path):
+        return [definition.path.parent / file for file in definition.files]
+    own = [path for path in _with_imports(definition.path) if not plugins.is_shipped(path)]
+    return own + [definition.path.parent / file for file in definition.files]
 
 
 def built_in(**names: str) -> str:

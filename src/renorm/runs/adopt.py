@@ -38,8 +38,8 @@ def adopt(study: Study, paths: list[str]) -> Outcome:
     for one in (one for path in paths for one in recordings.offered(path)):
         cell = one.record.cell
         if cell not in known:
-            outcome.refused.append((one.origin, f"{cell} is no cell of study '{study.study}'"))
-        elif finished.look(finished.run_folder(study, cell), finished.identity(study, cell)).record:
+            outcome.refused.append((one.origin, f"{cell} is not a cell of study '{study.study}'"))
+        elif (seen := finished.of(study, cell)).record and not seen.offered:
             outcome.there.append(cell)
         elif differences := finished.identity(study, cell).differences(one.record):
             outcome.refused.append((one.origin, "; ".join(differences)))

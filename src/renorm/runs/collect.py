@@ -11,11 +11,12 @@ from renorm.core.metrics import METRICS
 from renorm.core.table_specs import COLLECTED, columns
 from renorm.core.tables import to_csv
 from renorm.runs import adopt, finished, layer_views, made_from, run_record
-from renorm.runs.finished import data_checksum, run_folder
+from renorm.runs.finished import run_folder
 from renorm.runs.run_log import last_error
 from renorm.study import grid
 from renorm.study.cell import Cell
 from renorm.study.config import Study
+from renorm.study.data_manifest import data_checksum
 
 # What must be one and the same where `mixed_records: refuse`; commits differ in comments too, versions do not.
 MIXED = ("protocol", "renorm", "torch", "torchvision", "cuda", "cudnn", "device", "precision", "deterministic")

@@ -12,12 +12,13 @@ from pathlib import Path
 from renorm.core import code_digest
 from renorm.core.errors import RenormError
 from renorm.core.locks import locked
-from renorm.runs import recordings, run_record
+from renorm.runs import layer_views, recordings, run_record
 from renorm.runs.recordings import Offered
 from renorm.runs.run_record import HISTORY, RECORD, Record
-from renorm.study import data_manifest, grid
+from renorm.study import grid
 from renorm.study.cell import Cell
 from renorm.study.config import Study, flatten
+from renorm.study.data_manifest import data_checksum
 
 # Parameters and buffers at the end of a run that keeps them; run.json holds their checksum.
 WEIGHTS = "weights.pt"
@@ -76,7 +77,7 @@ def identity(study: Study, cell: Cell) -> Identity:
     """What the record of `cell` must hold to count for `study`; `RenormError` for code that cannot be read."""
     code = code_digest.dropped_in(dataset=cell.dataset, arch=cell.arch, norm=cell.norm)
     data = data_checksum(study, cell.dataset)
-    return Identity(cell, grid.hyperparameters(study, cell), code, data, cell in grid.inspected(study))
+    return Identity(cell, grid.hyperparameters(study, cell), code, data)
 
 
 def look(folder: Path, wanted: Identity) -> Look:
@@ -104,13 +105,26 @@ def run_folder(study: Study, cell: Cell) -> Path:
 
 def of(study: Study, cell: Cell) -> Look:
     """Look for the record of `cell` in the results of `study`, and where there is none in what it adopts."""
-    wanted = identity(study, cell)
-    seen = look(run_folder(study, cell), wanted)
-    if seen.record or not study.adopt:
-        return seen
-    offered = recordings.by_cell(tuple(study.adopt)).get(cell, ())
-    fits = next((one for one in offered if not wanted.differences(one.record) and not wanted.weights), None)
-    return Look(fits.record, "", fits.history, fits) if fits else seen
+    wanted, folder = identity(study, cell), run_folder(study, cell)
+    seen = look(folder, wanted)
+    if seen.record:
+        lacking = _lacking_weights(study, cell, seen.record, folder)
+        return Look(None, f"{folder / RECORD}: does not count: {lacking}") if lacking else seen
+    offered = recordings.by_cell(tuple(study.adopt)).get(cell, ()) if study.adopt else ()
+    for one in offered:
+        if not wanted.differences(one.record) and not _lacking_weights(study, cell, one.record, None):
+            return Look(one.record, "", one.history, one)
+    return seen
+
+
+def _lacking_weights(study: Study, cell: Cell, record: Record, folder: Path | None) -> str:
+    """Which layer view is still to be made from the weights of `cell`, which are not there; empty when none is."""
+    if folder and (folder / WEIGHTS).exists():
+        return ""
+    for name, view in study.layer_views.items():
+        if view.trained and view.of == cell and not layer_views.is_current(study, name, record):
+            return f"layer view '{name}' needs {WEIGHTS}, which is not there"
+    return ""
 
 
 def set_aside(folder: Path) -> Path | None:
@@ -156,8 +170,3 @@ def _free_stamp(folder: Path) -> str:
         number += 1
         stamp = f"{today}-{number}"
     return stamp
-
-
-def data_checksum(study: Study, dataset: str) -> str | None:
-    """The checksum of the study's prepared data set as run records hold it; None when it is not prepared here."""
-    return data_manifest.prepared_checksum(Path(study.results_dir, "data", dataset))

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from renorm.core import files
 from renorm.core.errors import RenormError
-from renorm.runs.finished import data_checksum
 from renorm.runs.run_record import Record
 from renorm.study import grid
 from renorm.study.cell import Cell
 from renorm.study.config import LayerView, Study
+from renorm.study.data_manifest import data_checksum
 
 AGAIN = "remove it and run `renorm inspect` again"
 

@@ -78,7 +78,7 @@ def _read(path: Path) -> Iterator[Offered]:
                 history = str(PurePosixPath(name).with_name(HISTORY))
                 yield _checked(crate.read(name), crate.read(history) if history in names else b"", f"{path}:{name}")
     else:
-        raise RenormError(f"adopt: {path}: is no folder and no zip file")
+        raise RenormError(f"adopt: {path}: is neither a folder nor a zip file")
 
 
 def _bytes(path: Path) -> bytes:
@@ -92,7 +92,7 @@ def _packed(path: Path) -> Iterator[Offered]:
                 item = json.loads(line)
                 record, history = json.dumps(item["record"]).encode(), item["history"].encode()
             except (ValueError, KeyError, TypeError, AttributeError):
-                raise RenormError(f"{path}:{number}: is no packed record: restore the file") from None
+                raise RenormError(f"{path}:{number}: is not a packed record: restore the file") from None
             yield _checked(record, history, f"{path}:{number}")
 
 
@@ -154,7 +154,7 @@ def pack(study: Study, records: Iterable[Offered], out: Path, note: str = "") ->
     known = grid.cells(study.model_copy(update={"only": None}))
     for one in found:
         if one.record.cell not in known:
-            raise RenormError(f"{one.origin}: {one.record.cell} is no cell of study '{study.study}': "
+            raise RenormError(f"{one.origin}: {one.record.cell} is not a cell of study '{study.study}': "
                               "give its configuration with --config")  # fmt: skip
     lines = [json.dumps({"record": one.document, "history": one.history.decode()}, sort_keys=True) for one in found]
     text = "".join(f"{line}\n" for line in lines)
@@ -187,7 +187,7 @@ def study_of(path: Path) -> Study:
     """The study of the recording at `path`, which adopts it; its results are below results/recorded."""
     about = path / ABOUT
     if not about.exists():
-        raise RenormError(f"{path}: is no recording: {ABOUT} is missing; `renorm pack` makes one of results")
+        raise RenormError(f"{path}: is not a recording: {ABOUT} is missing; `renorm pack` makes one of results")
     document = files.read_sealed(about, "restore the recording")
     text = (path / PACKED).read_bytes() if (path / PACKED).exists() else b""
     if hashlib.sha256(text).hexdigest() != document.get("records_sha256"):

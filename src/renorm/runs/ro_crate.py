@@ -1,11 +1,14 @@
 """`renorm archive`: a study as one RO-Crate that somebody else can check, judge again and cite.
 
-The crate keeps the layout of a working folder (results/<study>, results/runs, claims/), so that `renorm judge` works in
-it and the links of the report lead somewhere. The same study gives the same bytes.
+The crate keeps the layout of a working folder (results/<study>, results/runs, claims/, and the dropped-in files below
+src/), so that `renorm judge` works in it, the links of the report lead somewhere, and `snakemake --configfile
+results/<study>/config.json` continues the study where it is unpacked. The same study gives the same bytes.
 """
 
+import hashlib
 import io
 import json
+import os
 import zipfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,10 +17,12 @@ from typing import Any
 from urllib.parse import quote
 
 from renorm import __version__
-from renorm.core import files
+from renorm.core import code_digest, files, plugins
 from renorm.core.errors import RenormError
 from renorm.core.resources import bundled
 from renorm.core.table_specs import SPECS, TABLES
+from renorm.runs.adopt import ORIGIN
+from renorm.runs.run_record import HISTORY, RECORD
 from renorm.study.cell import AXES, Cell
 
 CONTEXT = ["https://w3id.org/ro/crate/1.1/context", {"sha256": "https://schema.org/sha256"}]
@@ -26,6 +31,7 @@ METADATA, SUMS = "ro-crate-metadata.json", "SHA256SUMS"
 NEEDED = ("study.json", "cells.csv", "runs.csv", "provenance.csv", "threshold_rule.csv", "summary.csv")
 JUDGE = "collect and judge the study first"
 LEFT_OUT = ("logs",)
+HAND_OVER = ("config.json", "study.json")
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the crate's bytes depend on the study, not on the time
 FORMATS = {
     ".csv": "text/csv", ".json": "application/json", ".html": "text/html", ".svg": "image/svg+xml",
@@ -43,10 +49,15 @@ DESCRIPTIONS = {spec.file: spec.description for spec in SPECS} | {
 
 @dataclass(frozen=True)
 class Member:
-    """One file of the crate: its path in it, and where its bytes come from."""
+    """One file of the crate: its path in it, and where its bytes come from: a file, or a text made for the crate."""
 
     path: str
-    source: Path
+    source: Path | None = None
+    text: str = ""
+
+    @property
+    def data(self) -> bytes:
+        return self.source.read_bytes() if self.source else self.text.encode()
 
     @property
     def name(self) -> str:
@@ -55,14 +66,16 @@ class Member:
 
 def archive(study_dir: Path, out: Path | None = None, licence: str = "") -> Path:
     """Write the crate of the judged study and return its path: a zip file when `out` ends so (the default), else a
-    folder. Claims folders named in study.json are relative to the working directory.
+    folder.
     """
     folder = Path(study_dir)
     _refuse_unjudged(folder)
     out = Path(out) if out else folder.with_name(f"{folder.name}.crate.zip")
     study = files.read_json(folder / "study.json", JUDGE)
-    members = sorted([*_tables(folder), *_runs(folder), *_claims(study), *_environment()], key=lambda m: m.path)
-    sums = {member.path: files.sha256(member.source) for member in members}
+    cells = _cells(folder)
+    found = [*_tables(folder), *_runs(folder, cells), *_claims(folder, study), *_dropped_in(cells), *_environment()]
+    members = sorted({member.path: member for member in found}.values(), key=lambda m: m.path)
+    sums = {member.path: hashlib.sha256(member.data).hexdigest() for member in members}
     text = "".join(f"{digest}  {path}\n" for path, digest in sums.items())
     made = {SUMS: text, METADATA: _metadata(folder, study, members, sums, licence)}
     (_write_zip if out.suffix == ".zip" else _write_folder)(out, members, made)
@@ -85,29 +98,64 @@ def _tables(folder: Path) -> list[Member]:
     return found
 
 
-def _runs(folder: Path) -> list[Member]:
-    """The records of the study's runs, as far as they exist."""
+def _cells(folder: Path) -> list[Cell]:
     rows = TABLES["cells"].read(folder / "cells.csv", AXES)
     names = ("dataset", "arch", "norm", "recipe")
-    cells = [Cell(*(row[name] for name in names), int(row["epochs"]), int(row["seed"])).path for row in rows]
-    wanted = [f"{cell}/{name}" for cell in cells for name in ("run.json", "history.csv")]
-    runs = folder.parent / "runs"
-    return [Member(f"results/runs/{path}", runs / path) for path in wanted if (runs / path).is_file()]
+    return [Cell(*(row[name] for name in names), int(row["epochs"]), int(row["seed"])) for row in rows]
 
 
-def _claims(study: dict) -> list[Member]:
-    """Every claims folder that the study was compared with."""
+def _runs(folder: Path, cells: list[Cell]) -> list[Member]:
+    """The records of the study's runs, the manifests of their data, and its layer views, as far as they are there."""
+    wanted = [f"runs/{cell.path}/{name}" for cell in cells for name in (RECORD, HISTORY, ORIGIN)]
+    wanted += [f"data/{name}/manifest.json" for name in sorted({cell.dataset for cell in cells})]
+    configuration = folder / "config.json"
+    names = files.read_json(configuration, JUDGE).get("layer_views", {}) if configuration.exists() else {}
+    wanted += [f"layer_views/{name}.json" for name in names]
+    return [Member(f"results/{path}", folder.parent / path) for path in wanted if (folder.parent / path).is_file()]
+
+
+def _claims(folder: Path, study: dict) -> list[Member]:
+    """Every claims folder that the study is compared with; configuration and study.json as they must be for it."""
     given = study.get("claims") or {}
     original = given.get("original") or []
     paths = [original] if isinstance(original, str) else list(original)
-    found = {}
-    for path in map(Path, [*paths, *(given.get("reproductions") or [])]):
-        if not path.is_dir():
-            raise RenormError(f"{path}: the claims folder is not there; run this where the study was judged")
-        # In the crate, too, they are where study.json says, unless that is outside of any folder.
-        inside = path.as_posix() if not path.is_absolute() and ".." not in path.parts else f"claims/{path.name}"
-        found |= {f"{inside}/{file.name}": file for file in path.iterdir() if file.is_file()}
-    return [Member(path, file) for path, file in found.items()]
+    found, places = [], {}
+    for path in [*paths, *(given.get("reproductions") or [])]:
+        source = Path(os.path.normpath(folder / path))
+        if not source.is_dir():
+            raise RenormError(f"{source}: the claims folder is not there; run this where the study was judged")
+        # In the crate, too, they are where the configuration says, unless that is outside of the working directory.
+        outside = source.is_absolute() or ".." in source.parts
+        inside = f"claims/{source.name}" if outside else source.as_posix()
+        places[path] = os.path.relpath(inside, f"results/{folder.name}")
+        found += [Member(f"{inside}/{file.name}", file) for file in source.iterdir() if file.is_file()]
+    return [*found, *(_relocated(folder / name, places) for name in HAND_OVER if (folder / name).exists())]
+
+
+def _relocated(path: Path, places: dict[str, str]) -> Member:
+    """A file of the hand-over with the crate's own paths of claims, and nothing adopted: the records are all there."""
+    document = files.read_json(path, JUDGE)
+    claims = document.get("claims") or {}
+    changed = {}
+    for key in ("original", "reproductions"):
+        value = claims.get(key, [])
+        changed[key] = places[value] if isinstance(value, str) else [places[one] for one in value]
+    new = document | ({"claims": claims | changed} if claims else {}) | ({"adopt": []} if "adopt" in document else {})
+    inside = f"results/{path.parent.name}/{path.name}"
+    return Member(inside, path) if new == document else Member(inside, None, json.dumps(new, indent=1) + "\n")
+
+
+def _dropped_in(cells: list[Cell]) -> list[Member]:
+    """The files that are not part of renorm and that define an architecture, normaliser or data set of the study."""
+    names = {(axis, getattr(cell, axis)) for cell in cells for axis in plugins.PLUGIN_PACKAGES}
+    return [
+        Member(f"src/renorm/{path.relative_to(plugins.SOURCE).as_posix()}", path)
+        for axis, name in sorted(names)
+        if name in plugins.definitions(axis)
+        for found in code_digest.dropped_in_files(axis, name)
+        for path in (sorted(found.rglob("*")) if found.is_dir() else [found])
+        if path.is_file() and path.is_relative_to(plugins.SOURCE)
+    ]
 
 
 def _environment() -> list[Member]:
@@ -142,12 +190,12 @@ def _metadata(folder: Path, study: dict, members: list[Member], sums: dict[str, 
 def _entity(member: Member, digest: str) -> dict[str, Any]:
     entity = {
         "@id": quote(member.path), "@type": "File", "name": member.path, "sha256": digest,
-        "contentSize": str(member.source.stat().st_size),
+        "contentSize": str(len(member.data)),
     }  # fmt: skip
     if member.name in DESCRIPTIONS:
         entity["description"] = DESCRIPTIONS[member.name]
-    if member.source.suffix in FORMATS:
-        entity["encodingFormat"] = FORMATS[member.source.suffix]
+    if (suffix := PurePosixPath(member.path).suffix) in FORMATS:
+        entity["encodingFormat"] = FORMATS[suffix]
     return entity
 
 
@@ -163,7 +211,7 @@ def _write_zip(out: Path, members: list[Member], made: dict[str, str]) -> None:
         for path, text in made.items():
             crate.writestr(_info(path), text)
         for member in members:
-            crate.writestr(_info(member.path), member.source.read_bytes())
+            crate.writestr(_info(member.path), member.data)
     files.write_atomic(out, buffer.getvalue())
 
 
@@ -176,8 +224,8 @@ def _info(path: str) -> zipfile.ZipInfo:
 
 def _write_folder(out: Path, members: list[Member], made: dict[str, str]) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RenormError(f"{out}: exists already: remove it or name another folder with --out")
+        raise RenormError(f"{out}: stands already: remove it or name another folder with --out")
     for member in members:
-        files.write_atomic(out / member.path, member.source.read_bytes())
+        files.write_atomic(out / member.path, member.data)
     for path, text in made.items():  # the metadata last: with it the crate is whole
         files.write_atomic(out / path, text)

@@ -4,6 +4,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from renorm.core import files
+from renorm.study.config import Study
 
 SPLITS = ("train", "test")
 
@@ -33,3 +34,8 @@ def prepared_checksum(folder: Path) -> str | None:
 @lru_cache(maxsize=64)
 def _read(path: Path, _changed: int) -> dict:
     return files.read_sealed(path, "prepare the data set again")
+
+
+def data_checksum(study: Study, dataset: str) -> str | None:
+    """The checksum of the study's prepared data set as run records hold it; None when it is not prepared here."""
+    return prepared_checksum(Path(study.results_dir, "data", dataset))
