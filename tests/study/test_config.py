@@ -54,11 +54,11 @@ def test_only_narrows_the_experiments():
 
 def test_an_experiment_alone_is_a_study_of_its_own(tmp_path):
     study = config.validate(GOOD | {"only": "one", "claims": {"original": "claims/x"}})
-    alone = study.alone("two")
+    alone = study.read_from(tmp_path).alone("two")
     assert (alone.study, alone.claims.own_cells) == ("two", True)
     assert set(grid.cells(alone)) == set(grid.experiment_cells(study.experiments["two"]))
     assert all(grid.hyperparameters(alone, cell) == grid.hyperparameters(study, cell) for cell in grid.cells(alone))
-    (tmp_path / "c.json").write_text(json.dumps(alone.model_dump()))
+    (tmp_path / "c.json").write_text(json.dumps(alone.written_for(tmp_path)))
     assert config.load(tmp_path / "c.json") == alone
 
 
