@@ -224,7 +224,7 @@ def _info(path: str) -> zipfile.ZipInfo:
 
 def _write_folder(out: Path, members: list[Member], made: dict[str, str]) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RenormError(f"{out}: stands already: remove it or name another folder with --out")
+        raise RenormError(f"{out}: exists already: remove it or name another folder with --out")
     for member in members:
         files.write_atomic(out / member.path, member.data)
     for path, text in made.items():  # the metadata last: with it the crate is whole
