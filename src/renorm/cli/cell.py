@@ -164,9 +164,10 @@ def _setting(text: str) -> dict:
 
 
 def _sentence(record: run_record.Record, out: Path) -> str:
-    if record.diverged:
-        return f"diverged in epoch {record.diverged.epoch}: {out / 'run.json'}"
     final = record.metrics.final
+    if final is None:
+        where = f" in epoch {record.diverged.epoch}" if record.diverged else ""
+        return f"diverged{where}: {out / 'run.json'}"
     return (
         f"test top-1 {final.value('test', 'top1'):.2%} (train {final.value('train', 'top1'):.2%}), "
         f"{record.seconds.train:.1f} s training, {record.seconds.test:.1f} s testing: {out / 'run.json'}"

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, create_model
 
@@ -61,7 +62,7 @@ def _statements() -> dict:
 def _parameters(check: Callable) -> dict:
     """What a check takes after the view of a source."""
     taken = list(inspect.signature(check).parameters.values())[1:]
-    fields = {p.name: (p.annotation, ... if p.default is p.empty else p.default) for p in taken}
+    fields: dict[str, Any] = {p.name: (p.annotation, ... if p.default is p.empty else p.default) for p in taken}
     schema = create_model(check.__name__, __config__=ConfigDict(extra="forbid"), **fields).model_json_schema()
     if "where" in fields:
         schema["properties"]["where"] = {"type": "object", "propertyNames": {"enum": [*GROUP, "metric"]}}

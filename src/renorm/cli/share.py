@@ -65,10 +65,11 @@ def schema(
     known = {file.split(".")[0]: (file, document) for file, document in schemas().items()}
     if name not in known:
         raise RenormError(f"schema: unknown '{name}': {suggest(name, known)}")
-    for file, document in known.values() if write else ():
-        files.write_json(write / file, document)
-    if not write:
+    if write is None:
         print(json.dumps(known[name][1], indent=1))
+        return
+    for file, document in known.values():
+        files.write_json(write / file, document)
 
 
 @app.command(rich_help_panel=HAND_ON)

@@ -184,7 +184,7 @@ def _with_imports(path: Path) -> list[Path]:
 @lru_cache(maxsize=1024)
 def _imported(path: Path, _changed: int) -> tuple[Path, ...]:
     """The modules of models, norms and data that the file imports."""
-    names = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)

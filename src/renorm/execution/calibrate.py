@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -117,9 +118,11 @@ class Bench:
         """Random images to train and to test."""
         random, classes = np.random.default_rng(0), 10
         shape = self.kind.step.shape
-        splits = (Split(random.integers(0, 256, (n, *shape), np.uint8), random.integers(0, classes, n)) for n in counts)
+        train, test = (
+            Split(random.integers(0, 256, (n, *shape), np.uint8), random.integers(0, classes, n)) for n in counts
+        )
         half = (0.5,) * shape[0]
-        return data.Dataset(self.kind.cell.dataset, classes, half, half, *splits, checksum="")
+        return data.Dataset(self.kind.cell.dataset, classes, half, half, train, test, checksum="")
 
     def _save(self) -> float:
         """Seconds of a checkpoint that follows another."""
@@ -177,7 +180,8 @@ def _device(study: Study) -> torch.device:
 def _place(study: Study, device: torch.device) -> Calibration:
     """What is known of this device already, else a record without measurements."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else machine.cpu_name()
-    empty = Calibration(kind=device.type, device=name, torch=machine.torch_version(), threads=study.threads, made="",
+    kind: Literal["cpu", "cuda"] = "cuda" if device.type == "cuda" else "cpu"
+    empty = Calibration(kind=kind, device=name, torch=machine.torch_version(), threads=study.threads, made="",
                         start_seconds=0, steps={})  # fmt: skip
     try:
         return calibration_store.read(calibration_store.folder(study.results_dir) / empty.file_name)

@@ -132,12 +132,13 @@ def _calibrated(work: Workload, dataset: str, found: Calibration) -> Prediction 
     """From what was measured on a device; None when nothing there says anything of this kind of step."""
     times = found.data.get(dataset)
     opened = times.open_seconds if times else work.size.nbytes / READ_BYTES_A_SECOND
+    basis: Basis
     decoding = _decoding(work, times.decode_seconds if times and times.decode_seconds else DECODE_SECONDS)
     team = TEAM_FACTOR if work.processes > 1 else 1.0
     one = found.steps.get(work.step.key)
     if one:
         computing = team * work.steps * one.seconds + work.test / work.processes * one.image_seconds
-        once, basis, doubt = one.warm_seconds, "measured", 1.0
+        once, doubt, basis = one.warm_seconds, 1.0, "measured"
         computing += one.save_seconds * (work.epochs - 1) / work.epochs  # none after the last epoch
     else:
         ratio, doubt = _ratio(work.step, found)
@@ -206,7 +207,7 @@ def _mem_mb(work: Workload, kind: str) -> float:
     """
     _, height, width = work.step.shape
     if kind == "cuda":
-        mem_mb = GPU_PROCESS_MB * work.processes
+        mem_mb = float(GPU_PROCESS_MB * work.processes)
     else:
         heavy = GPU_EPOCH_SECONDS.get(work.step.arch, UNKNOWN_GPU_EPOCH_SECONDS) >= LIGHT_SECONDS
         each, made_for = CPU_HEAVY_IMAGE_MB if heavy else CPU_IMAGE_MB, 32

@@ -25,11 +25,11 @@ def devices(env: Mapping[str, str] = os.environ) -> list[str]:
         return [name.strip() for name in env[VISIBLE].split(",") if name.strip() not in ("", "-1", "NoDevFiles")]
     try:
         listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, timeout=60)
-        found = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
+        count = sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
     except (OSError, subprocess.TimeoutExpired):
         # Containers may have the driver and not its programs.
-        found = list(machine.NVIDIA.glob("*/information"))
-    return [str(index) for index in range(len(found))]
+        count = len(list(machine.NVIDIA.glob("*/information")))
+    return [str(index) for index in range(count)]
 
 
 def default_folder() -> Path:

@@ -125,11 +125,10 @@ def _more_columns(found: list[Found]) -> tuple[str, ...]:
 
 
 def _cell_row(found: Found) -> dict:
-    record = found.record
-    known = record is not None and record.parameters is not None
+    epochs, parameters = (found.record.epochs_completed, found.record.parameters) if found.record else (0, None)
     return found.cell.as_dict() | {
         "experiments": ";".join(found.experiments), "status": found.status, "error": found.error,
-        "epochs_completed": record.epochs_completed if record else 0, "parameters": record.parameters if known else "",
+        "epochs_completed": epochs, "parameters": "" if parameters is None else parameters,
     }  # fmt: skip
 
 

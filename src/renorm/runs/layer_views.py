@@ -13,7 +13,7 @@ from renorm.study.data_manifest import data_checksum
 AGAIN = "remove it and run `renorm inspect` again"
 
 
-def rows(study: Study, weights: dict[Cell, str], data: dict[str, str | None]) -> dict[str, list[dict]]:
+def rows(study: Study, weights: dict[Cell, str | None], data: dict[str, str | None]) -> dict[str, list[dict]]:
     """The rows of layer_views.csv, layer_view_images.csv and layer_view_histograms.csv.
 
     `weights`: the checksum of the final weights of each cell that has a record; `data`: that of each data set. A

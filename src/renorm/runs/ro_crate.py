@@ -100,8 +100,10 @@ def _tables(folder: Path) -> list[Member]:
 
 def _cells(folder: Path) -> list[Cell]:
     rows = TABLES["cells"].read(folder / "cells.csv", AXES)
-    names = ("dataset", "arch", "norm", "recipe")
-    return [Cell(*(row[name] for name in names), int(row["epochs"]), int(row["seed"])) for row in rows]
+    return [
+        Cell(row["dataset"], row["arch"], row["norm"], row["recipe"], int(row["epochs"]), int(row["seed"]))
+        for row in rows
+    ]
 
 
 def _runs(folder: Path, cells: list[Cell]) -> list[Member]:

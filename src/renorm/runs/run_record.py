@@ -163,7 +163,7 @@ class Record(_Part):
     form, what it does not carry and how that was completed.
     """
 
-    format: Literal[2] = FORMAT
+    format: Literal[2] = 2
     cell: CellField
     protocol: Whole
     hyperparameters: dict[str, Any]

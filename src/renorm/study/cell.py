@@ -46,7 +46,8 @@ class Cell:
         match = len(parts) == 6 and re.fullmatch(r"e([0-9]+)/s([0-9]+)", "/".join(parts[4:]))
         if not match:
             raise RenormError(f"'{path}' is not a valid cell path: expected dataset/arch/norm/recipe/e<epochs>/s<seed>")
-        return cls(*parts[:4], epochs=int(match[1]), seed=int(match[2]))
+        dataset, arch, norm, recipe = parts[:4]
+        return cls(dataset, arch, norm, recipe, int(match[1]), int(match[2]))
 
     def as_dict(self) -> dict:
         return asdict(self)

@@ -339,8 +339,8 @@ class Study(Strict):
     @property
     def taken(self) -> dict[str, Experiment]:
         """The experiments that `only` takes: all of them when it is not there or says `all`."""
-        everything = not self.only or self.only == ["all"]
-        return {name: e for name, e in self.experiments.items() if everything or name in self.only}
+        only = self.only or ["all"]
+        return {name: e for name, e in self.experiments.items() if only == ["all"] or name in only}
 
     @property
     def folder(self) -> Path:
@@ -406,7 +406,7 @@ def deep_merge(base: dict, change: dict) -> dict:
 
 def flatten(values: dict, prefix: str = "") -> dict:
     """Nested keys with dots between them, as `--set` takes them."""
-    out = {}
+    out: dict[str, Any] = {}
     for key, value in values.items():
         out |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return out

@@ -58,9 +58,11 @@ def requests(jobs: Iterable) -> list[Request]:
     largest: dict[tuple, Request] = {}
     for job in jobs:
         get = job.resources.get
+        partition, account, constraint = (
+            str(get(key)) if get(key) else None for key in ("slurm_partition", "slurm_account", "constraint")
+        )
         one = Request(
-            *(str(get(key)) if get(key) else None for key in ("slurm_partition", "slurm_account", "constraint")),
-            str(get("slurm_extra") or ""), int(get("gpu") or 0), int(job.threads),
+            partition, account, constraint, str(get("slurm_extra") or ""), int(get("gpu") or 0), int(job.threads),
             int(get("mem_mb") or 0), int(get("runtime") or 0),
         )  # fmt: skip
         key = (one.partition, one.account, one.constraint, one.extra, one.gpu)
@@ -141,7 +143,7 @@ def _check_request(request: Request) -> None:
 def has_accounting() -> bool:
     """Whether sacct has a database to ask."""
     found = re.search(r"^AccountingStorageType\s*=\s*(\S+)", ask("scontrol", "show", "config").stdout, re.M)
-    return bool(found) and found[1].endswith("slurmdbd") and shutil.which("sacct") is not None
+    return found is not None and found[1].endswith("slurmdbd") and shutil.which("sacct") is not None
 
 
 def prepare_executor(workflow) -> None:
