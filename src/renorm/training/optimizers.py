@@ -1,7 +1,9 @@
 """SGD and Adam by torch's functional forms, which do exactly what its classes do.
 
-The classes themselves import torch's compiler at their first step, which takes about as long as `import torch`: much
-of a short cell's life.
+The first step of the classes imports torch's compiler (torch._dynamo), which the functional forms do not. CPU time
+of making SGD and taking its first step on one parameter, `import torch` not counted: 1.9 s with torch.optim.SGD, 2.0 s
+with its `fused=True`, 0.005 s with the class below (median of 5 new processes each, taking turns, one thread,
+resource.getrusage; torch 2.11 on a machine of 2 cores that had other work, so that wall-clock time says nothing).
 """
 
 import abc
