@@ -35,10 +35,11 @@ debian: ## Debian packages that tests need (as root on a Debian-like system; oth
 test-slurm-all: $(STAMP) debian ## Run the cluster tests, slow ones included (a real time limit, two minutes without a controller)
 	RENORM_SLURM_ALL=1 $(BIN)/python -m pytest tests/slurm $(PYTEST_ARGS)
 
-lint: $(STAMP) ## Check style, spelling and the direction of imports
+lint: $(STAMP) ## Check style, spelling, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/codespell
+	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
 docs: $(STAMP) ## Build the documentation under build/site, without a network

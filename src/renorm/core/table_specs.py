@@ -57,10 +57,11 @@ _SHARED: dict[str, tuple[Kind, bool, str]] = {
     "train_loss": ("number", True, "training loss"),
     "view": ("text", False, "name of the layer view"),
     "of": ("number", True, "the count's denominator"),
+    "in": ("text", False, "`ab`, `a`, or `b`"),
 }  # fmt: skip
 
 
-def _columns(names: str, optional: str = "", **own: tuple[Kind, bool, str]) -> tuple[Column, ...]:
+def _columns(names: str, optional: str = "", /, **own: tuple[Kind, bool, str]) -> tuple[Column, ...]:
     """The columns of `names`, with the shared meaning or one of their own."""
     meanings = _SHARED | own
     made = []
@@ -75,7 +76,7 @@ _ATTEMPTS = "`attempts`, or `average` where only the average was published (the 
 # The columns of claims/{source}/*.csv and of runs.csv: what was published and what was run compare without translation.
 MEASUREMENTS = _columns(
     f"source table page {_GROUP} attempt metric split selection value unit n n_images epochs_completed status note",
-    optional="attempt n_images epochs_completed status note",
+    "attempt n_images epochs_completed status note",
     value=("number", True, "the number in `unit`; empty for a diverged run"),
     unit=("text", False, "accepted unit of the metric (`percent`, `fraction`, `nats`, `s`, ...)"),
     status=("text", True, "`completed`, `diverged` (runs only)"),
@@ -404,6 +405,13 @@ SPECS = (
         required=True,
     ),
 )
+_OF_EACH_STUDY: tuple[tuple[str, Kind, str], ...] = (
+    ("n", "count", "runs"),
+    ("n_expected", "count", "expected runs"),
+    ("value", "number", "mean"),
+    ("sd", "number", "standard deviation"),
+    ("seconds", "number", "training seconds"),
+)
 COMPARED = (
     TableSpec(
         "compare-A-B",
@@ -413,19 +421,12 @@ COMPARED = (
             f"{_GROUP} metric split in n_a n_expected_a value_a sd_a n_b n_expected_b value_b sd_b test n_pairs "
             "difference low "
             "high p p_holm seconds_a seconds_b ratio ratio_low ratio_high",
-            **{"in": ("text", False, "`ab`, `a`, or `b`")},
             difference=("number", True, "B - A"),
             ratio=("number", True, "training time of B over A"),
             **{
                 f"{name}_{side}": (kind, True, f"{meaning} of {side.upper()}")
                 for side in "ab"
-                for name, kind, meaning in (
-                    ("n", "count", "runs"),
-                    ("n_expected", "count", "expected runs"),
-                    ("value", "number", "mean"),
-                    ("sd", "number", "standard deviation"),
-                    ("seconds", "number", "training seconds"),
-                )
+                for name, kind, meaning in _OF_EACH_STUDY
             },
         ),
     ),

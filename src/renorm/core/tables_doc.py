@@ -20,11 +20,10 @@ PARTS = {
 def updated(page: str, where: str = "docs/tables.md") -> str:
     """`page` with every part between `<!-- name -->` and `<!-- end -->` written anew."""
     for name, part in PARTS.items():
-        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.S)
-        if not pattern.search(page):
+        found = re.search(rf"<!-- {name} -->\n(.*?)<!-- end -->", page, re.S)
+        if not found:
             raise RenormError(f"{where}: the mark <!-- {name} --> is missing: put it back")
-        text = part()
-        page = pattern.sub(lambda match, text=text: f"{match[1]}\n{text}\n{match[2]}", page)
+        page = f"{page[: found.start(1)]}\n{part()}\n{page[found.end(1) :]}"
     return page
 
 
