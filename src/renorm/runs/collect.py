@@ -50,8 +50,8 @@ def _find_one(study: Study, cell: Cell, names: list[str]) -> Found:
         return Found(cell, names, seen.record, history, seen.record.status, "")
     if seen.problem:
         return Found(cell, names, None, [], "missing", seen.problem)
-    error = last_error(folder / "log.txt")
-    return Found(cell, names, None, [], "failed" if error else "missing", error)
+    reason = last_error(folder / "log.txt")
+    return Found(cell, names, None, [], "failed" if reason else "missing", reason)
 
 
 def inputs_digest(study: Study, looks: Iterable[tuple[Cell, run_record.Record | None]], folder: Path) -> str:

@@ -20,7 +20,6 @@ TABLES = (
     "of setup, numbers of examples of a diverged run, and digests of code; hyper-parameters are those of the "
     "configuration of its commit"
 )
-WHOLE = ("epochs", "seed")
 PROVENANCE = ("renorm", "commit", "python", "cuda", "cudnn", "device", "precision")
 
 
@@ -101,8 +100,8 @@ def _record(cell: Cell, facts: dict, made: dict, rows: list[dict], counts: dict,
 def _by_cell(path: Path) -> dict[Cell, list[dict]]:
     found: dict[Cell, list[dict]] = {}
     for row in csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))):
-        axes = {axis: int(row.pop(axis)) if axis in WHOLE else row.pop(axis) for axis in AXES}
-        found.setdefault(Cell(**axes), []).append(row)
+        numbers = {key: value for key, value in row.items() if key not in AXES}
+        found.setdefault(Cell.from_row(row), []).append(numbers)
     return found
 
 

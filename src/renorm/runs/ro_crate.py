@@ -100,10 +100,7 @@ def _tables(folder: Path) -> list[Member]:
 
 def _cells(folder: Path) -> list[Cell]:
     rows = TABLES["cells"].read(folder / "cells.csv", AXES)
-    return [
-        Cell(row["dataset"], row["arch"], row["norm"], row["recipe"], int(row["epochs"]), int(row["seed"]))
-        for row in rows
-    ]
+    return [Cell.from_row(row) for row in rows]
 
 
 def _runs(folder: Path, cells: list[Cell]) -> list[Member]:

@@ -1,6 +1,7 @@
 """The cell: one point of the grid, and the path that is its identity."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import PurePosixPath
 
@@ -48,6 +49,11 @@ class Cell:
             raise RenormError(f"'{path}' is not a valid cell path: expected dataset/arch/norm/recipe/e<epochs>/s<seed>")
         dataset, arch, norm, recipe = parts[:4]
         return cls(dataset, arch, norm, recipe, int(match[1]), int(match[2]))
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, str]) -> "Cell":
+        """The cell of a table's row, whose other columns are ignored; the numbers may be text."""
+        return cls(row["dataset"], row["arch"], row["norm"], row["recipe"], int(row["epochs"]), int(row["seed"]))
 
     def as_dict(self) -> dict:
         return asdict(self)
