@@ -179,3 +179,28 @@ def test_the_real_sample(tmp_path):
     found = prepared(os.environ["RENORM_DATA"], tmp_path, ImageFileOptions(sample=True))
     assert (len(found.train.labels), len(found.test.labels), found.classes) == (1200, 500, 1000)
     assert found.checksum == "c5dad6c70551aec2+e029ae81e42cd1ae"
+
+
+def test_hidden_and_empty_folders_are_no_classes(raw, tmp_path):
+    train = raw / "ILSVRC/Data/CLS-LOC/train"
+    (train / ".ipynb_checkpoints").mkdir()
+    found = prepared(raw, tmp_path / "out")
+    assert found.classes == 3 and found.train.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    (train / "@eaDir").mkdir()
+    with pytest.raises(RenormError, match=r"@eaDir: holds no image \(1 such folders\): remove it"):
+        prepared(raw, tmp_path / "other")
+
+
+def test_empty_files_are_named_and_damaged_ones_when_asked(raw, tmp_path):
+    train = raw / "ILSVRC/Data/CLS-LOC/train" / CLASSES[1]
+    broken = sorted(train.iterdir())[0]
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[: len(whole) // 2])
+    prepared(raw, tmp_path / "unchecked")
+    with pytest.raises(RenormError, match=rf"{broken.name}: damaged image file \(1 of 18\): fetch it again"):
+        prepared(raw, tmp_path / "checked", replace(SAMPLE, check=True))
+    broken.write_bytes(b"")
+    with pytest.raises(RenormError, match=rf"{broken.name}: empty image file \(1 of 18\): fetch it again"):
+        prepared(raw, tmp_path / "empty")
+    broken.write_bytes(whole)
+    prepared(raw, tmp_path / "whole", replace(SAMPLE, check=True))

@@ -186,3 +186,27 @@ def test_real_data(tmp_path, name, counts, shape, mean):
     np.testing.assert_allclose(real.mean, mean, atol=1e-4)
     assert np.bincount(real.test.labels).min() > 0
     assert len(np.bincount(real.test.labels)) == real.classes
+
+
+def idx(array: np.ndarray) -> bytes:
+    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes() + array.tobytes()
+
+
+def test_mnist_without_archives_is_read(tmp_path, monkeypatch):
+    """As torchvision accepts it: the four unpacked files alone, their checksums verified."""
+    from renorm.data import torchvision_sets
+
+    folder, rng = tmp_path / "MNIST/raw", np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    arrays, sums = {}, {}
+    for split, n in (("train", 5), ("t10k", 3)):
+        arrays[split] = rng.integers(0, 256, (n, 28, 28), np.uint8), rng.integers(0, 10, n).astype(np.uint8)
+        for part, array in zip(("images-idx3-ubyte", "labels-idx1-ubyte"), arrays[split], strict=True):
+            (folder / f"{split}-{part}").write_bytes(idx(array))
+            sums["MNIST", f"{split}-{part}"] = hashlib.md5(idx(array)).hexdigest()
+    with pytest.raises(RenormError, match="wrong checksum"):
+        data.prepare("mnist", tmp_path, tmp_path / "out", download=False)
+    monkeypatch.setattr(torchvision_sets, "UNPACKED", sums)
+    mnist = data.obtain("mnist", tmp_path, tmp_path / "out", download=False)
+    assert np.array_equal(mnist.train.images[:, 0], arrays["train"][0])
+    assert mnist.test.labels.tolist() == arrays["t10k"][1].tolist()

@@ -298,3 +298,19 @@ def test_mutated_configurations_are_valid_or_one_line_per_mistake(path, value):
         config.validate(changed(path, value))
     except RenormError as error:
         assert all(line.startswith("config: ") for line in str(error).splitlines())
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("recipes.paper.optimizer", {"weight_decay": False}, "weight_decay: expected a number or a name, found"),
+        ("experiments.one.seeds", [1, True], "seeds: expected a number or a name, found a truth value"),
+        ("only", 2020, "only: a name of digits: write only="),
+        ("experiments", {2020: {}}, "2020: expected text: put a name that looks like a number"),
+        ("experiments", {"all": GOOD["experiments"]["one"]}, "'all' is what `only: all` names"),
+    ],
+)
+def test_numbers_as_names_and_truth_values_as_numbers(key, value, words):
+    name = next(iter(GOOD["recipes"]))
+    with pytest.raises(RenormError, match=words.replace(".", r"\.")):
+        config.validate(changed(key.replace("base", name), value))

@@ -10,6 +10,7 @@ from snakemake.settings.types import RerunTrigger
 
 from renorm.core import table_specs
 from renorm.core.errors import RenormError
+from renorm.core.validation import read_yaml
 from renorm.execution.slurm.preflight import prepare_executor
 from renorm.execution import workload
 from renorm.execution.cost_model import check_space
@@ -35,6 +36,9 @@ def or_end(function, *arguments):
 
 def get_study():
     """The validated study; the folders that its file names are relative to that file."""
+    # Snakemake's reader takes 020 for 16, and yes for 1.
+    for file in workflow.configfiles:
+        read_yaml(file)
     folder = Path(workflow.configfiles[-1]).parent if workflow.configfiles else Path()
     return study_config.validate(dict(config)).read_from(folder)
 

@@ -30,6 +30,7 @@ def prepare(
     download: Annotated[bool, typer.Option(help="Download what is missing.")] = True,
     sample: Annotated[bool, typer.Option("--sample", help="Image files: accept that some are missing.")] = False,
     move: Annotated[bool, typer.Option("--move", help="Image files: move into class folders, not link.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Image files: decode all, to find damaged ones.")] = False,
     image_size: Annotated[int, typer.Option(help="Image files: pixels of the square that is trained on.")] = 224,
 ) -> None:
     """Read a data set, check its checksums, and write it as the trainer reads it."""
@@ -38,7 +39,7 @@ def prepare(
     if folder and data_dir:
         raise RenormError(f"prepare: the data are in '{folder}' or, by --data-dir, in '{data_dir}': give one")
     root = config.data_root(folder or data_dir)
-    options = data.ImageFileOptions(sample, move, image_size)
+    options = data.ImageFileOptions(sample, move, image_size, check)
     print(data.prepare(dataset, root, out or Path("results/data") / dataset, download, options))
 
 

@@ -1,6 +1,7 @@
 """YAML that people write, read without its surprises, and validated against a model: one line for each mistake."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,13 @@ class _Loader(yaml.SafeLoader):
             raise RenormError(f"line {mark.line + 1}: YAML aliases (*name) are not read here: write the value out")
         return super().compose_node(parent, index)
 
+    def construct_object(self, node, deep=False):
+        if isinstance(node, yaml.ScalarNode) and node.style is None:
+            problem = _disguised(node.tag.rpartition(":")[2], node.value)
+            if problem:
+                raise RenormError(f"line {node.start_mark.line + 1}: {problem}")
+        return super().construct_object(node, deep)
+
     def construct_mapping(self, node, deep=False):
         seen = set()
         for key_node, _ in node.value:
@@ -29,6 +37,28 @@ class _Loader(yaml.SafeLoader):
                 raise RenormError(f"line {key_node.start_mark.line + 1}: duplicate key '{key}': remove one")
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+def _disguised(kind: str, text: str) -> str:
+    """What is wrong with a value that YAML 1.1 reads otherwise than people write it; empty when nothing is.
+
+    Args:
+        kind: what YAML takes it for: int, float, bool, ...
+        text: as it is written, without quotes.
+    """
+    quoted = f"or '{text}' in quotes for a name"
+    if kind == "bool" and text.lower() not in ("true", "false"):
+        return f"{text}: YAML reads a truth value: write {str(text.lower() in ('yes', 'on')).lower()}, {quoted}"
+    if kind not in ("int", "float"):
+        return ""
+    if ":" in text:
+        return f"{text}: YAML reads a number of base 60: write it as a decimal number, {quoted}"
+    if "_" in text:
+        return f"{text}: underscore in a number: write it without, {quoted}"
+    if re.fullmatch(r"[-+]?0[0-9]+", text):
+        sign, digits = re.fullmatch(r"([-+]?)0+([0-9]*)", text).groups()
+        return f"{text}: leading zeros: write {sign}{digits or '0'}, {quoted}"
+    return ""
 
 
 def parse_yaml(text: str, where: str) -> Any:
@@ -79,6 +109,8 @@ def _line(model: type[BaseModel], item: dict) -> str:
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "string_pattern_mismatch":
         message = "use lower-case letters, digits and _ . - only, beginning with a letter or digit"
+    if item["type"] == "string_type" and isinstance(item["input"], int | float):
+        message = "expected text: put a name that looks like a number or a truth value in quotes"
     if item["type"] in ("model_type", "dict_type"):
         message = "expected keys and values" + _some(_fields_at(model, item["loc"]))
     if item["type"] == "value_error" and not key:

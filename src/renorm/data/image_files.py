@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from renorm.core.errors import RenormError
 from renorm.core.files import sha256, write_atomic, write_sealed
@@ -30,11 +31,13 @@ class ImageFileOptions:
         sample: Go on although images are missing.
         move: Move test images that are not in class folders into such; otherwise links to them are made.
         image_size: Height and width, in pixels, of the square that the network sees.
+        check: Decode every image once, so that a damaged one is found before the training.
     """
 
     sample: bool = False
     move: bool = False
     image_size: int = 224
+    check: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ def prepare_image_files(name: str, tree: ImageFolders, folder: Path, options: Im
     train, test = _in_class_folders(tree.train, tree.classes), _in_class_folders(tree.test, tree.classes)
     loose = _loose(tree)
     _check_whole(name, tree, train, test + loose, options.sample)
+    _refuse_damaged(name, train + test + loose, options.check)
     linked = bool(loose) and not options.move
     if loose and options.move:
         _move(tree.test, loose)
@@ -166,6 +170,32 @@ def _check_whole(name: str, tree: ImageFolders, train: list[_File], test: list[_
         f"dataset {name}: {tree.train.parent} is incomplete: {', '.join(parts)}{first}: complete it ({tree.source}), "
         f"or prepare what is there as a sample: --sample"
     )
+
+
+def _refuse_damaged(name: str, files: list[_File], decode: bool) -> None:
+    """Raise `RenormError` for files of 0 bytes and, with `decode`, for those that Pillow cannot decode."""
+    empty = [file.path for file in files if not file.size]
+    damaged = empty or ([file.path for file in files if not _decodes(file.path)] if decode else [])
+    if damaged:
+        what = "empty" if empty else "damaged"
+        raise RenormError(
+            f"dataset {name}: {damaged[0]}: {what} image file ({len(damaged):,} of {len(files):,}): fetch it again, or "
+            "remove it and prepare with --sample"
+        )
+
+
+def _decodes(path: str) -> bool:
+    try:
+        with Image.open(path) as image:
+            image.convert("RGB")
+    except Exception:  # Pillow's readers raise nearly anything on a broken file
+        return False
+    return True
+
+
+def has_images(folder: Path) -> bool:
+    """Whether there is an image file in the folder."""
+    return any(_image(entry) for entry in _entries(folder))
 
 
 def _move(folder: Path, files: list[_File]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from renorm.core.errors import RenormError
+from renorm.data.image_files import has_images
 from renorm.data.registry import ImageFolders, register_dataset
 
 SOURCE = "ILSVRC2012 from https://image-net.org or https://www.kaggle.com/c/imagenet-object-localization-challenge"
@@ -49,13 +50,21 @@ def _find(root: Path) -> Path:
 def _classes(folder: Path, beside: list[Path]) -> tuple[str, ...]:
     """The synsets in alphabetical order, the usual numbering: of the list beside the images, else of `train`.
 
-    A sample of a few classes keeps all thousand numbers when it has the list.
+    A sample of a few classes keeps all thousand numbers when it has the list. Without the list a folder of `train`
+    is a class if it is not hidden; one without an image is an error, since it would move the numbers of the others.
     """
     path = _first(beside, CLASS_LISTS)
     if path:
         names = {line.split()[0] for line in _text(path).splitlines() if line.strip()}
     else:
-        names = {entry.name for entry in (folder / "train").iterdir() if entry.is_dir()}
+        found = [e for e in (folder / "train").iterdir() if e.is_dir() and not e.name.startswith(".")]
+        empty = sorted(entry for entry in found if not has_images(entry))
+        if empty:
+            raise RenormError(
+                f"dataset imagenet: {empty[0]}: holds no image ({len(empty)} such folders): remove it, or put the list "
+                f"of classes {CLASS_LISTS[0]} beside the images"
+            )
+        names = {entry.name for entry in found}
     return tuple(sorted(names))
 
 

@@ -6,6 +6,7 @@ however many workers decode and however many GPUs share the epoch.
 
 import gc
 import io
+import re
 import signal
 import warnings
 from collections.abc import Iterator, Sequence
@@ -222,7 +223,8 @@ def read_image(path: Path, size: int) -> Image.Image:
             return Image.open(io.BytesIO(content)).convert("RGB")
     except Exception as error:
         # Pillow's readers raise nearly anything on a broken file; all mean the same to the user.
-        reason = " ".join(str(error).split())
+        # The address of an object in memory differs from run to run and helps nobody.
+        reason = " ".join(re.sub(r"<[^<>]* at 0x[0-9a-f]+>", "it", str(error)).split())
         raise RenormError(f"{path}: cannot decode image ({reason}): download the file again") from None
 
 

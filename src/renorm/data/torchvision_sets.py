@@ -15,6 +15,18 @@ from renorm.data.registry import RawImages, register_dataset
 # A machine behind a silent firewall must not hang for ever.
 DOWNLOAD_TIMEOUT_S = 60
 
+# MD5 of the unpacked files, which torchvision opens without a checksum.
+UNPACKED = {
+    ("MNIST", "train-images-idx3-ubyte"): "6bbc9ace898e44ae57da46a324031adb",
+    ("MNIST", "train-labels-idx1-ubyte"): "a25bea736e30d166cdddb491f175f624",
+    ("MNIST", "t10k-images-idx3-ubyte"): "2646ac647ad5339dbf082846283269ea",
+    ("MNIST", "t10k-labels-idx1-ubyte"): "27ae3e4e09519cfbb04c329615203637",
+    ("FashionMNIST", "train-images-idx3-ubyte"): "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+    ("FashionMNIST", "train-labels-idx1-ubyte"): "9018921c3c673c538a1fc5bad174d6f9",
+    ("FashionMNIST", "t10k-images-idx3-ubyte"): "8181f5470baa50b63fa0f6fddb340f0a",
+    ("FashionMNIST", "t10k-labels-idx1-ubyte"): "15d484375f8d13e6eb1aabb0c3f46965",
+}
+
 
 @register_dataset
 def cifar10(root: Path, download: bool) -> RawImages:
@@ -82,17 +94,21 @@ def _cifar(kind, name: str, root: Path, download: bool) -> RawImages:
 def _mnist(kind, name: str, root: Path, download: bool) -> RawImages:
     folder = root / kind.__name__ / "raw"
     sums = {folder / file: md5 for file, md5 in kind.resources}
+    unpacked = {path.with_suffix(""): UNPACKED[path.parts[-3], path.stem] for path in sums}
+    if not any(path.exists() for path in sums) and all(path.exists() for path in unpacked):
+        sums = unpacked
     _obtain(name, root, sums, lambda: kind(str(root), download=True), kind.mirrors[0], download)
     # torchvision checks the sums of the archives only, and trains on whatever lies unpacked beside them: read ours.
-    parts = [_idx(folder / file) for file, _ in kind.resources]
+    parts = [_idx(path) for path in sums]
     train_images, train_labels, test_images, test_labels = parts
     return RawImages(train_images[:, None], train_labels.astype(np.int64), test_images[:, None],
                      test_labels.astype(np.int64), classes=10)  # fmt: skip
 
 
 def _idx(path: Path) -> np.ndarray:
-    """The uint8 array in a gzipped IDX file: two zero bytes, a type, the number of axes, their lengths, the values."""
-    data = gzip.decompress(path.read_bytes())
+    """The uint8 array in an IDX file, gzipped or not: two zero bytes, type, number of axes, their lengths, values."""
+    data = path.read_bytes()
+    data = gzip.decompress(data) if path.suffix == ".gz" else data
     shape = np.frombuffer(data, dtype=">i4", count=data[3], offset=4)
     return np.frombuffer(data, dtype=np.uint8, offset=4 + 4 * data[3]).reshape(shape)
 

@@ -34,6 +34,15 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value_as_number(cls, value: Any, info) -> Any:
+        number = cls.model_fields[info.field_name].annotation in (int, float)
+        values = value if isinstance(value, list) else [value] if number else []
+        if any(isinstance(one, bool) for one in values):
+            raise ValueError("expected a number or a name, found a truth value")
+        return value
+
 
 class Optimizer(Strict):
     name: Literal["sgd", "adam"] = "sgd"
@@ -256,6 +265,8 @@ class Study(Strict):
     @field_validator("only", mode="before")
     @classmethod
     def _comma_list(cls, value: Any) -> Any:
+        if isinstance(value, int | float):
+            raise ValueError("a name of digits: write only='[\"2020\"]' on the command line, only: '2020' in a file")
         return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
     @field_validator("experiments", "recipes")
@@ -318,6 +329,8 @@ class Study(Strict):
         claims = {Path(folder).name for folder in folders}
         alone = list(self.experiments) == [self.study]
         for key, name in (("study", self.study), *(("experiments", name) for name in self.experiments)):
+            if name == "all":
+                raise ValueError(f"{key}: 'all' is what `only: all` names, every experiment: choose another")
             if name in FOLDERS or name.endswith(".partial"):
                 raise ValueError(f"{key}: '{name}' is the name of a folder in results_dir: choose another")
             if name in claims:

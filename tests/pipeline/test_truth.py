@@ -1,0 +1,128 @@
+"""Code is part of a cell, results travel, and no finished record is removed: with real runs."""
+
+import copy as copying
+import csv
+import json
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from .conftest import STUDY
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
+AFTER = {"study": 1, "collect": 1, "judge": 1, "figures": 1, "report": 1}
+RUN = "results/runs/digits/tiny_vgg/batch_norm/base/e1/s1"
+NETWORK = '''
+from pathlib import Path
+
+from torch import nn
+
+from renorm.models.registry import register_arch
+
+WIDTH = 4
+
+
+@register_arch("Mine", files=("mine.txt",))
+def mine(num_classes, image_size, in_channels):
+    """Small."""
+    assert Path(__file__).with_name("mine.txt").exists()
+    model = nn.Sequential(nn.Conv2d(in_channels, WIDTH, 3), nn.BatchNorm2d(WIDTH), nn.ReLU())
+    return nn.Sequential(model, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(WIDTH, num_classes))
+'''
+
+
+def renorm(checkout, *arguments: str) -> str:
+    done = subprocess.run([sys.executable, "-m", "renorm", *arguments], cwd=checkout.folder, text=True,
+                          env=checkout.environment(), capture_output=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def statuses(checkout, study: str = "small") -> list[str]:
+    with open(checkout.folder / "results" / study / "cells.csv", newline="") as file:
+        return [row["status"] for row in csv.DictReader(file)]
+
+
+def test_an_edited_network_is_another_cell_and_an_edited_comment_is_not(copy):
+    code, declared = copy.folder / "src/renorm/models/mine.py", copy.folder / "src/renorm/models/mine.txt"
+    code.write_text(NETWORK)
+    declared.write_text("a weights file\n")
+    study = copying.deepcopy(STUDY)
+    study["experiments"]["mine"] = study["experiments"]["baseline"] | {"arch": ["mine"], "seeds": [1]}
+    copy.write(study)
+    assert copy.planned() == {"train": 1, **AFTER}
+    copy.snakemake()
+    record = copy.folder / "results/runs/digits/mine/batch_norm/base/e1/s1/run.json"
+    before = json.loads(record.read_text())
+    assert set(before["code"]) == {"arch"} and before["built_in_code"]
+
+    code.write_text(NETWORK.replace('"""Small."""', "# Small, as in the paper.").replace("nn.Conv2d(", "nn.Conv2d( "))
+    assert copy.planned() == {}
+    declared.write_text("another weights file\n")
+    assert copy.planned() == {"train": 1, **AFTER}
+    declared.write_text("a weights file\n")
+    assert copy.planned() == {}
+
+    code.write_text(NETWORK.replace("WIDTH = 4", "WIDTH = 16"))
+    cell = "digits/mine/batch_norm/base/e1/s1"
+    assert "the code of the architecture was" in renorm(copy, "why", cell, "--config", "study.yaml")
+    assert copy.planned() == {"train": 1, **AFTER}
+    copy.snakemake()
+    after = json.loads(record.read_text())
+    assert after["parameters"] > before["parameters"] and after["code"] != before["code"]
+    (aside,) = record.parent.glob("run.superseded-*.json")
+    assert json.loads(aside.read_text()) == before and list(record.parent.glob("history.superseded-*.csv"))
+    status = json.loads(renorm(copy, "status", "--config", "study.yaml", "--json"))
+    assert status["superseded"] == 1 and status["all"] == {"completed": 4}
+    assert copy.planned() == {} and statuses(copy) == ["completed"] * 4
+
+
+def test_an_archive_is_continued_elsewhere(copy, make_checkout, tmp_path):
+    crate = copy.folder / renorm(copy, "archive", "results/small").strip()
+    more = copying.deepcopy(STUDY)
+    more["experiments"]["method"]["seeds"] = [1, 2]
+    there = make_checkout(tmp_path / "there")
+    with zipfile.ZipFile(crate) as packed:
+        packed.extractall(there.folder)
+    # The configuration in the crate is the study's: nothing is trained, and the same report comes of it.
+    assert there.planned(config="results/small/config.json") == {}
+    there.write(more)
+    planned = there.planned()
+    assert planned == {"dataset": 1, "train": 1, **AFTER}
+
+    adopting = make_checkout(tmp_path / "adopting")
+    adopting.write(more | {"adopt": [str(crate)]})
+    assert adopting.planned() == planned
+    adopting.snakemake()
+    assert statuses(adopting) == ["completed"] * 4
+    for name in ("run.json", "history.csv"):
+        old, new = copy.folder / RUN / name, adopting.folder / RUN / name
+        assert json.loads(new.read_text()) == json.loads(old.read_text()) if name == "run.json" else True
+        assert new.read_text() == old.read_text() or name == "run.json"
+    assert str(crate) in json.loads((adopting.folder / RUN / "adopted.json").read_text())["from"]
+
+
+def test_a_job_of_a_cell_that_was_finished_meanwhile_ends_with_the_finished_record(copy):
+    """What a cluster's job runs: Snakemake's inner process, which once removed the record before the trainer saw it."""
+    record = copy.folder / RUN / "run.json"
+    before, history = record.read_bytes(), (copy.folder / RUN / "history.csv").read_bytes()
+    cell = "dataset=digits,arch=tiny_vgg,norm=batch_norm,recipe=base,epochs=1,seed=1"
+    copy.snakemake("--target-jobs", f"train:{cell}", "--allowed-rules", "train", "--mode", "remote", "--force")
+    assert record.read_bytes() == before and (copy.folder / RUN / "history.csv").read_bytes() == history
+    assert "nothing to train" in (copy.folder / RUN / "log.txt").read_text()
+    assert copy.planned() == {}
+
+
+def test_a_refused_start_leaves_no_lock_and_a_dry_run_finds_the_same(make_checkout, tmp_path):
+    checkout = make_checkout(tmp_path / "checkout")
+    checkout.write(STUDY | {"claims": {"original": "claims/nowhere"}})
+    command = [sys.executable, "-m", "snakemake", "--configfile", "study.yaml", "--cores", "1"]
+    for arguments in ([*command, "--dry-run"], command, command):
+        done = subprocess.run(
+            arguments, cwd=checkout.folder, env=checkout.environment(), text=True, capture_output=True
+        )
+        assert done.returncode == 2 and "claims/nowhere: no such claims folder" in done.stderr
+        assert "LockException" not in done.stderr and not (checkout.folder / "results").exists()
+    assert not list(checkout.folder.glob(".snakemake/locks/*"))
