@@ -35,13 +35,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--prepared", type=Path, default=Path("results/data"))
     o = parser.parse_args()
-    turns = [{norm: run(o.arch, norm, o.dataset, o.epochs, o.prepared) for norm in o.norms} for _ in range(o.repeats)]
+    repeats = [{norm: run(o.arch, norm, o.dataset, o.epochs, o.prepared) for norm in o.norms} for _ in range(o.repeats)]
     rows = [
         {"cell": f"{o.dataset}/{o.arch}/{norm}/e{o.epochs}"}
-        | {f"{key} s": statistics.median(turn[norm][key] for turn in turns) for key in turns[0][norm]}
+        | {f"{key} s": statistics.median(repeat[norm][key] for repeat in repeats) for key in repeats[0][norm]}
         for norm in o.norms
     ]
-    show("cell", rows, f"median of {o.repeats}, the norms taking turns")
+    show("cell", rows, f"median of {o.repeats}, the norms alternating")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def machine() -> str:
 
 
 def clock(device) -> float:
-    """Now, in seconds: wall clock on a GPU after all its work, and of several threads; processor time of one thread.
+    """Now, in seconds: wall clock on a GPU after all its work, and of several threads; CPU time of one thread.
 
     Processor time, since another program on the machine distorts it little.
     """
@@ -46,7 +46,7 @@ def what_clock(device) -> str:
     if device.type == "cuda":
         return f"wall clock, {torch.cuda.get_device_name(device)}"
     threads = torch.get_num_threads()
-    return "processor time of one thread" if threads == 1 else f"wall clock of {threads} threads"
+    return "CPU time of one thread" if threads == 1 else f"wall clock of {threads} threads"
 
 
 def configure_as_training(threads: int, device) -> None:
@@ -69,13 +69,13 @@ def what_precision(device) -> str:
 
 
 def interleaved(device, works: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median seconds of each of `works`, which take turns; the first turn warms up."""
+    """Median seconds of each of `works`, alternating; the first round warms up."""
     seconds: dict[str, list[float]] = {name: [] for name in works}
-    for turn in range(repeats + 1):
+    for round_ in range(repeats + 1):
         for name, work in works.items():
             begun = clock(device)
             work()
-            if turn:
+            if round_:
                 seconds[name].append(clock(device) - begun)
     return {name: statistics.median(values) for name, values in seconds.items()}
 

@@ -1,7 +1,7 @@
 """Time and memory of `snakemake --dry-run` on studies of growing size: python -m benchmarks.dag --cells 374 3740
 
 The work is the whole start: configuration, grid, hyper-parameters, resources, the jobs and what is missing; with all
-cells missing, none, or one. Beside it, taking turns, a bare Snakefile with as many jobs of the same paths and nothing
+cells missing, none, or one. Beside it, alternating, a bare Snakefile with as many jobs of the same paths and nothing
 else, and `renorm status`. Finished cells are files without content or metadata: what is compared are their times.
 """
 
@@ -84,18 +84,18 @@ def measure_all(cells: int, repeats: int) -> list[dict]:
             "all missing": lambda: dry_run(folder, ours, *config),
             "renorm status": lambda: measure(folder, sys.executable, *status),
         }
-        rows = turns(cells, ways, repeats)
+        rows = alternated(cells, ways, repeats)
         record = finish(folder)
-        rows += turns(cells, {"nothing to do": lambda: dry_run(folder, ours, *config)}, repeats)
+        rows += alternated(cells, {"nothing to do": lambda: dry_run(folder, ours, *config)}, repeats)
         record.unlink()
-        return rows + turns(cells, {"one missing": lambda: dry_run(folder, ours, *config)}, repeats)
+        return rows + alternated(cells, {"one missing": lambda: dry_run(folder, ours, *config)}, repeats)
 
 
-def turns(cells: int, ways: dict, repeats: int) -> list[dict]:
+def alternated(cells: int, ways: dict, repeats: int) -> list[dict]:
     taken = [{name: way() for name, way in ways.items()} for _ in range(repeats)]
     return [
-        {"cells": cells, "what": name, "seconds": statistics.median(turn[name][0] for turn in taken),
-         "MB": max(turn[name][1] for turn in taken)}
+        {"cells": cells, "what": name, "seconds": statistics.median(r[name][0] for r in taken),
+         "MB": max(r[name][1] for r in taken)}
         for name in ways
     ]  # fmt: skip
 

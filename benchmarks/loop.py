@@ -1,10 +1,10 @@
-"""Images per second of the trainer's loop beside a plain DataLoader loop, two processes taking turns.
+"""Images per second of the trainer's loop beside a plain DataLoader loop, two processes alternating.
 
     python -m benchmarks.loop [--archs resnet18 vgg16] [--images 50000] [--workers 8] [--device cuda]
 
-The plain loop is what one writes first: pictures through torchvision's padding, crop, flip, ToTensor and Normalize in a
+The plain loop is what one writes first: images through torchvision's padding, crop, flip, ToTensor and Normalize in a
 DataLoader (pinned memory on a GPU), SGD, loss and hits read back in every step. Both train the same
-network with batch norm on the same pictures in the same order, with the same crops and flips, and in the same
+network with batch norm on the same images in the same order, with the same crops and flips, and in the same
 precision; `loss` is that of the last epoch in each. What else the trainer sets for its process (the allocator, cuDNN's
 choice of kernels) the plain loop does without. The time of the DataLoader's workers counts by wall clock only: with
 --workers above 0 on a CPU give --threads 2 or more, which takes the wall clock.
@@ -34,16 +34,16 @@ from renorm.training.trainer import Trainer
 SIZE, CLASSES, TESTED, SEED = 32, 10, 8, 1
 
 
-def pictures(count: int) -> data.Dataset:
-    """Random pictures in the shape of CIFAR-10's."""
+def random_images(count: int) -> data.Dataset:
+    """Random images in the shape of CIFAR-10's."""
     random = np.random.default_rng(0)
     splits = (Split(random.integers(0, 256, (n, 3, SIZE, SIZE), np.uint8), random.integers(0, CLASSES, n))
               for n in (count, TESTED))  # fmt: skip
     return data.Dataset("random", CLASSES, (0.5,) * 3, (0.25,) * 3, *splits, checksum="")
 
 
-class Pictures(Dataset):
-    """One epoch's pictures in its order, cropped and flipped as it drew."""
+class EpochImages(Dataset):
+    """One epoch's images in its order, with its crops and flips."""
 
     def __init__(self, dataset: data.Dataset, draws: Augmentation):
         self.images = dataset.train.images.transpose(0, 2, 3, 1)
@@ -103,7 +103,7 @@ class Plain:
         return total / len(self.dataset.train.labels)
 
     def _batches(self, draws: Augmentation) -> DataLoader:
-        return DataLoader(Pictures(self.dataset, draws), self.hyper["batch_size"], num_workers=self.workers,
+        return DataLoader(EpochImages(self.dataset, draws), self.hyper["batch_size"], num_workers=self.workers,
                           pin_memory=self.device.type == "cuda")  # fmt: skip
 
 
@@ -115,7 +115,7 @@ def network(arch: str) -> torch.nn.Module:
 def serve(pipe: Connection, name: str, arch: str, hyper: dict, o: argparse.Namespace) -> None:
     """Train an epoch whenever `pipe` asks for one; answer with its seconds and its loss."""
     device = torch.device(o.device)
-    dataset = pictures(o.images)
+    dataset = random_images(o.images)
     if name == "ours":
         configure(hyper, o.threads, device)
         loop = Ours(arch, dataset, hyper, device)
@@ -138,11 +138,11 @@ def measure(arch: str, hyper: dict, o: argparse.Namespace) -> dict:
         theirs.close()
     seconds: dict[str, list[float]] = {name: [] for name in pipes}
     losses = {}
-    for turn in range(o.repeats + 1):
+    for repeat in range(o.repeats + 1):
         for name, pipe in pipes.items():
             pipe.send(True)
             passed, losses[name] = pipe.recv()
-            if turn:  # the first epoch warms up
+            if repeat:  # the first epoch warms up
                 seconds[name].append(passed)
     for pipe in pipes.values():
         pipe.send(False)
@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("--archs", nargs="+", help="default: three networks of the size of the device")
     parser.add_argument("--images", type=int, help="default: 50,000 on a GPU, 1,280 on a CPU")
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--workers", type=int, help="default: the processors, 8 at most, on a GPU; 0 on a CPU")
+    parser.add_argument("--workers", type=int, help="default: the CPUs, 8 at most, on a GPU; 0 on a CPU")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

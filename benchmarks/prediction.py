@@ -2,10 +2,10 @@
 
     RENORM_DATA=... python -m benchmarks.prediction --minutes 1 [--config STUDY] [--only EXPERIMENT] [--cells 12]
 
-The built-in study has cells of every size that a processor finishes in a minute, on the bundled digits, MNIST and
+The built-in study has cells of every size that a CPU finishes in a minute, on the bundled digits, MNIST and
 CIFAR-10 (downloaded where RENORM_DATA has them not); `--config` takes another (on a GPU,
 one with `gpu: 1`). Each cell is a process of its own, as in the pipeline. On a busy machine wall clock means nothing:
-`processor s` is what the cell's process used, held against the prediction times the part of the processor that the
+`CPU s` is what the cell's process used, compared with the prediction times the part of the CPU that the
 calibration itself had.
 """
 
@@ -44,7 +44,7 @@ SMALL = {
 
 
 def run(*command: str) -> tuple[float, float]:
-    """Wall clock and processor seconds of `renorm COMMAND`; its mistake, which it has told, ends the benchmark."""
+    """Wall clock and CPU seconds of `renorm COMMAND`; its error, already printed, ends the benchmark."""
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run([sys.executable, "-m", "renorm", *command], stdout=subprocess.DEVNULL)
     if done.returncode:
@@ -63,8 +63,8 @@ def measure(study: config.Study, path: Path, cell, share: float) -> dict:
     wall, used = run("train", "--quiet", *(f"--{key}={value}" for key, value in options.items()))
     return {
         "cell": cell.path, "basis": expected.basis, "predicted s": expected.seconds, "measured s": wall,
-        "error %": 100 * (expected.seconds / wall - 1), "processor s": used,
-        "error % of processor s": 100 * (expected.seconds * share / used - 1), "asked min": expected.minutes,
+        "error %": 100 * (expected.seconds / wall - 1), "CPU s": used,
+        "error % of CPU s": 100 * (expected.seconds * share / used - 1), "asked min": expected.minutes,
     }  # fmt: skip
 
 
@@ -93,9 +93,9 @@ def main() -> None:
         rows = [measure(study, path, cell, share) for cell in chosen]
         names = ", ".join(one.name for one in calibration_store.choose(study).taken)
     within = sum(abs(row["error %"]) <= 30 for row in rows)
-    within_used = sum(abs(row["error % of processor s"]) <= 30 for row in rows)
-    show("prediction", rows, f"{names}; calibrated in {wall:.0f} s with {share:.0%} of the processor; within 30 %: "
-                             f"{within} of {len(rows)} by the clock, {within_used} by processor time")  # fmt: skip
+    within_used = sum(abs(row["error % of CPU s"]) <= 30 for row in rows)
+    show("prediction", rows, f"{names}; calibrated in {wall:.0f} s with {share:.0%} of the CPU; within 30 %: "
+                             f"{within} of {len(rows)} by the clock, {within_used} by CPU time")  # fmt: skip
 
 
 if __name__ == "__main__":

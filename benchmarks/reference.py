@@ -24,7 +24,7 @@ def load(checkout: Path) -> ModuleType:
 
 
 def replace(model: nn.Module, original: ModuleType, sampling_stride: int = 3) -> nn.Module:
-    """Every layer of ours by the original's, told the same settings and given the same weight and bias."""
+    """Every layer of ours by the original's, with the same settings and given the same weight and bias."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, DeconvConv2d | DeconvLinear):

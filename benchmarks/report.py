@@ -30,10 +30,10 @@ def measure(times: int, repeats: int) -> dict:
     with tempfile.TemporaryDirectory() as name:
         folder = write_judged(Path(name) / "study", times=times)
         steps = {"judge": judge, "figures": draw, "tables": write_tables, "page": render}
-        # By turns; the first also imports, as the commands do.
-        turns = [{f"{step} s": timed(lambda work=work: work(folder)) for step, work in steps.items()}
+        # Alternating; the first also imports, as the commands do.
+        rounds = [{f"{step} s": timed(lambda work=work: work(folder)) for step, work in steps.items()}
                  for _ in range(repeats)]  # fmt: skip
-        medians = {step: statistics.median(turn[step] for turn in turns) for step in turns[0]}
+        medians = {step: statistics.median(r[step] for r in rounds) for step in rounds[0]}
         size = (folder / "report.html").stat().st_size
     return {"cells": 367 * times, **medians, "all s": sum(medians.values()), "report.html MB": size / 1e6}
 

@@ -4,7 +4,7 @@
     python -m benchmarks.step --reference ../deconvolution    # beside the layers of the original repository
 
 A step is forward, loss, backward and the optimiser's update on the same batch; a test is a forward pass in evaluation.
-On a CPU the time is processor time of one thread, so that another program on the machine distorts it little; on a GPU
+On a CPU the time is CPU time of one thread, so that another program on the machine distorts it little; on a GPU
 it is wall clock between synchronisations. Allocator, layout of the batch, precision and choice of kernels are those of
 training, for all kinds. The textbook form is the oracle of the tests (coupled iteration, gradients by autograd). Peak
 memory is that of two steps on `--memory-batch` images in a process of its own: on a CPU its largest resident set less
@@ -93,7 +93,7 @@ class Trainer:
 def measure(
     arch: str, kinds: list[str], batch: int, repeats: int, device: torch.device, original: ModuleType | None = None
 ) -> dict:
-    """Median milliseconds of a step and, of batch norm and ours, of a test per kind, the kinds taking turns."""
+    """Median milliseconds of a step and, of batch norm and ours, of a test per kind, the kinds alternating."""
     configure_as_training(1, device)
     trainers = {kind: Trainer(arch, kind, batch, device, original) for kind in kinds}
     works = {f"{kind} ms": trainer.step for kind, trainer in trainers.items()}

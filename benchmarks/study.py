@@ -64,10 +64,10 @@ def rows_of(study: Study, steps: dict[str, dict], start: float, threads: int) ->
     for cell in sorted(grid.cells(study)):
         cells[cell.arch, cell.norm].append(cell)
     claims = study.claims.reproductions if study.claims else []
-    told = published([str(ROOT / folder) for folder in claims])
+    references = published([str(ROOT / folder) for folder in claims])
     hours, rows = f"{'GPU' if workload.kind(study) == 'cuda' else 'CPU'}-hours", []
     for (arch, norm), some in cells.items():
-        known = [told.get((c.dataset, c.arch, c.norm, c.recipe, c.epochs)) for c in some]
+        known = [references.get((c.dataset, c.arch, c.norm, c.recipe, c.epochs)) for c in some]
         row = steps[arch]
         rows.append({
             "arch": arch, "norm": norm, "cells": len(some), "batch measured": int(row["batch"]),

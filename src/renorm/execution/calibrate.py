@@ -161,7 +161,7 @@ def calibrate(study: Study, minutes: float, say: Say) -> Path:
         "steps": {**place.steps, **{bench.kind.step.key: bench.result() for bench in benches}},
     })  # fmt: skip
     path = calibration_store.write(study.results_dir, found)
-    for line in _told(benches, kinds, found, share if device.type == "cpu" and study.threads == 1 else 1.0):
+    for line in _summary(benches, kinds, found, share if device.type == "cpu" and study.threads == 1 else 1.0):
         say(line)
     return path
 
@@ -277,7 +277,7 @@ def _decode_seconds(found: data.Dataset) -> float:
     return (time.perf_counter() - begun) / count
 
 
-def _told(benches: list[Bench], kinds: list[Kind], found: Calibration, share: float) -> Iterable[str]:
+def _summary(benches: list[Bench], kinds: list[Kind], found: Calibration, share: float) -> Iterable[str]:
     yield found.name
     for bench in benches:
         one = bench.result()
@@ -289,7 +289,7 @@ def _told(benches: list[Bench], kinds: list[Kind], found: Calibration, share: fl
     if rest:
         yield (
             f"{len(rest)} of {len(kinds)} kinds did not fit into the time and are scaled from these, {rest[0]} the "
-            "first of them: --minutes gives more, and a further run goes on with them"
+            "first of them: --minutes gives more, and a further run measures them"
         )
     if share < BUSY_SHARE:
         yield (

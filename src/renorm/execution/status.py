@@ -178,4 +178,4 @@ def _why_missing(folder: Path) -> str:
     error = last_error(folder / "log.txt")
     reason = f"its last try failed: {error} ({folder / 'log.txt'})." if error else "it has no run.json."
     saved = (folder / "checkpoint.pt").exists()
-    return reason + (" It would go on from its checkpoint." if saved else "")
+    return reason + (" It would resume from its checkpoint." if saved else "")

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from renorm.core import files
 from renorm.core.errors import RenormError
 from renorm.core.files import write_atomic
 from renorm.runs.finished import WEIGHTS
@@ -78,8 +79,7 @@ def save_weights(folder: Path, state: dict[str, torch.Tensor]) -> None:
 
 def remove(folder: Path) -> None:
     """Remove the checkpoints of a run that is finished."""
-    for name in NAMES:
-        (folder / name).unlink(missing_ok=True)
+    files.remove(*(folder / name for name in NAMES))
 
 
 def _read(path: Path) -> bytes | None:

@@ -136,7 +136,7 @@ def _covariance(view: LayerView, seen: Seen) -> dict:
             _measure("identity_distance", *map(_identity_distance, pair)),
         ],
         "layer_view_images": [
-            _picture(name, 0, matrix) for name, matrix in zip(("before", "after"), shown, strict=True)
+            _shown(name, 0, matrix) for name, matrix in zip(("before", "after"), shown, strict=True)
         ],
     }
 
@@ -157,7 +157,7 @@ def _image(view: LayerView, seen: Seen) -> dict:
     shown = view.image - 1
     series = {"input": seen.x[shown], "input_magnitude": before[shown].abs(),
               "deconvolved": after[shown], "deconvolved_magnitude": after[shown].abs()}  # fmt: skip
-    images = [_picture(name, c, maps[c]) for name, maps in series.items() for c in range(len(maps))]
+    images = [_shown(name, c, maps[c]) for name, maps in series.items() for c in range(len(maps))]
     return {"layer_view_images": images} | _spread(before, after)
 
 
@@ -166,7 +166,7 @@ def _sparsity(view: LayerView, seen: Seen) -> dict:
     after, _ = _deconvolved(seen)
     shown = view.image - 1
     series = {"input": seen.x[shown, :CHANNELS], "deconvolved_magnitude": after[shown, :CHANNELS].abs()}
-    images = [_picture(name, c, maps[c]) for name, maps in series.items() for c in range(len(maps))]
+    images = [_shown(name, c, maps[c]) for name, maps in series.items() for c in range(len(maps))]
     return {"layer_view_images": images} | _spread(seen.x, after)
 
 
@@ -220,7 +220,7 @@ def _measure(name: str, before: float, after: float) -> dict:
     return {"measure": name, "before": before, "after": after}
 
 
-def _picture(name: str, channel: int, values: Tensor) -> dict:
+def _shown(name: str, channel: int, values: Tensor) -> dict:
     """Six digits are more than an eye sees and keep the file small."""
     top, left = ((size - PIXELS) // 2 if size > PIXELS else 0 for size in values.shape)
     values = values[top : top + PIXELS, left : left + PIXELS]
