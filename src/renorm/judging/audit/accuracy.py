@@ -1,40 +1,128 @@
-"""Accuracies that cannot be, units that were mixed, averages that do not follow, repeats that fall into two camps."""
+"""Accuracies that cannot be, units that were mixed, averages and SDs that do not follow, repeats in two clusters."""
 
 import itertools
+import math
 import statistics
+from collections import Counter
 from collections.abc import Iterator
+from fractions import Fraction
 
-from renorm.judging.audit.loader import Finding, Row, Table, grouped
+from renorm.judging.audit import typing_errors
+from renorm.judging.audit.granularity import Interval, debit, grim, grimmer, printed
+from renorm.judging.audit.loader import Finding, Row, Table, counted, grouped
+from renorm.study.known_datasets import SIZES
 
 # Accuracies were often kept in float32: 7 digits.
-FLOAT32 = 2e-7
-# Two camps: a gap of this many robust SDs of the siblings and of this many points (fractions of 1).
-GAP_SDS, GAP_POINTS, SIBLINGS = 8.0, 0.02, 5
-# Without siblings three attempts must fall into a pair and a far one: so many points, and so many times the pair's gap.
+FLOAT32 = Fraction(2, 10_000_000)
+# An average may be one of attempts that were rounded to two decimals of a percent before.
+ROUNDED = 10_000
+# Two clusters: a gap of this many robust SDs of the siblings, of this many points (fractions of 1), and this many times
+# as wide as both clusters together.
+GAP_SDS, GAP_POINTS, GAP_TIMES, SIBLINGS = 8.0, 0.02, 5.0, 5
+# Without siblings: so many points, and so many times as wide as both clusters.
 ALONE_POINTS, ALONE_TIMES = 0.10, 10.0
 MEDIAN_SD = {2: 0.6745, 3: 0.8326, 4: 0.8881, 5: 0.9161}  # median of an SD of n normal values, in units of sigma
 
 
-def impossible(table: Table) -> Iterator[Finding]:
-    """Accuracies outside 0 to 100 %, or no whole number of the split's images at the digits written."""
+def out_of_range(table: Table) -> Iterator[Finding]:
+    """Accuracies outside 0 to 100 %."""
+    cells = table.by_cell()
     for row in table.accuracies:
-        if not 0 <= row.value <= (100 if row.unit == "percent" else 1) and not _looks_like_other_unit(row):
-            yield table.finding("impossible", [row.row], row.cell, f"{_told(row)} is no accuracy")
-        elif row.images and not row.is_average and row.split != "train" and not _possible(row, row.images):
-            yield table.finding(
-                "impossible", [row.row], row.cell,
-                f"{_told(row)} cannot be: no whole number of {row.images:,} test images gives it",
-            )  # fmt: skip
+        if 0 <= row.value <= row.scale or _looks_like_other_unit(row):
+            continue
+        others = [r.fraction for r in cells.get((row.cell, row.kind), []) if r is not row and 0 <= r.fraction <= 1]
+        slip = ""
+        if others:
+            reach = max(0.02, 3 * (max(others) - min(others)))
+            slip = typing_errors.explain(
+                row.text, lambda v, row=row, o=others, reach=reach: abs(v / row.scale - statistics.median(o)) <= reach
+            )
+        meant = f"; {slip}?" if slip else ""
+        yield table.finding("out_of_range", [row.row], row.cell, f"{row.metric} {row.printed} is no accuracy{meant}")
 
 
-def _possible(row: Row, images: int) -> bool:
-    scale = 100 if row.unit == "percent" else 1
-    nearest = round(row.fraction * images) / images
-    return abs(nearest - row.fraction) <= row.resolution / scale + FLOAT32
+def granularity(table: Table) -> Iterator[Finding]:
+    """GRIM: an accuracy is a whole number of images, the mean of n runs a whole number of n times as many."""
+    attempts = table.by_cell()
+    for row in table.accuracies:
+        n = _runs_behind(row, attempts)
+        known = row.images and n and row.split != "train" and 0 <= row.value <= row.scale
+        if known and not _granular(row, n, row.images):
+            yield table.finding("grim", [row.row], row.cell, _grim_sentence(row, n, row.images))
 
 
-def _told(row: Row) -> str:
-    return f"{row.metric} {row.value:g}{' %' if row.unit == 'percent' else ''}"
+def _granular(row: Row, n: int, images: int) -> bool:
+    value = _value(row)
+    return grim(value, n, images) or (n > 1 and grim(value, n, ROUNDED))
+
+
+def _value(row: Row) -> Interval:
+    """What the printed value stands for, as fractions of 1."""
+    return printed(row.text).scaled(Fraction(1, row.scale)).widened(FLOAT32)
+
+
+def _runs_behind(row: Row, attempts: dict[tuple, list[Row]]) -> int | None:
+    """1 of a single run; of an average the n written, or the number of its attempts."""
+    if not row.is_average:
+        return 1
+    return row.n or len(attempts.get((row.cell, row.kind), ())) or None
+
+
+def _grim_sentence(row: Row, n: int, images: int) -> str:
+    below = math.floor(row.exact * images * n)
+    digits = max(len(row.text.partition(".")[2]), 2)
+    near = [f"{k / (images * n) * row.scale:.{digits}f}" for k in (below, below + 1)]
+    whole = f"no whole number of {images:,} test images gives it"
+    if n > 1:
+        whole = f"{n} runs on {images:,} test images cannot average to it"
+    sentence = f"{row.metric} {row.printed} is impossible: {whole} (nearest: {near[0]} and {near[1]})"
+    size = SIZES.get(row.dataset)
+    if row.split == "unstated" and size and not row.n_images and _granular(row, n, size.train):
+        sentence += f"; it is possible for {size.train:,} training images: is it training accuracy?"
+    return sentence
+
+
+def spreads(table: Table) -> Iterator[Finding]:
+    """SDs that their attempts do not give, or that no runs with that mean can have (GRIMMER, DEBIT)."""
+    attempts = table.by_cell()
+    for row in table.accuracies:
+        if not row.sd or float(row.sd) < 0:
+            continue
+        own = attempts.get((row.cell, row.kind), []) if row.is_average else []
+        n = _runs_behind(row, attempts)
+        if len(own) > 1 and len(own) == n:
+            yield from _sd_of_attempts(table, row, own)
+        elif row.images and n and row.split != "train" and _granular(row, n, row.images):
+            yield from _sd_of_images(table, row, n, row.images)
+
+
+def _sd_of_attempts(table: Table, row: Row, own: list[Row]) -> Iterator[Finding]:
+    values = [r.fraction for r in own]
+    found = [statistics.stdev(values), statistics.pstdev(values)]
+    sd = printed(row.sd).scaled(Fraction(1, row.scale))
+    # An SD moves by no more than the values it is of.
+    slack = max(r.resolution for r in own) * math.sqrt(len(own) / (len(own) - 1)) + float(FLOAT32)
+    if not any(float(sd.low) - slack <= value <= float(sd.high) + slack for value in found):
+        sentence = f"the SD {row.sd} does not follow from its {len(own)} attempts ({found[0] * row.scale:.4g})"
+        yield table.finding("sd_mismatch", [row.row, *(r.row for r in own)], row.cell, sentence)
+
+
+def _sd_of_images(table: Table, row: Row, n: int, images: int) -> Iterator[Finding]:
+    value = _value(row)
+    # The SD of accuracies that were rounded to two decimals of a percent before differs a little.
+    slack = FLOAT32 if ROUNDED % images == 0 else Fraction(1, 2 * ROUNDED)
+    sd = printed(row.sd).scaled(Fraction(1, row.scale)).widened(slack)
+    binary = n == 1 or images == 1
+    size = n * images
+    if binary:
+        possible = size < 2 or any(debit(value, sd, size, ddof) for ddof in (0, 1))
+        words = f"{size:,} right or wrong answers"
+    else:
+        possible = any(grimmer(value, sd, n, images, ddof) for ddof in (0, 1))
+        words = f"{n} runs on {images:,} test images"
+    if not possible:
+        sentence = f"the mean {row.printed} and the SD {row.sd} cannot both be of {words}"
+        yield table.finding("debit" if binary else "grimmer", [row.row], row.cell, sentence)
 
 
 def _looks_like_other_unit(row: Row) -> bool:
@@ -47,56 +135,94 @@ def mixed_units(table: Table) -> Iterator[Finding]:
     cells = grouped(table.accuracies, lambda r: (r.cell, r.kind))
     for row in table.accuracies:
         if _looks_like_other_unit(row):
-            sentence = f"{row.value:g} stands among fractions of 1: a percentage?"
-            yield table.finding("units", [row.row], row.cell, sentence)
+            sentence = f"{row.text} is among fractions of 1: is it a percentage?"
+            yield table.finding("mixed_units", [row.row], row.cell, sentence)
         elif row.unit == "percent" and 0 < row.value <= 1:
             others = [r for r in cells[row.cell, row.kind] if r is not row]
             others = others or [r for r in blocks[row.source, row.dataset, row.epochs, row.kind] if r is not row]
             usual = statistics.median(r.value for r in others) if others else 0
             if usual > 10 and 0.5 <= row.value * 100 / usual <= 2:
-                sentence = f"{row.value:g} stands among percentages near {usual:g}: a fraction of 1?"
-                yield table.finding("units", [row.row], row.cell, sentence)
+                sentence = f"{row.text} is among percentages near {usual:g}: is it a fraction of 1?"
+                yield table.finding("mixed_units", [row.row], row.cell, sentence)
 
 
 def averages(table: Table) -> Iterator[Finding]:
-    """Printed averages that are not the mean of the attempts in the same table."""
+    """Printed averages that are not the mean of the attempts in the same table, with what explains them."""
     runs = table.by_cell()
+    wrong = []
     for row in table.accuracies:
         attempts = runs.get((row.cell, row.kind), [])
-        if not row.is_average or not attempts or (row.n and row.n != len(attempts)):
-            continue
+        if row.is_average and attempts and row.n in (None, len(attempts)) and not _is_mean(row, attempts):
+            wrong.append((row, attempts, _exchanges(row, attempts, runs)))
+    # An exchange that explains several averages is the likelier one.
+    usual = Counter(pattern for _, _, exchanges in wrong for pattern in exchanges)
+    for row, attempts, exchanges in wrong:
         mean = statistics.fmean(r.fraction for r in attempts)
-        scale = 100 if row.unit == "percent" else 1
-        written = max(r.resolution / (100 if r.unit == "percent" else 1) for r in attempts)
-        if abs(row.fraction - mean) > row.resolution / scale + written + FLOAT32:
-            sentence = (
-                f"the average {row.value:g} does not follow from its {len(attempts)} attempts ({mean * scale:.4g})"
+        digits = max(2, len(row.text.partition(".")[2]))
+        sentence = (
+            f"the average {row.printed} does not follow from its {counted(len(attempts), 'attempt')}, whose mean is "
+            f"{mean * row.scale:.{digits}f}"
+        )
+        if exchanges:
+            attempt, norm, other = max(exchanges, key=lambda pattern: (usual[pattern], pattern))
+            sentence += (
+                f"; it is the mean with attempt {attempt} replaced by attempt {other} of {table.labels.norm(norm)}"
             )
-            yield table.finding("average", [row.row, *(r.row for r in attempts)], row.cell, sentence)
+        elif slip := typing_errors.explain(row.text, lambda v, row=row, a=attempts: _is_mean(row, a, v)):
+            sentence += f"; {slip}?"
+        yield table.finding("average_mismatch", [row.row, *(r.row for r in attempts)], row.cell, sentence)
+
+
+def _is_mean(row: Row, attempts: list[Row], value: float | None = None) -> bool:
+    """Whether the printed average (or `value` with its digits) is the mean of values rounded as the attempts are.
+
+    The mean of n rounded values is off by no more than the mean of their roundings.
+    """
+    mean = sum(r.exact for r in attempts) / len(attempts)
+    slack = sum(Fraction(r.resolution) for r in attempts) / len(attempts) + FLOAT32
+    stated = row.exact if value is None else Fraction(f"{value:.12g}") / row.scale
+    return abs(stated - mean) <= Fraction(row.resolution) + slack
+
+
+def _exchanges(row: Row, attempts: list[Row], runs: dict[tuple, list[Row]]) -> list[tuple[str, str, str]]:
+    """(attempt, norm, other attempt): exchanges with another column of the same network that give the average."""
+    source, dataset, arch, _, recipe, epochs = row.cell
+    found = []
+    for (cell, kind), others in runs.items():
+        if kind == row.kind and cell != row.cell and cell == (source, dataset, arch, cell[3], recipe, epochs):
+            for (i, old), new in itertools.product(enumerate(attempts), others):
+                if _is_mean(row, [*attempts[:i], new, *attempts[i + 1 :]]):
+                    found.append((old.attempt, cell[3], new.attempt))
+    return found
 
 
 def two_clusters(table: Table) -> Iterator[Finding]:
-    """Repeats of one cell that fall into two groups, far apart for what sibling cells do."""
-    cells = table.by_cell()
+    """Repeats of one cell that form two clusters, far apart for what sibling cells do."""
+    cells = {key: rows for key, rows in table.by_cell().items() if key[1][0] == "top1" and key[1][1] != "train"}
     blocks = grouped(cells, lambda key: (key[0][0], key[0][1], key[0][5], key[1]))
+    told: dict[tuple, list] = {}
     for members in blocks.values():
         several = {key: cells[key] for key in members if len(cells[key]) > 1}
         for key, rows in several.items():
-            if key[1][0] != "top1" or key[1][1] == "train":
-                continue
             siblings = [r for other, r in several.items() if other != key]
             values = sorted(r.fraction for r in rows)
-            if values[-1] <= 1 and _two_camps(values, _robust_sd(siblings)):
-                told = ", ".join(f"{value * 100:.2f}" for value in values)
-                yield table.finding("bimodal", [r.row for r in rows], key[0], f"attempts form two clusters: {told} %")
+            if len(rows) > 2 and values[-1] <= 1 and _two_clusters(values, _robust_sd(siblings)):
+                told.setdefault(key[0], []).append((key[1], rows))
+    for cell, kinds in told.items():
+        values = sorted(r.fraction for r in kinds[0][1])
+        numbers = ", ".join(f"{value * 100:.2f}" for value in values)
+        rows = [r.row for _, found in kinds for r in found]
+        yield table.finding("bimodal", rows, cell, f"attempts form two clusters (bimodal): {numbers} %")
 
 
-def _two_camps(values: list[float], usual: float | None) -> bool:
-    """Is the widest gap between sorted values far wider than `usual`, or, where nothing is usual, than the next gap?"""
-    gaps = sorted((b - a for a, b in itertools.pairwise(values)), reverse=True)
+def _two_clusters(values: list[float], usual: float | None) -> bool:
+    """Is the widest gap between sorted values far wider than the clusters on either side of it, and than `usual`?"""
+    gaps = [b - a for a, b in itertools.pairwise(values)]
+    widest = max(gaps)
+    within = (values[-1] - values[0]) - widest
     if usual is not None:
-        return gaps[0] > max(GAP_SDS * usual, GAP_POINTS)
-    return len(gaps) > 1 and gaps[0] > max(ALONE_TIMES * gaps[1], ALONE_POINTS)
+        return widest > max(GAP_SDS * usual, GAP_POINTS, GAP_TIMES * within)
+    return widest > max(ALONE_TIMES * within, ALONE_POINTS)
 
 
 def _robust_sd(siblings: list[list[Row]]) -> float | None:

@@ -2,31 +2,40 @@
 
 import csv
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from renorm.core.errors import RenormError, suggest
+from renorm.core.errors import RenormError, nearest
+from renorm.judging.audit import words
+from renorm.judging.audit.granularity import resolution
 from renorm.judging.labels import Labels
 from renorm.study.claims import ACCURACIES
 from renorm.study.known_datasets import SIZES
 
 NEEDED = ("dataset", "arch", "norm", "epochs", "value")
+# What must be the same for all runs of a cell, where it is written down.
+SAME_IN_A_CELL = ("parameters", "code_sha256", "commit", "data_sha256")
 OPTIONAL = (
-    "source", "recipe", "attempt", "metric", "split", "selection", "unit", "n", "n_images", "train_seconds",
-    "test_seconds", "epochs_completed", "status", "table", "page", "note", "seed",
+    "source", "recipe", "attempt", "metric", "split", "selection", "unit", "sd", "ci_low", "ci_high", "n", "n_images",
+    "train_seconds", "test_seconds", "epochs_completed", "status", "table", "page", "note", "seed", *SAME_IN_A_CELL,
 )  # fmt: skip
-NUMBERS = ("epochs", "value", "n", "n_images", "train_seconds", "test_seconds", "epochs_completed")
-AVERAGE_WORDS = frozenset({"mean", "average", "avg"})
+NUMBERS = ("epochs", "value", "sd", "ci_low", "ci_high", "n", "n_images", "train_seconds", "test_seconds",
+           "epochs_completed")  # fmt: skip
+NOT_CHECKED = "not_checked"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong or odd: what kind, where (line numbers of the file), and a plain sentence."""
+    """One thing that is wrong or odd: what kind, where (line numbers of the file), and a plain sentence.
+
+    A finding of the kind `not_checked` says which check could not be made, and why; it accuses nobody.
+    """
 
     kind: str
     rows: tuple[int | str, ...]
@@ -35,6 +44,7 @@ class Finding:
     dataset: str = ""
     arch: str = ""
     norm: str = ""
+    recipe: str = ""
     epochs: int | None = None
 
 
@@ -49,13 +59,14 @@ class Row:
     norm: str
     recipe: str
     epochs: int
-    attempt: str
+    attempt: str  # of a single run; "mean" of an average, "" where the table does not say
     metric: str
     split: str
     selection: str
     value: float
+    text: str  # the value as written
     unit: str
-    resolution: float  # half a unit of the last digit written
+    sd: str  # as written, "" where there is none
     n: int | None
     n_images: int | None
     status: str
@@ -64,11 +75,26 @@ class Row:
 
     @property
     def is_average(self) -> bool:
-        return self.attempt.lower() in AVERAGE_WORDS or (not self.attempt and (self.n or 1) > 1)
+        return self.attempt == "mean" or (not self.attempt and (self.n or 1) > 1)
+
+    @property
+    def scale(self) -> int:
+        """100 where the value is in percent, else 1."""
+        return 100 if self.unit == "percent" else 1
 
     @property
     def fraction(self) -> float:
-        return self.value / 100 if self.unit == "percent" else self.value
+        return self.value / self.scale
+
+    @property
+    def resolution(self) -> float:
+        """Half a unit of the last digit written, as a fraction of 1."""
+        return float(resolution(self.text) / self.scale)
+
+    @property
+    def exact(self) -> Fraction:
+        """The value as written, as a fraction of 1."""
+        return Fraction(self.text) / self.scale
 
     @property
     def cell(self) -> tuple:
@@ -80,7 +106,15 @@ class Row:
 
     @property
     def images(self) -> int | None:
-        return self.n_images or _test_images(self.dataset, self.split)
+        """Images of the split that the value was measured on; of the test split where none is stated."""
+        if self.n_images or self.dataset not in SIZES:
+            return self.n_images
+        return SIZES[self.dataset].test if self.split != "train" else None
+
+    @property
+    def printed(self) -> str:
+        """The value as a sentence prints it."""
+        return f"{self.text} %" if self.unit == "percent" else self.text
 
 
 @dataclass(frozen=True)
@@ -99,10 +133,14 @@ class Time:
     def epochs(self) -> int:
         return self.epochs_completed or self.cell[5]
 
+    @property
+    def is_run(self) -> bool:
+        return self.attempt not in ("", "mean") and self.status == "completed"
+
 
 @dataclass(frozen=True)
 class Table:
-    """Everything the checks need: accuracies, seconds, published values, and who is held against whom."""
+    """Everything the checks need: accuracies, seconds, published values, and who is compared with whom."""
 
     accuracies: list[Row]
     times: list[Time]
@@ -110,26 +148,54 @@ class Table:
     baseline: str = ""
     method: str = ""
     labels: Labels = field(default_factory=Labels)
+    # cell → column of SAME_IN_A_CELL → value → rows
+    provenance: dict[tuple, dict[str, dict[str, list]]] = field(default_factory=dict)
+    # Rows that no check looks at: what they hold → rows.
+    unread: dict[str, list] = field(default_factory=dict)
 
     def names(self, cell: tuple) -> list[str]:
-        """A cell's names as the study prints them, its source aside."""
+        """A cell's names as the study prints them, its source aside; the recipe only where there are several."""
         _, dataset, arch, norm, recipe, epochs = cell
-        return [self.labels.dataset(dataset), self.labels.arch(arch), self.labels.norm(norm), recipe, str(epochs)]
+        named = [self.labels.dataset(dataset), self.labels.arch(arch), self.labels.norm(norm)]
+        return [*named, *([recipe] if recipe and self.several_recipes else []), in_epochs(epochs)]
+
+    @property
+    def several_recipes(self) -> bool:
+        return len({row.recipe for row in self.accuracies} | {time.cell[4] for time in self.times}) > 1
 
     def finding(self, kind: str, rows: Iterable[int | str], cell: tuple, sentence: str) -> "Finding":
         """A finding about one cell; the sentence begins with its name."""
-        source, dataset, arch, norm, _, epochs = cell
-        name = f"{' '.join(self.names(cell)[:3])} after {epochs} epoch{'s' * (epochs != 1)}"
-        return Finding(kind, tuple(sorted(set(rows))), f"{name}: {sentence}", source, dataset, arch, norm, epochs)
+        source, dataset, arch, norm, recipe, epochs = cell
+        name = ", ".join(filter(None, self.names(cell)))
+        return Finding(kind, in_order(rows), f"{name}: {sentence}", source, dataset, arch, norm, recipe, epochs)
 
     @property
     def runs(self) -> list[Row]:
         """The accuracies of single finished runs."""
-        return [r for r in self.accuracies if not r.is_average and r.status != "diverged"]
+        return [r for r in self.accuracies if not r.is_average and r.status == "completed"]
 
     def by_cell(self) -> dict[tuple, list[Row]]:
         """(cell, metric, split, selection) → its runs."""
         return grouped(self.runs, lambda r: (r.cell, r.kind))
+
+
+def in_epochs(epochs: int) -> str:
+    return counted(epochs, "epoch")
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """`1 epoch`, `2 epochs`."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def in_order(rows: Iterable[int | str]) -> tuple[int | str, ...]:
+    """Each row once, by file and line."""
+
+    def place(row: int | str) -> tuple[str, int]:
+        file, _, line = str(row).rpartition(":")
+        return file, int(line)
+
+    return tuple(sorted(set(rows), key=place))
 
 
 def grouped(items: Iterable, key) -> dict[Any, list]:
@@ -140,7 +206,11 @@ def grouped(items: Iterable, key) -> dict[Any, list]:
 
 
 def load_runs_csv(path: str | Path) -> pd.DataFrame:
-    """A table of runs as text, with the line of each row in `line`; only its shape is checked here."""
+    """A table of runs as text, with the line of each row in `line`; only its shape is checked here.
+
+    Raises:
+        RenormError: `file:line: ...` for what is no table of runs.
+    """
     path = Path(path)
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
@@ -155,22 +225,45 @@ def load_runs_csv(path: str | Path) -> pd.DataFrame:
     for line, cells in rows:
         if len(cells) != len(header):
             raise RenormError(f"{path}:{line}: {len(cells)} fields where the header has {len(header)}: check commas")
+    if not rows:
+        raise RenormError(f"{path}: has a header and no row: there is nothing to audit")
     frame = pd.DataFrame([[c.strip() for c in cells] for _, cells in rows], columns=header, dtype=str)
     frame["line"] = [line for line, _ in rows]
+    frame["file"] = str(path)
     _check_numbers(path, frame)
     return frame
 
 
+def as_written(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a checked and normalised `frame` as their files have them: text, units and digits.
+
+    Args:
+        frame: rows of claims or of a study's runs, with `file` and `line`.
+    """
+    parts = []
+    for file, rows in frame.groupby("file", sort=False):
+        raw = load_runs_csv(file)
+        parts.append(raw[raw["line"].isin(rows["line"])])
+    return pd.concat(parts, ignore_index=True) if parts else frame
+
+
 def _check_header(path: Path, header: list[str]) -> None:
     known = (*NEEDED, *OPTIONAL)
-    for name in header:
-        if name not in known:
-            raise RenormError(f"{path}:1: unknown column '{name}': {suggest(name, known)}")
-        if header.count(name) > 1:
-            raise RenormError(f"{path}:1: column '{name}' stands twice: remove one")
-    for name in NEEDED:
-        if name not in header:
-            raise RenormError(f"{path}:1: column '{name}' is missing: add it")
+    if header and (header[0].lower().startswith("sep=") or header == [""]):
+        raise RenormError(f"{path}:1: '{','.join(header)}' is no header: remove the line")
+    for separator, name in ((";", "semicolons"), ("\t", "tabs")):
+        if any(separator in column for column in header):
+            raise RenormError(f"{path}:1: columns are separated by {name}: save the table with commas")
+    for position, column in enumerate(header, 1):
+        if not column:
+            raise RenormError(f"{path}:1: column {position} has no name: name it or remove it")
+        if column not in known:
+            raise RenormError(f"{path}:1: unknown column '{column}': {nearest(column, known)}")
+        if header.count(column) > 1:
+            raise RenormError(f"{path}:1: duplicate column '{column}': remove one")
+    for column in NEEDED:
+        if column not in header:
+            raise RenormError(f"{path}:1: column '{column}' is missing: add it")
 
 
 def _check_numbers(path: Path, frame: pd.DataFrame) -> None:
@@ -198,37 +291,65 @@ def prepare(
     missing = [name for name in NEEDED if name not in frame.columns]
     if missing:
         raise RenormError(f"column '{missing[0]}' is missing: a table of runs needs {', '.join(NEEDED)}")
+    spellings = {axis: _spellings(claims, axis) for axis in ("dataset", "arch", "norm")}
     many = "file" in frame and frame["file"].nunique() > 1
-    records = [_record(record, line, many) for line, record in enumerate(frame.to_dict("records"), 2)]
+    records = [_record(record, line, many, spellings) for line, record in enumerate(frame.to_dict("records"), 2)]
+    unread = grouped([r for r in records if r["attempt"] == "other"], lambda r: "other summaries than mean and SD")
+    spreads = {_identity(r): r["written"] for r in records if r["attempt"] == "sd"}
+    records = [r for r in records if r["attempt"] not in ("other", "sd")]
     seconds = _seconds(records)
     unit = _usual_unit(records)
     accuracies = [
-        _row(record, seconds.get((record["cell"], record["attempt"])), unit)
+        _row(record, seconds.get((record["cell"], record["attempt"])), unit, spreads)
         for record in records
         if record["metric"] in ACCURACIES and record["value"] is not None
     ]
+    for record in records:
+        if record["metric"] not in (*ACCURACIES, "seconds"):
+            unread.setdefault(f"{record['metric']} values", []).append(record)
     return Table(
-        accuracies, sorted(seconds.values(), key=lambda t: t.row), claims, baseline, method, labels or Labels()
-    )
+        accuracies, [seconds[key] for key in seconds], claims, baseline, method, labels or Labels(),
+        _provenance(records), {what: [r["row"] for r in rows] for what, rows in unread.items()},
+    )  # fmt: skip
 
 
-def _record(raw: dict[str, Any], line: int, many_files: bool) -> dict[str, Any]:
-    """One row with every column there is: text or empty text, number or None."""
+def _spellings(claims: list[pd.DataFrame], axis: str) -> dict[str, str]:
+    """Squeezed name → name in the claims; a spelling that fits two names fits none."""
+    names = {name for frame in claims for name in frame[axis].unique()}
+    several = Counter(map(words.squeezed, names))
+    return {words.squeezed(name): name for name in names if several[words.squeezed(name)] == 1}
+
+
+def _record(raw: dict[str, Any], line: int, many_files: bool, spellings: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """One row with every column there is: text or empty text, number or None; its words are ours."""
     record: dict[str, Any] = {}
     for name in (*NEEDED, *OPTIONAL):
         value = raw.get(name)
         absent = value is None or value is pd.NA or value != value or value == ""
         record[name] = (None if absent else _number(value)) if name in NUMBERS else ("" if absent else str(value))
-    written = raw["value"]
-    record["written"] = written if isinstance(written, str) else repr(_number(written))
+        if name in ("value", "sd"):
+            record[f"written_{name}"] = "" if absent else value if isinstance(value, str) else repr(_number(value))
+    record["written"] = record["written_value"]
+    line = int(raw.get("line") or line)
+    where = f"{raw['file']}:{line}" if raw.get("file") else f"row {line}"
+    for column in words.CLOSED:
+        record[column] = words.closed(where, column, record[column]) if record[column] else ""
     record["metric"] = record["metric"] or "top1"
     record["split"] = record["split"] or "unstated"
-    record["attempt"] = record["attempt"] or record["seed"]
-    line = int(raw.get("line") or line)
+    record["selection"] = record["selection"] or "unstated"
+    record["status"] = record["status"] or "completed"
+    record["attempt"] = words.attempt(where, record["attempt"] or record["seed"])
+    record["dataset"] = words.dataset(record["dataset"], spellings["dataset"])
+    for axis in ("arch", "norm"):
+        record[axis] = spellings[axis].get(words.squeezed(record[axis]), record[axis])
     record["row"] = f"{Path(raw['file']).name}:{line}" if many_files else line
     keys = ("source", "dataset", "arch", "norm", "recipe")
     record["cell"] = (*(record[key] for key in keys), int(record["epochs"] or 0))
     return record
+
+
+def _identity(record: dict[str, Any]) -> tuple:
+    return (record["cell"], record["metric"], record["split"], record["selection"])
 
 
 def _seconds(records: list[dict[str, Any]]) -> dict[tuple, Time]:
@@ -249,30 +370,30 @@ def _seconds(records: list[dict[str, Any]]) -> dict[tuple, Time]:
     return {key: Time(cell=key[0], attempt=key[1], **time) for key, time in found.items()}
 
 
+def _provenance(records: list[dict[str, Any]]) -> dict[tuple, dict[str, dict[str, list]]]:
+    found: dict[tuple, dict[str, dict[str, list]]] = {}
+    for record in records:
+        for column in SAME_IN_A_CELL:
+            if record[column]:
+                values = found.setdefault(record["cell"], {}).setdefault(column, {})
+                values.setdefault(record[column], []).append(record["row"])
+    return found
+
+
 def _usual_unit(records: list[dict[str, Any]]) -> str:
     """The unit of rows that name none: percent when half of the accuracies are above 1."""
     values = sorted(r["value"] for r in records if r["metric"] in ACCURACIES and r["value"] is not None)
     return "percent" if values and values[len(values) // 2] > 1 else "fraction"
 
 
-def _row(record: dict[str, Any], time: Time | None, usual_unit: str) -> Row:
+def _row(record: dict[str, Any], time: Time | None, usual_unit: str, spreads: dict[tuple, str]) -> Row:
     source, dataset, arch, norm, recipe, epochs = record["cell"]
+    n = int(record["n"]) if record["n"] else None
+    average = record["attempt"] == "mean" or (not record["attempt"] and (n or 1) > 1)
+    spread = spreads.get(_identity(record), "") if average else ""
     return Row(
         record["row"], source, dataset, arch, norm, recipe, epochs, record["attempt"], record["metric"],
-        record["split"], record["selection"], record["value"], record["unit"] or usual_unit,
-        _resolution(record["written"]), int(record["n"]) if record["n"] else None,
-        int(record["n_images"]) if record["n_images"] else None, record["status"],
+        record["split"], record["selection"], record["value"], record["written"], record["unit"] or usual_unit,
+        record["written_sd"] or spread, n, int(record["n_images"]) if record["n_images"] else None, record["status"],
         time.train if time else None, time.test if time else None,
     )  # fmt: skip
-
-
-def _resolution(written: str) -> float:
-    """Half a unit of the last digit written: 93.2 stands for 93.15 to 93.25."""
-    mantissa, _, exponent = written.lower().partition("e")
-    digits = len(mantissa.partition(".")[2])
-    return 0.5 * 10.0 ** (int(exponent or 0) - digits)
-
-
-def _test_images(dataset: str, split: str) -> int | None:
-    """Images in the test split of a built-in data set; a column `n_images` has precedence over it."""
-    return SIZES[dataset].test if dataset in SIZES and split != "train" else None
