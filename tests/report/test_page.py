@@ -12,7 +12,7 @@ import simulate
 from renorm.core.errors import RenormError
 from renorm.report.figures import draw
 from renorm.report.page import render
-from renorm.report.tables.audit import places
+from renorm.judging.audit import places
 
 VOID = {"meta", "input", "br", "link", "img", "hr", "col"}
 

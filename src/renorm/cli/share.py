@@ -14,32 +14,39 @@ from renorm.study import config
 
 @app.command(rich_help_panel=HAND_ON)
 def audit(
-    runs: Annotated[Path, typer.Argument(help="A tidy CSV of runs; docs/judging.md lists its columns.")],
-    claims: Annotated[list[Path] | None, typer.Option(help="Claims folder(s) to compare it with.")] = None,
+    runs: Annotated[Path, typer.Argument(help="A CSV with a row per run or average; docs/judging.md has its columns.")],
+    claims: Annotated[list[Path] | None, typer.Option(help="Claims folder(s) to compare its level with.")] = None,
     baseline: Annotated[str | None, typer.Option(help="Its name in the column `norm`; default batch_norm.")] = None,
     method: Annotated[str | None, typer.Option(help="Its name in the column `norm`; default deconv.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Check any table of runs for impossible, duplicate and mixed-up values; exit code 1 when there are findings."""
+    """Check any table of runs for impossible, duplicate and mixed-up values.
+
+    Exit codes: 0 nothing found, 1 findings, 2 the table cannot be read. A check that could not be made is no finding.
+    """
+    from renorm.judging.audit import NOT_CHECKED, load_runs_csv, places, rows, titled
     from renorm.judging.audit import audit as run
-    from renorm.judging.audit import load_runs_csv, rows
     from renorm.study.claims import load_claims
 
     frame = load_runs_csv(runs)
+    usual = config.Compare()
     for option, norm in (("--baseline", baseline), ("--method", method)):
         if norm is not None and norm not in set(frame["norm"]):
             raise RenormError(f"audit: {option}: '{norm}' is in no row of {runs}: {suggest(norm, set(frame['norm']))}")
-    held = config.Compare()
-    found = rows(run(frame, [load_claims(folder) for folder in claims or ()], baseline or held.baseline,
-                     method or held.method))  # fmt: skip
+    baseline, method = baseline or usual.baseline, method or usual.method
+    if claims:  # which know both by their usual names
+        frame["norm"] = frame["norm"].replace({baseline: usual.baseline, method: usual.method})
+        baseline, method = usual.baseline, usual.method
+    found = rows(run(frame, [load_claims(folder) for folder in claims or ()], baseline, method))
+    accused = [row["kind"] for row in found if row["kind"] != NOT_CHECKED]
     if as_json:
         print(json.dumps(found, indent=1))
     else:
         for row in found:
-            print(f"{row['kind']}: {row['sentence']} (rows {row['rows']})")
-        if not found:
-            print(f"nothing found in {len(frame):,} rows")
-    raise typer.Exit(1 if found else 0)
+            mark = "not checked: " if row["kind"] == NOT_CHECKED else ""
+            print(f"{mark}{row['sentence']} [lines {places(row['rows'])}]")
+        print(f"{runs}: {titled(accused) or 'nothing found'} in {len(frame):,} row{'s' * (len(frame) != 1)}")
+    raise typer.Exit(1 if accused else 0)
 
 
 @app.command(rich_help_panel=HAND_ON)

@@ -373,17 +373,13 @@ SPECS = (
         JUDGE,
         "Findings of the automatic checks in runs and published tables",
         _columns(
-            "kind source dataset arch norm epochs rows sentence",
-            kind=(
-                "text",
-                False,
-                "`impossible`, `units`, `average`, `bimodal`, `duplicate_attempt`, `duplicate_row`, `identity`, "
-                "`seconds_equal`, `truncated`, `runtime_outlier`, `seconds_scale`, `baseline_speed`, `mixed_metric`",
-            ),
+            "kind source dataset arch norm recipe epochs rows sentence",
+            kind=("text", False, "what is wrong (docs/judging.md lists the kinds), or `not_checked`"),
             source=("text", True, "whose table"),
             dataset=("text", True, "data set"),
             arch=("text", True, "architecture"),
             norm=("text", True, "normaliser"),
+            recipe=("text", True, "recipe"),
             epochs=("count", True, "epochs planned"),
             rows=("text", False, "line numbers of runs.csv (claims: `file:line`), joined by blanks"),
             sentence=("text", False, "the finding in words"),

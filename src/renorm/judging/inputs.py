@@ -34,6 +34,7 @@ class Inputs:
     reproductions: tuple[Claims, ...] = ()
     grid: dict[tuple, Counter] = field(default_factory=dict)
     labels: Labels = field(default_factory=Labels)
+    provenance: list[dict[str, str]] = field(default_factory=list)  # a row per run, as text; empty without the table
     own_cells: bool = False  # published values of other cells than the study's are left out
     claims_folders: tuple[str, ...] = ()
 
@@ -92,7 +93,8 @@ def load(folder: Path, claims_root: Path | None = None, held: bool = True) -> In
     inputs = Inputs(
         study["study"], "this study", from_study(study, str(folder / "study.json")), cells,
         _runs(folder / "runs.csv", study["study"]), _histories(folder / "histories.csv"), originals, reproductions,
-        _grid(cells), Labels(study.get("labels")), bool((study.get("claims") or {}).get("own_cells")),
+        _grid(cells), Labels(study.get("labels")), _provenance(folder / "provenance.csv"),
+        bool((study.get("claims") or {}).get("own_cells")),
         tuple(str(path) for paths in _claims_paths(study, root) for path in paths) if held else (),
     )  # fmt: skip
     _refuse_strangers(inputs, folder)
@@ -151,6 +153,10 @@ def _histories(path: Path) -> pd.DataFrame:
     for column in ("epochs", "seed", "epoch", "test_top1", "train_seconds"):
         frame[column] = pd.to_numeric(frame[column], errors="coerce")
     return frame
+
+
+def _provenance(path: Path) -> list[dict[str, str]]:
+    return TABLES["provenance"].read(path, CELL) if path.exists() else []
 
 
 def _grid(cells: list[dict[str, Any]]) -> dict[tuple, Counter]:

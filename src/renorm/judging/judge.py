@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from renorm.core.table_specs import TABLES
+import pandas as pd
+
+from renorm.core.table_specs import CELL, GROUP, TABLES
 from renorm.judging import (
     comparison,
     convergence,
@@ -17,6 +19,7 @@ from renorm.judging import (
     study_means,
     summary,
 )
+from renorm.judging.audit import as_written
 from renorm.judging.audit import audit as run_audit
 from renorm.judging.audit import rows as audit_rows
 from renorm.judging.inputs import Inputs, load
@@ -86,12 +89,25 @@ def judgement(inputs: Inputs) -> dict[str, list[dict]]:
 
 
 def audited(inputs: Inputs) -> list[dict]:
-    """The findings in this study's own runs first, then in every published table that is compared with it."""
+    """The findings in this study's own runs first, then in every published table it is compared with."""
     runs = inputs.runs
     own = runs[(runs.selection == inputs.settings.selection) | (runs.metric == "seconds")]
     names = (inputs.settings.baseline, inputs.settings.method, inputs.labels)
-    found = audit_rows(run_audit(own, inputs.originals, *names))
+    found = audit_rows(run_audit(_with_provenance(inputs, as_written(own)), inputs.originals, *names))
     papers = [claims for claims in inputs.originals if claims.source.name not in inputs.repeated]
     for claims in inputs.published:
-        found += audit_rows(run_audit(claims.frame, papers, *names))
+        found += audit_rows(run_audit(as_written(claims.frame), papers, *names))
     return found
+
+
+def _with_provenance(inputs: Inputs, runs: pd.DataFrame) -> pd.DataFrame:
+    """The study's runs with what must be the same for all runs of a cell: parameters, code and data."""
+    known = {tuple(str(cell[key]) for key in CELL): {"parameters": cell.get("parameters")} for cell in inputs.cells}
+    for row in inputs.provenance:
+        known.setdefault(tuple(row[key] for key in CELL), {}).update(
+            {column: row.get(column) for column in ("code_sha256", "data_sha256")}
+        )
+    keys = runs[[*GROUP, "attempt"]].itertuples(index=False, name=None)
+    found = [known.get(key, {}) for key in keys]
+    names = ("parameters", "code_sha256", "data_sha256")
+    return runs.assign(**{name: [facts.get(name) or "" for facts in found] for name in names})

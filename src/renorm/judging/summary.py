@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 from renorm.core.table_specs import columns
+from renorm.judging.audit import NOT_CHECKED, titled
 from renorm.judging.inputs import STATUS, Inputs
 from renorm.judging.runtime import geometric_mean
 
@@ -173,11 +174,7 @@ def audit(inputs: Inputs, rows: list[Row]) -> list[Row]:
     """How many findings each audited table has; none is said too."""
     found = []
     for source in (inputs.study, *(c.source.name for c in inputs.published)):
-        own = [r for r in rows if r["source"] == source]
-        kinds = Counter(r["kind"] for r in own)
-        told = (
-            ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in sorted(kinds.items())) or "nothing found"
-        )
-        text = f"{inputs.source_label(source)}: audit: {told}"
+        own = [r["kind"] for r in rows if r["source"] == source and r["kind"] != NOT_CHECKED]
+        text = f"{inputs.source_label(source)}: audit: {titled(own) or 'nothing found'}"
         found.append(row("audit", source, "", "findings", len(own), None, text))
     return found

@@ -1,16 +1,22 @@
 """Audit of any table of runs: what cannot be, what was copied, what was mixed up. Findings, not verdicts."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 import pandas as pd
 
+from renorm.core.metrics import METRICS, Metrics
 from renorm.judging.audit import accuracy, columns, coverage, duplicates, metric_mixup, provenance, runtime
+from renorm.judging.audit.lines import places
 from renorm.judging.audit.loader import NOT_CHECKED, Finding, Table, as_written, load_runs_csv, prepare
 from renorm.judging.labels import Labels
 from renorm.study.claims import Claims
 from renorm.study.config import Compare
 
-__all__ = ["CHECKS", "COLUMNS", "NOT_CHECKED", "Finding", "Table", "as_written", "audit", "load_runs_csv", "rows"]
+__all__ = [
+    "CHECKS", "NOT_CHECKED", "TITLES", "Finding", "Table", "as_written", "audit", "load_runs_csv", "places",
+    "rows", "titled",
+]  # fmt: skip
 
 # In the order in which a reader should hear of them.
 CHECKS = (
@@ -39,7 +45,36 @@ CHECKS = (
     coverage.unknown_runs,
     coverage.unread_rows,
 )
-COLUMNS = ("kind", "source", "dataset", "arch", "norm", "recipe", "epochs", "rows", "sentence")
+# What a reader of a paper calls each kind of finding: one of them, several of them.
+TITLES = {
+    "training_accuracy": ("block at the level of training accuracy", "blocks at the level of training accuracy"),
+    "metric_mixup": ("block at another level than its claims", "blocks at another level than their claims"),
+    "duplicate_column": ("pair of equal columns", "pairs of equal columns"),
+    "column_mixup": ("column with another column's means", "columns with other columns' means"),
+    "out_of_range": ("value outside its range", "values outside their range"),
+    "grim": ("accuracy that no number of images gives", "accuracies that no number of images gives"),
+    "grimmer": ("impossible mean and SD", "impossible means and SDs"),
+    "debit": ("impossible share and SD", "impossible shares and SDs"),
+    "sd_mismatch": ("SD that its attempts do not have", "SDs that their attempts do not have"),
+    "mixed_units": ("value in another unit", "values in another unit"),
+    "average_mismatch": ("average that its attempts do not have", "averages that their attempts do not have"),
+    "bimodal": ("cell whose attempts form two clusters", "cells whose attempts form two clusters"),
+    "mixed_parameters": ("cell with different networks", "cells with different networks"),
+    "mixed_code": ("cell with different versions of the code", "cells with different versions of the code"),
+    "mixed_data": ("cell with different versions of the data", "cells with different versions of the data"),
+    "duplicate_attempt": ("duplicate attempt", "duplicate attempts"),
+    "duplicate_row": ("run duplicated in another cell", "runs duplicated in other cells"),
+    "conflicting_values": ("attempt with several values", "attempts with several values"),
+    "repeated_values": ("set of numbers repeated too often", "sets of numbers repeated too often"),
+    "duplicate_runtime": ("time that repeats another number", "times that repeat another number"),
+    "epochs_mismatch": ("run with another number of epochs", "runs with other numbers of epochs"),
+    "runtime_outlier": ("run time unlike the other attempts", "run times unlike the other attempts"),
+    "runtime_scaling": (
+        "network whose time is not proportional to the epochs", "networks whose time is not proportional to the epochs",
+    ),
+    "baseline_speed": ("method cell as fast as the baseline", "method cells as fast as the baseline"),
+    NOT_CHECKED: ("check that could not be made", "checks that could not be made"),
+}  # fmt: skip
 
 
 def audit(
@@ -48,6 +83,7 @@ def audit(
     baseline: str = Compare().baseline,
     method: str = Compare().method,
     labels: Labels | None = None,
+    metrics: Metrics = METRICS,
 ) -> list[Finding]:
     """Every finding in a table of runs.
 
@@ -57,6 +93,7 @@ def audit(
         baseline: what the table calls the baseline, in the column `norm`.
         method: what the table calls the method.
         labels: what sentences call data sets, architectures and normalisers.
+        metrics: the study's metrics; granularity is checked of those that are shares of images.
 
     Returns:
         Findings in the order of the checks, then of the rows; those of the kind `not_checked` come last and say which
@@ -66,7 +103,7 @@ def audit(
         RenormError: for a word that is not known in a column whose words are, and for a missing column.
     """
     given = [claims] if isinstance(claims, Claims) else list(claims or ())
-    table = prepare(frame, [c.frame for c in given], baseline, method, labels)
+    table = prepare(frame, [c.frame for c in given], baseline, method, labels, metrics)
     return [finding for check in CHECKS for finding in sorted(check(table), key=_order)]
 
 
@@ -83,3 +120,9 @@ def rows(findings: Iterable[Finding]) -> list[dict]:
         }
         for f in findings
     ]  # fmt: skip
+
+
+def titled(kinds: Iterable[str]) -> str:
+    """How many findings there are of each kind, in words: "1 duplicate attempt, 2 impossible means and SDs"."""
+    count = Counter(kinds)
+    return ", ".join(f"{count[kind]} {words[count[kind] > 1]}" for kind, words in TITLES.items() if count[kind])

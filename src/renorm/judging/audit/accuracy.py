@@ -6,6 +6,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import partial
 
 from renorm.judging.audit import typing_errors
 from renorm.judging.audit.granularity import Interval, debit, grim, grimmer, printed
@@ -18,35 +19,46 @@ FLOAT32 = Fraction(2, 10_000_000)
 ROUNDED = 10_000
 # Two clusters: a gap of this many robust SDs of the siblings, of this many points (fractions of 1), and this many times
 # as wide as both clusters together.
-GAP_SDS, GAP_POINTS, GAP_TIMES, SIBLINGS = 8.0, 0.02, 5.0, 5
+GAP_SDS, GAP_POINTS, GAP_TIMES, SIBLINGS = 10.0, 0.03, 5.0, 5
 # Without siblings: so many points, and so many times as wide as both clusters.
 ALONE_POINTS, ALONE_TIMES = 0.10, 10.0
 MEDIAN_SD = {2: 0.6745, 3: 0.8326, 4: 0.8881, 5: 0.9161}  # median of an SD of n normal values, in units of sigma
 
 
 def out_of_range(table: Table) -> Iterator[Finding]:
-    """Accuracies outside 0 to 100 %."""
-    cells = table.by_cell()
-    for row in table.accuracies:
-        if 0 <= row.value <= row.scale or _looks_like_other_unit(row):
+    """Values that their metric cannot have: an accuracy is from 0 to 100 %."""
+    cells = table.by_cell
+    for row in table.values:
+        if row.in_range or _looks_like_other_unit(row):
             continue
-        others = [r.fraction for r in cells.get((row.cell, row.kind), []) if r is not row and 0 <= r.fraction <= 1]
+        others = [r.fraction for r in cells.get((row.cell, row.kind), []) if r is not row and r.in_range]
         slip = ""
         if others:
-            reach = max(0.02, 3 * (max(others) - min(others)))
-            slip = typing_errors.explain(
-                row.text, lambda v, row=row, o=others, reach=reach: abs(v / row.scale - statistics.median(o)) <= reach
-            )
+            usual, reach = statistics.median(others), max(0.02, 3 * (max(others) - min(others)))
+            scale = float(row.scale)
+            slip = typing_errors.explain(row.text, partial(_near, scale=scale, usual=usual, reach=reach))
         meant = f"; {slip}?" if slip else ""
-        yield table.finding("out_of_range", [row.row], row.cell, f"{row.metric} {row.printed} is no accuracy{meant}")
+        sentence = f"{row.measure.label} {row.printed} is impossible: not {_range(row)}{meant}"
+        yield table.finding("out_of_range", [row.row], row.cell, sentence)
+
+
+def _near(value: float, scale: float, usual: float, reach: float) -> bool:
+    return abs(value / scale - usual) <= reach
+
+
+def _range(row: Row) -> str:
+    lower, upper = (None if b is None else b * float(row.scale) for b in (row.measure.lower, row.measure.upper))
+    if upper is None:
+        return f"{lower:g} or more"
+    return f"from {lower:g} to {upper:g}" if lower is not None else f"{upper:g} or less"
 
 
 def granularity(table: Table) -> Iterator[Finding]:
     """GRIM: an accuracy is a whole number of images, the mean of n runs a whole number of n times as many."""
-    attempts = table.by_cell()
+    attempts = table.by_cell
     for row in table.accuracies:
         n = _runs_behind(row, attempts)
-        known = row.images and n and row.split != "train" and 0 <= row.value <= row.scale
+        known = row.images and n and row.split != "train" and row.in_range
         if known and not _granular(row, n, row.images):
             yield table.finding("grim", [row.row], row.cell, _grim_sentence(row, n, row.images))
 
@@ -58,7 +70,7 @@ def _granular(row: Row, n: int, images: int) -> bool:
 
 def _value(row: Row) -> Interval:
     """What the printed value stands for, as fractions of 1."""
-    return printed(row.text).scaled(Fraction(1, row.scale)).widened(FLOAT32)
+    return printed(row.text).scaled(1 / row.scale).widened(FLOAT32)
 
 
 def _runs_behind(row: Row, attempts: dict[tuple, list[Row]]) -> int | None:
@@ -71,11 +83,11 @@ def _runs_behind(row: Row, attempts: dict[tuple, list[Row]]) -> int | None:
 def _grim_sentence(row: Row, n: int, images: int) -> str:
     below = math.floor(row.exact * images * n)
     digits = max(len(row.text.partition(".")[2]), 2)
-    near = [f"{k / (images * n) * row.scale:.{digits}f}" for k in (below, below + 1)]
+    near = [f"{k / (images * n) * float(row.scale):.{digits}f}" for k in (below, below + 1)]
     whole = f"no whole number of {images:,} test images gives it"
     if n > 1:
         whole = f"{n} runs on {images:,} test images cannot average to it"
-    sentence = f"{row.metric} {row.printed} is impossible: {whole} (nearest: {near[0]} and {near[1]})"
+    sentence = f"{row.measure.label} {row.printed} is impossible: {whole} (nearest: {near[0]} and {near[1]})"
     size = SIZES.get(row.dataset)
     if row.split == "unstated" and size and not row.n_images and _granular(row, n, size.train):
         sentence += f"; it is possible for {size.train:,} training images: is it training accuracy?"
@@ -84,8 +96,8 @@ def _grim_sentence(row: Row, n: int, images: int) -> str:
 
 def spreads(table: Table) -> Iterator[Finding]:
     """SDs that their attempts do not give, or that no runs with that mean can have (GRIMMER, DEBIT)."""
-    attempts = table.by_cell()
-    for row in table.accuracies:
+    attempts = table.by_cell
+    for row in table.values:
         if not row.sd or float(row.sd) < 0:
             continue
         own = attempts.get((row.cell, row.kind), []) if row.is_average else []
@@ -99,11 +111,11 @@ def spreads(table: Table) -> Iterator[Finding]:
 def _sd_of_attempts(table: Table, row: Row, own: list[Row]) -> Iterator[Finding]:
     values = [r.fraction for r in own]
     found = [statistics.stdev(values), statistics.pstdev(values)]
-    sd = printed(row.sd).scaled(Fraction(1, row.scale))
+    sd = printed(row.sd).scaled(1 / row.scale)
     # An SD moves by no more than the values it is of.
     slack = max(r.resolution for r in own) * math.sqrt(len(own) / (len(own) - 1)) + float(FLOAT32)
     if not any(float(sd.low) - slack <= value <= float(sd.high) + slack for value in found):
-        sentence = f"the SD {row.sd} does not follow from its {len(own)} attempts ({found[0] * row.scale:.4g})"
+        sentence = f"the SD {row.sd} does not follow from its {len(own)} attempts ({found[0] * float(row.scale):.4g})"
         yield table.finding("sd_mismatch", [row.row, *(r.row for r in own)], row.cell, sentence)
 
 
@@ -111,7 +123,7 @@ def _sd_of_images(table: Table, row: Row, n: int, images: int) -> Iterator[Findi
     value = _value(row)
     # The SD of accuracies that were rounded to two decimals of a percent before differs a little.
     slack = FLOAT32 if ROUNDED % images == 0 else Fraction(1, 2 * ROUNDED)
-    sd = printed(row.sd).scaled(Fraction(1, row.scale)).widened(slack)
+    sd = printed(row.sd).scaled(1 / row.scale).widened(slack)
     binary = n == 1 or images == 1
     size = n * images
     if binary:
@@ -148,9 +160,9 @@ def mixed_units(table: Table) -> Iterator[Finding]:
 
 def averages(table: Table) -> Iterator[Finding]:
     """Printed averages that are not the mean of the attempts in the same table, with what explains them."""
-    runs = table.by_cell()
+    runs = table.by_cell
     wrong = []
-    for row in table.accuracies:
+    for row in table.values:
         attempts = runs.get((row.cell, row.kind), [])
         if row.is_average and attempts and row.n in (None, len(attempts)) and not _is_mean(row, attempts):
             wrong.append((row, attempts, _exchanges(row, attempts, runs)))
@@ -161,7 +173,7 @@ def averages(table: Table) -> Iterator[Finding]:
         digits = max(2, len(row.text.partition(".")[2]))
         sentence = (
             f"the average {row.printed} does not follow from its {counted(len(attempts), 'attempt')}, whose mean is "
-            f"{mean * row.scale:.{digits}f}"
+            f"{mean * float(row.scale):.{digits}f}"
         )
         if exchanges:
             attempt, norm, other = max(exchanges, key=lambda pattern: (usual[pattern], pattern))
@@ -198,15 +210,17 @@ def _exchanges(row: Row, attempts: list[Row], runs: dict[tuple, list[Row]]) -> l
 
 def two_clusters(table: Table) -> Iterator[Finding]:
     """Repeats of one cell that form two clusters, far apart for what sibling cells do."""
-    cells = {key: rows for key, rows in table.by_cell().items() if key[1][0] == "top1" and key[1][1] != "train"}
+    cells = {key: rows for key, rows in table.by_cell.items() if key[1][0] == "top1" and key[1][1] != "train"}
     blocks = grouped(cells, lambda key: (key[0][0], key[0][1], key[0][5], key[1]))
     told: dict[tuple, list] = {}
     for members in blocks.values():
         several = {key: cells[key] for key in members if len(cells[key]) > 1}
+        sds = {key: _sd(rows) for key, rows in several.items()}
         for key, rows in several.items():
-            siblings = [r for other, r in several.items() if other != key]
             values = sorted(r.fraction for r in rows)
-            if len(rows) > 2 and values[-1] <= 1 and _two_clusters(values, _robust_sd(siblings)):
+            siblings = [sd for other, sd in sds.items() if other != key]
+            usual = statistics.median(siblings) if len(siblings) >= SIBLINGS else None
+            if len(rows) > 2 and values[-1] <= 1 and _two_clusters(values, usual):
                 told.setdefault(key[0], []).append((key[1], rows))
     for cell, kinds in told.items():
         values = sorted(r.fraction for r in kinds[0][1])
@@ -225,10 +239,8 @@ def _two_clusters(values: list[float], usual: float | None) -> bool:
     return widest > max(ALONE_TIMES * within, ALONE_POINTS)
 
 
-def _robust_sd(siblings: list[list[Row]]) -> float | None:
-    """The median SD of sibling cells, made an estimate of sigma; None with too few of them."""
-    if len(siblings) < SIBLINGS:
-        return None
-    return statistics.median(
-        statistics.stdev(r.fraction for r in rows) / MEDIAN_SD.get(len(rows), 1.0) for rows in siblings
-    )
+def _sd(rows: list[Row]) -> float:
+    """An SD whose median over cells is sigma."""
+    values = [r.fraction for r in rows]
+    mean = sum(values) / len(values)
+    return math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1)) / MEDIAN_SD.get(len(values), 1.0)

@@ -85,7 +85,7 @@ def _telling(values: list[str], of: int) -> bool:
 def _means(table: Table) -> dict[Column, dict[str, float]]:
     """Column → network → the mean of its attempts."""
     found: dict[Column, dict[str, float]] = {}
-    for rows in table.by_cell().values():
+    for rows in table.by_cell.values():
         if len(rows) > 1 and rows[0].attempt:
             column = _column(rows[0])._replace(attempt="mean")
             found.setdefault(column, {})[rows[0].arch] = statistics.fmean(r.fraction for r in rows)

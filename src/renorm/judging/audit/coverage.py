@@ -3,21 +3,19 @@
 from collections.abc import Iterator
 
 from renorm.judging.audit.loader import NOT_CHECKED, Finding, Table, counted, grouped
-from renorm.judging.audit.metric_mixup import claimed, matched
 
 
 def unmatched_claims(table: Table) -> Iterator[Finding]:
     """Rows that were to be compared with claims and are about other data sets, networks or normalisers."""
     if not table.claims:
         return
-    sources = {source for frame in table.claims for source in frame.source.unique()}
+    sources = {source for source, _ in table.claims.values()}
     # Claims are not compared with themselves.
-    rows = [r for r in table.accuracies if r.split != "train" and sources != {r.source}]
-    found = {r.row for same, _ in matched(table) for r in same}
-    claims = claimed(table)
+    rows = [r for r in table.accuracies if r.measure.higher_is_better and r.split != "train" and sources != {r.source}]
+    found = {r.row for same, _ in table.claimed for r in same}
     strangers = []
     for axis, position in (("dataset", 0), ("arch", 1), ("norm", 2)):
-        known = {key[position] for key in claims}
+        known = {key[position] for key in table.claims}
         names = sorted({getattr(r, axis) for r in rows} - known)
         strangers += [f"no claim is about {axis} {_quoted(names)}"] if names and known else []
     if rows and (not found or strangers) and len(found) < len(rows):
@@ -36,7 +34,7 @@ def unknown_images(table: Table) -> Iterator[Finding]:
 
 def unknown_runs(table: Table) -> Iterator[Finding]:
     """Averages of a number of runs that is not given."""
-    cells = table.by_cell()
+    cells = table.by_cell
     rows = [r for r in table.accuracies if r.is_average and not r.n and not cells.get((r.cell, r.kind))]
     if rows:
         yield _note(f"{counted(len(rows), 'average')} without a number of runs: not checked for granularity (column n)",

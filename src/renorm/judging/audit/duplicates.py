@@ -9,15 +9,16 @@ from renorm.judging.audit.granularity import resolution
 from renorm.judging.audit.loader import Finding, Table, counted, grouped
 
 # A table is suspect where equal pairs are this improbable beside the pairs that differ by 1 to NEAR units.
-P_REPEATED, NEAR, PAIRS, SMALLEST = 1e-6, 4, 5, 20
+P_REPEATED, NEAR, PAIRS, SMALLEST = 1e-5, 4, 5, 20
 # Accuracies this near to 0 or 1 lie so close together that equal ones are no surprise.
 SATURATED = 0.02
+NONE: Counter = Counter()
 
 
 def duplicate_attempts(table: Table) -> Iterator[Finding]:
     """Two attempts of one cell with the same accuracy and the same seconds: one run, entered twice."""
     told: dict[tuple, list] = {}
-    for (cell, kind), rows in table.by_cell().items():
+    for (cell, kind), rows in table.by_cell.items():
         timed = [r for r in rows if r.train_seconds and kind[0] == "top1"]
         for same in grouped(timed, lambda r: (r.value, r.train_seconds, r.test_seconds)).values():
             attempts = tuple(sorted({r.attempt for r in same}))
@@ -44,11 +45,11 @@ def duplicate_rows(table: Table) -> Iterator[Finding]:
 
 def conflicting_values(table: Table) -> Iterator[Finding]:
     """One attempt of one cell with two values of the same kind."""
-    for (cell, kind), rows in table.by_cell().items():
+    for (cell, _), rows in table.by_cell.items():
         for attempt, same in grouped(rows, lambda r: r.attempt).items():
             if attempt and len(same) > 1:
                 values = ", ".join(r.text for r in same)
-                sentence = f"attempt {attempt} has {counted(len(same), f'{kind[0]} value')}: {values}"
+                sentence = f"attempt {attempt} has {counted(len(same), f'{same[0].measure.label} value')}: {values}"
                 yield table.finding("conflicting_values", [r.row for r in same], cell, sentence)
 
 
@@ -65,7 +66,7 @@ def repeated_values(table: Table) -> Iterator[Finding]:
         units = [max(2 * r.resolution, 1 / r.images) for r in rows]
         if len(set(images)) == 1 and kind[1] != "train":
             numbers = [(r.cell, r.row, round(r.fraction / max(units))) for r in rows]
-            yield from _repeated(source, f"{kind[0]} values", numbers)
+            yield from _repeated(source, f"{rows[0].measure.label} values", numbers)
     for source, rows in grouped([t for t in table.times if t.is_run], lambda t: t.cell[0]).items():
         for name in ("train", "test"):
             timed = [(t.cell, t.row, getattr(t, name)) for t in rows if getattr(t, name)]
@@ -85,13 +86,14 @@ def _repeated(source: str, what: str, numbers: list[tuple]) -> Iterator[Finding]
     if len(numbers) < SMALLEST:
         return
     places = grouped(numbers, lambda item: item[2])
+    cells = {number: Counter(cell for cell, *_ in items) for number, items in places.items()}
     equal = near = 0
     repeated = []
     for number, items in places.items():
-        pairs = _pairs(items, items) // 2
+        pairs = _pairs(cells[number], cells[number]) // 2
         equal += pairs
         repeated += [row for _, row, _ in items] if pairs else []
-        near += sum(_pairs(items, places.get(number + k, [])) for k in range(1, NEAR + 1))
+        near += sum(_pairs(cells[number], cells.get(number + k, NONE)) for k in range(1, NEAR + 1))
     if equal < PAIRS:
         return
     share = 1 / (2 * NEAR + 1)
@@ -105,8 +107,6 @@ def _repeated(source: str, what: str, numbers: list[tuple]) -> Iterator[Finding]
         yield Finding("repeated_values", tuple(dict.fromkeys(repeated)), sentence, source)
 
 
-def _pairs(a: list[tuple], b: list[tuple]) -> int:
-    """Pairs of an item of `a` and one of `b` that are of different cells."""
-    cells_a, cells_b = Counter(cell for cell, *_ in a), Counter(cell for cell, *_ in b)
-    return len(a) * len(b) - sum(count * cells_b[cell] for cell, count in cells_a.items())
-
+def _pairs(a: Counter, b: Counter) -> int:
+    """Pairs of a number of one cell and a number of another cell, where `a` and `b` count the numbers by cell."""
+    return a.total() * b.total() - sum(count * b[cell] for cell, count in a.items())

@@ -1,21 +1,23 @@
 """A table of runs as the audit sees it: typed rows that keep their line numbers; nothing is refused for its value."""
 
-import csv
 import math
+import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from renorm.core.errors import RenormError, nearest
+from renorm.core.errors import RenormError, suggest
+from renorm.core.metrics import METRICS, Metric, Metrics
+from renorm.core.tables import read_cells
 from renorm.judging.audit import words
 from renorm.judging.audit.granularity import resolution
 from renorm.judging.labels import Labels
-from renorm.study.claims import ACCURACIES
 from renorm.study.known_datasets import SIZES
 
 NEEDED = ("dataset", "arch", "norm", "epochs", "value")
@@ -50,7 +52,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Row:
-    """One accuracy of one run, or an average of several. `row` is its line, with the file's name if there are many."""
+    """One value of one run, or an average of several. `row` is its line, with the file's name if there are many."""
 
     row: int | str
     source: str
@@ -60,7 +62,7 @@ class Row:
     recipe: str
     epochs: int
     attempt: str  # of a single run; "mean" of an average, "" where the table does not say
-    metric: str
+    measure: Metric
     split: str
     selection: str
     value: float
@@ -78,35 +80,48 @@ class Row:
         return self.attempt == "mean" or (not self.attempt and (self.n or 1) > 1)
 
     @property
-    def scale(self) -> int:
-        """100 where the value is in percent, else 1."""
-        return 100 if self.unit == "percent" else 1
+    def metric(self) -> str:
+        return self.measure.name
+
+    @cached_property
+    def scale(self) -> Fraction:
+        """What the written value is divided by: 100 where it is in percent."""
+        return Fraction(self.measure.accepted[self.unit])
 
     @property
+    def in_range(self) -> bool:
+        """Whether the metric can have the value."""
+        lower, upper = self.measure.lower, self.measure.upper
+        return (lower is None or self.fraction >= lower) and (upper is None or self.fraction <= upper)
+
+    @cached_property
     def fraction(self) -> float:
-        return self.value / self.scale
+        """The value in the metric's own unit, a fraction of 1 of an accuracy."""
+        return self.value / float(self.scale)
 
-    @property
+    @cached_property
     def resolution(self) -> float:
         """Half a unit of the last digit written, as a fraction of 1."""
         return float(resolution(self.text) / self.scale)
 
-    @property
+    @cached_property
     def exact(self) -> Fraction:
         """The value as written, as a fraction of 1."""
         return Fraction(self.text) / self.scale
 
-    @property
+    @cached_property
     def cell(self) -> tuple:
         return (self.source, self.dataset, self.arch, self.norm, self.recipe, self.epochs)
 
-    @property
+    @cached_property
     def kind(self) -> tuple:
         return (self.metric, self.split, self.selection)
 
     @property
     def images(self) -> int | None:
         """Images of the split that the value was measured on; of the test split where none is stated."""
+        if not self.measure.granular:
+            return None
         if self.n_images or self.dataset not in SIZES:
             return self.n_images
         return SIZES[self.dataset].test if self.split != "train" else None
@@ -140,11 +155,12 @@ class Time:
 
 @dataclass(frozen=True)
 class Table:
-    """Everything the checks need: accuracies, seconds, published values, and who is compared with whom."""
+    """Everything the checks need: values, seconds, published values, and who is compared with whom."""
 
-    accuracies: list[Row]
+    values: list[Row]
     times: list[Time]
-    claims: list[pd.DataFrame] = field(default_factory=list)
+    # (dataset, arch, norm, epochs, metric) → source and value
+    claims: dict[tuple, tuple[str, float]] = field(default_factory=dict)
     baseline: str = ""
     method: str = ""
     labels: Labels = field(default_factory=Labels)
@@ -159,9 +175,9 @@ class Table:
         named = [self.labels.dataset(dataset), self.labels.arch(arch), self.labels.norm(norm)]
         return [*named, *([recipe] if recipe and self.several_recipes else []), in_epochs(epochs)]
 
-    @property
+    @cached_property
     def several_recipes(self) -> bool:
-        return len({row.recipe for row in self.accuracies} | {time.cell[4] for time in self.times}) > 1
+        return len({row.recipe for row in self.values} | {time.cell[4] for time in self.times}) > 1
 
     def finding(self, kind: str, rows: Iterable[int | str], cell: tuple, sentence: str) -> "Finding":
         """A finding about one cell; the sentence begins with its name."""
@@ -169,14 +185,31 @@ class Table:
         name = ", ".join(filter(None, self.names(cell)))
         return Finding(kind, in_order(rows), f"{name}: {sentence}", source, dataset, arch, norm, recipe, epochs)
 
-    @property
-    def runs(self) -> list[Row]:
-        """The accuracies of single finished runs."""
-        return [r for r in self.accuracies if not r.is_average and r.status == "completed"]
+    @cached_property
+    def accuracies(self) -> list[Row]:
+        """The values that are shares of images."""
+        return [r for r in self.values if r.measure.granular]
 
+    @cached_property
+    def runs(self) -> list[Row]:
+        """The values of single finished runs."""
+        return [r for r in self.values if not r.is_average and r.status == "completed"]
+
+    @cached_property
     def by_cell(self) -> dict[tuple, list[Row]]:
         """(cell, metric, split, selection) → its runs."""
         return grouped(self.runs, lambda r: (r.cell, r.kind))
+
+    @cached_property
+    def claimed(self) -> list[tuple[list[Row], float]]:
+        """The rows of each cell and kind that somebody else claims, with the claim; training values answer none."""
+        usable = [r for r in self.accuracies if r.status == "completed" and r.split != "train"]
+        found = []
+        for (cell, kind), rows in grouped(usable, lambda r: (r.cell, r.kind)).items():
+            source, value = self.claims.get((cell[1], cell[2], cell[3], cell[5], kind[0]), (None, None))
+            if value is not None and (source != cell[0] or not source):
+                found.append((rows, value))
+        return found
 
 
 def in_epochs(epochs: int) -> str:
@@ -212,19 +245,7 @@ def load_runs_csv(path: str | Path) -> pd.DataFrame:
         RenormError: `file:line: ...` for what is no table of runs.
     """
     path = Path(path)
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            header = [name.strip() for name in next(reader, [])]
-            _check_header(path, header)
-            rows = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
-    except OSError as error:
-        raise RenormError(f"{path}: cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise RenormError(f"{path}: is not readable as CSV: {error}: save it as UTF-8 text with commas") from None
-    for line, cells in rows:
-        if len(cells) != len(header):
-            raise RenormError(f"{path}:{line}: {len(cells)} fields where the header has {len(header)}: check commas")
+    header, rows = read_cells(path, check=lambda names: _check_header(path, names))
     if not rows:
         raise RenormError(f"{path}: has a header and no row: there is nothing to audit")
     frame = pd.DataFrame([[c.strip() for c in cells] for _, cells in rows], columns=header, dtype=str)
@@ -241,7 +262,7 @@ def as_written(frame: pd.DataFrame) -> pd.DataFrame:
         frame: rows of claims or of a study's runs, with `file` and `line`.
     """
     parts = []
-    for file, rows in frame.groupby("file", sort=False):
+    for file, rows in frame.groupby("file", sort=False):  # one that is empty has no rows to read
         raw = load_runs_csv(file)
         parts.append(raw[raw["line"].isin(rows["line"])])
     return pd.concat(parts, ignore_index=True) if parts else frame
@@ -249,18 +270,9 @@ def as_written(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _check_header(path: Path, header: list[str]) -> None:
     known = (*NEEDED, *OPTIONAL)
-    if header and (header[0].lower().startswith("sep=") or header == [""]):
-        raise RenormError(f"{path}:1: '{','.join(header)}' is no header: remove the line")
-    for separator, name in ((";", "semicolons"), ("\t", "tabs")):
-        if any(separator in column for column in header):
-            raise RenormError(f"{path}:1: columns are separated by {name}: save the table with commas")
-    for position, column in enumerate(header, 1):
-        if not column:
-            raise RenormError(f"{path}:1: column {position} has no name: name it or remove it")
+    for column in header:
         if column not in known:
-            raise RenormError(f"{path}:1: unknown column '{column}': {nearest(column, known)}")
-        if header.count(column) > 1:
-            raise RenormError(f"{path}:1: duplicate column '{column}': remove one")
+            raise RenormError(f"{path}:1: unknown column '{column}': {suggest(column, known)}")
     for column in NEEDED:
         if column not in header:
             raise RenormError(f"{path}:1: column '{column}' is missing: add it")
@@ -285,7 +297,12 @@ def _number(value: Any) -> float | None:
 
 
 def prepare(
-    frame: pd.DataFrame, claims: list[pd.DataFrame], baseline: str = "", method: str = "", labels: Labels | None = None
+    frame: pd.DataFrame,
+    claims: list[pd.DataFrame],
+    baseline: str = "",
+    method: str = "",
+    labels: Labels | None = None,
+    metrics: Metrics = METRICS,
 ) -> Table:
     """The typed table of any frame with the needed columns, text or numbers, ours or somebody else's."""
     missing = [name for name in NEEDED if name not in frame.columns]
@@ -293,24 +310,39 @@ def prepare(
         raise RenormError(f"column '{missing[0]}' is missing: a table of runs needs {', '.join(NEEDED)}")
     spellings = {axis: _spellings(claims, axis) for axis in ("dataset", "arch", "norm")}
     many = "file" in frame and frame["file"].nunique() > 1
-    records = [_record(record, line, many, spellings) for line, record in enumerate(frame.to_dict("records"), 2)]
+    records = [
+        _record(record, line, many, spellings, metrics) for line, record in enumerate(frame.to_dict("records"), 2)
+    ]
     unread = grouped([r for r in records if r["attempt"] == "other"], lambda r: "other summaries than mean and SD")
     spreads = {_identity(r): r["written"] for r in records if r["attempt"] == "sd"}
     records = [r for r in records if r["attempt"] not in ("other", "sd")]
     seconds = _seconds(records)
     unit = _usual_unit(records)
-    accuracies = [
+    values = [
         _row(record, seconds.get((record["cell"], record["attempt"])), unit, spreads)
         for record in records
-        if record["metric"] in ACCURACIES and record["value"] is not None
+        if record["metric"] != "seconds" and record["value"] is not None
     ]
-    for record in records:
-        if record["metric"] not in (*ACCURACIES, "seconds"):
-            unread.setdefault(f"{record['metric']} values", []).append(record)
     return Table(
-        accuracies, [seconds[key] for key in seconds], claims, baseline, method, labels or Labels(),
+        values, [seconds[key] for key in seconds], _claims(claims, metrics), baseline, method, labels or Labels(),
         _provenance(records), {what: [r["row"] for r in rows] for what, rows in unread.items()},
     )  # fmt: skip
+
+
+def _claims(frames: list[pd.DataFrame], metrics: Metrics) -> dict[tuple, tuple[str, float]]:
+    """(dataset, arch, norm, epochs, metric) → source and value; the mean where there are attempts."""
+    found: dict[tuple, tuple[str, list[float], list[float]]] = {}
+    for frame in frames:
+        wanted = frame[frame.metric.isin(metrics.accuracies) & (frame.split != "train") & frame.value.notna()]
+        for row in wanted.to_dict("records"):
+            key = (row["dataset"], row["arch"], row["norm"], int(row["epochs"]), row["metric"])
+            source, averages, attempts = found.setdefault(key, (row["source"], [], []))
+            if source == row["source"]:
+                (averages if pd.isna(row.get("attempt")) else attempts).append(float(row["value"]))
+    return {
+        key: (source, statistics.fmean(attempts) if attempts else averages[0])
+        for key, (source, averages, attempts) in found.items()
+    }
 
 
 def _spellings(claims: list[pd.DataFrame], axis: str) -> dict[str, str]:
@@ -320,7 +352,9 @@ def _spellings(claims: list[pd.DataFrame], axis: str) -> dict[str, str]:
     return {words.squeezed(name): name for name in names if several[words.squeezed(name)] == 1}
 
 
-def _record(raw: dict[str, Any], line: int, many_files: bool, spellings: dict[str, dict[str, str]]) -> dict[str, Any]:
+def _record(
+    raw: dict[str, Any], line: int, many_files: bool, spellings: dict[str, dict[str, str]], metrics: Metrics
+) -> dict[str, Any]:
     """One row with every column there is: text or empty text, number or None; its words are ours."""
     record: dict[str, Any] = {}
     for name in (*NEEDED, *OPTIONAL):
@@ -334,7 +368,9 @@ def _record(raw: dict[str, Any], line: int, many_files: bool, spellings: dict[st
     where = f"{raw['file']}:{line}" if raw.get("file") else f"row {line}"
     for column in words.CLOSED:
         record[column] = words.closed(where, column, record[column]) if record[column] else ""
-    record["metric"] = record["metric"] or "top1"
+    measure = words.metric(where, record["metric"] or "top1", metrics)
+    record["metric"], record["measure"] = measure.name, measure
+    record["unit"] = words.unit(where, record["unit"], measure) if record["unit"] else ""
     record["split"] = record["split"] or "unstated"
     record["selection"] = record["selection"] or "unstated"
     record["status"] = record["status"] or "completed"
@@ -362,7 +398,9 @@ def _seconds(records: list[dict[str, Any]]) -> dict[tuple, Time]:
         done = record["epochs_completed"]
         time |= {"epochs_completed": int(done) if done else None, "status": record["status"]}
         if record["metric"] == "seconds":
-            time["test" if record["split"] == "test" else "train"] = record["value"]
+            divisor = record["measure"].accepted[record["unit"] or "s"]
+            seconds = None if record["value"] is None else record["value"] / divisor
+            time["test" if record["split"] == "test" else "train"] = seconds
             time["row"] = time["row"] if record["split"] == "test" else record["row"]
         for split in ("train", "test"):
             if record[f"{split}_seconds"] is not None:
@@ -382,7 +420,7 @@ def _provenance(records: list[dict[str, Any]]) -> dict[tuple, dict[str, dict[str
 
 def _usual_unit(records: list[dict[str, Any]]) -> str:
     """The unit of rows that name none: percent when half of the accuracies are above 1."""
-    values = sorted(r["value"] for r in records if r["metric"] in ACCURACIES and r["value"] is not None)
+    values = sorted(r["value"] for r in records if r["measure"].granular and r["value"] is not None)
     return "percent" if values and values[len(values) // 2] > 1 else "fraction"
 
 
@@ -391,9 +429,11 @@ def _row(record: dict[str, Any], time: Time | None, usual_unit: str, spreads: di
     n = int(record["n"]) if record["n"] else None
     average = record["attempt"] == "mean" or (not record["attempt"] and (n or 1) > 1)
     spread = spreads.get(_identity(record), "") if average else ""
+    measure = record["measure"]
+    unit = usual_unit if measure.granular else measure.unit
     return Row(
-        record["row"], source, dataset, arch, norm, recipe, epochs, record["attempt"], record["metric"],
-        record["split"], record["selection"], record["value"], record["written"], record["unit"] or usual_unit,
+        record["row"], source, dataset, arch, norm, recipe, epochs, record["attempt"], measure,
+        record["split"], record["selection"], record["value"], record["written"], record["unit"] or unit,
         record["written_sd"] or spread, n, int(record["n_images"]) if record["n_images"] else None, record["status"],
         time.train if time else None, time.test if time else None,
     )  # fmt: skip

@@ -37,35 +37,10 @@ def training_level(table: Table) -> Iterator[Finding]:
             ))  # fmt: skip
 
 
-def claimed(table: Table) -> dict[tuple, tuple[str, float]]:
-    """(dataset, arch, norm, epochs, metric) → source and value of the claim: a mean where there are attempts."""
-    found: dict[tuple, tuple[str, float]] = {}
-    for frame in table.claims:
-        wanted = frame[frame.metric.isin(("top1", "top5")) & (frame.split != "train") & frame.value.notna()]
-        keys = ["dataset", "arch", "norm", "epochs", "metric"]
-        for key, rows in wanted.groupby(keys, sort=False):
-            attempts = rows[rows.attempt.notna()] if "attempt" in rows else rows[:0]
-            values = attempts if len(attempts) else rows[:1]
-            found.setdefault((*key[:3], int(key[3]), key[4]), (rows.source.iloc[0], float(values.value.mean())))
-    return found
-
-
-def matched(table: Table) -> list[tuple[list[Row], float]]:
-    """The rows of each cell and kind that somebody else claims, with the claim."""
-    claims = claimed(table)
-    usable = [r for r in table.accuracies if r.status == "completed" and r.split != "train"]
-    found = []
-    for (cell, kind), rows in grouped(usable, lambda r: (r.cell, r.kind)).items():
-        source, value = claims.get((cell[1], cell[2], cell[3], cell[5], kind[0]), (None, None))
-        if value is not None and (source != cell[0] or not source):
-            found.append((rows, value))
-    return found
-
-
 def _blocks(table: Table) -> dict[tuple, list[tuple[Row, float, float]]]:
     """(source, dataset, epochs, kind) → (a row, the cell's value, its claim) of every claimed cell."""
     cells = []
-    for rows, claim in matched(table):
+    for rows, claim in table.claimed:
         runs = [r for r in rows if not r.is_average] or rows
         cells.append((rows[0], statistics.fmean(r.fraction for r in runs), claim))
     return grouped(cells, lambda c: (c[0].source, c[0].dataset, c[0].epochs, c[0].kind))
@@ -92,12 +67,13 @@ def _training(side: int, cells: list[tuple[Row, float, float]]) -> bool:
 
 
 def _finding(table: Table, kind: str, block: tuple, side: int, cells: list, question: str) -> Finding:
-    source, dataset, epochs, (metric, split, _) = block
+    source, dataset, epochs, (_, split, _) = block
     differences = [value - claim for _, value, claim in cells]
     far = sum(side * d > FAR for d in differences)
     median = statistics.median(differences) * 100
+    label = cells[0][0].measure.label
     sentence = (
-        f"{table.labels.dataset(dataset)}, {in_epochs(epochs)}: {far} of {len(cells)} {metric} values ({split} split) "
+        f"{table.labels.dataset(dataset)}, {in_epochs(epochs)}: {far} of {len(cells)} {label} values ({split} split) "
         f"are more than {FAR * 100:g} points {'above' if side > 0 else 'below'} their claims (median {median:+.1f} "
         f"points); {question}"
     )

@@ -8,7 +8,8 @@ from renorm.judging.audit.loader import Finding, Row, Table, Time, grouped, in_e
 
 SPLITS = {"train": "training", "test": "testing"}
 SIBLING_FACTOR = 1.3  # seconds per epoch against the other attempts
-SIBLING_SDS = 6.0  # and against how much attempts of the whole table differ
+SIBLING_SDS = 5.0  # and against how much attempts of the whole table differ
+SIBLING_DISTANCES = 10  # where so many are known
 SIBLING_SECONDS = 30.0  # and by so many seconds in all: shorter runs are measured by their start-up
 SETTING_FACTOR = 1.5  # seconds per epoch between settings of 10 epochs and more
 SETTING_EPOCHS = 10
@@ -82,10 +83,10 @@ def _distance(time: Time, usual: float, split: str) -> float:
 def _limit(distances: list[float]) -> float:
     """How far, in logarithms, an attempt may be from its cell's median: tables differ in how steady their machine was.
 
-    One attempt of each cell is its median itself.
+    One attempt of each cell is its median itself. A few distances would be those of the odd attempts themselves.
     """
     moved = [d for d in distances if d > 0]
-    spread = MAD * statistics.median(moved) if moved else 0.0
+    spread = MAD * statistics.median(moved) if len(moved) >= SIBLING_DISTANCES else 0.0
     return max(math.log(SIBLING_FACTOR), SIBLING_SDS * spread)
 
 

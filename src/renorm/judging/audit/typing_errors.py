@@ -1,9 +1,11 @@
 """Slips of the hand that explain a number: which correct number may have become the printed one?"""
 
 import itertools
+import re
 from collections.abc import Callable, Iterator
 
 DIGITS = "0123456789"
+PLAIN = re.compile(r"\d+(\.\d+)?", re.ASCII)
 
 
 def explain(text: str, accept: Callable[[float], bool]) -> str:
@@ -11,6 +13,8 @@ def explain(text: str, accept: Callable[[float], bool]) -> str:
 
     A slip is named only where it is the only one of its kind that leads to an acceptable number.
     """
+    if not PLAIN.fullmatch(text):
+        return ""
     for words, candidates in (
         ("transposed digits", _transposed(text)),
         ("a decimal point in the wrong place", _shifted(text)),
@@ -37,11 +41,10 @@ def _shifted(text: str) -> Iterator[str]:
 
 
 def _zeros(text: str) -> Iterator[str]:
+    yield from (text[:i] + "0" + text[i:] for i in range(len(text) + 1))
     for i, character in enumerate(text):
-        if character in DIGITS:
-            yield f"{text[: i + 1]}0{text[i + 1 :]}"
-        if character == "0" and len(text) > 1:
-            yield text[:i] + text[i + 1 :] if text[:i] + text[i + 1 :] not in (".", "") else "0"
+        if character == "0" and any(digit in DIGITS for digit in text[:i] + text[i + 1 :]):
+            yield text[:i] + text[i + 1 :]
 
 
 def _inserted(text: str) -> Iterator[str]:

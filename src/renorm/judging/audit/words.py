@@ -2,15 +2,10 @@
 
 import re
 
-from renorm.core.errors import RenormError, nearest
+from renorm.core.errors import RenormError, suggest
+from renorm.core.metrics import Metric, Metrics
 from renorm.study.known_datasets import SIZES
 
-METRICS = {
-    "top1": ("accuracy", "acc", "acc@1", "acc1", "top-1", "top-1 accuracy", "top1 accuracy", "test accuracy", "prec@1"),
-    "top5": ("acc@5", "acc5", "top-5", "top-5 accuracy", "top5 accuracy", "prec@5"),
-    "loss": ("cross entropy", "nll"),
-    "seconds": ("time", "runtime", "s", "sec"),
-}
 SPLITS = {
     "train": ("training", "train set"),
     "test": ("testing", "test set", "eval", "evaluation", "val", "valid", "validation", "dev"),
@@ -22,8 +17,9 @@ STATUS = {
     "diverged": ("diverge", "nan", "exploded"),
     "failed": ("fail", "error", "crashed"),
 }
+# Spellings of units that the registry of metrics has.
 UNITS = {
-    "percent": ("%", "pct", "percentage", "per cent", "percent points"),
+    "percent": ("%", "pct", "percentage", "per cent"),
     "fraction": ("1", "ratio", "share", "proportion"),
     "nats": ("nat",),
     "s": ("sec", "secs", "second", "seconds"),
@@ -32,7 +28,7 @@ AVERAGES = ("mean", "average", "avg", "averaged")
 SPREADS = ("sd", "std", "stdev", "std dev", "standard deviation", "s.d.", "std.")
 # Rows that sum up a cell in another way: neither a run nor an average of runs.
 OTHER_SUMMARIES = ("min", "max", "minimum", "maximum", "median", "sem", "stderr", "standard error", "var", "variance")
-CLOSED = {"metric": METRICS, "split": SPLITS, "selection": SELECTIONS, "status": STATUS, "unit": UNITS}
+CLOSED = {"split": SPLITS, "selection": SELECTIONS, "status": STATUS}
 
 
 def squeezed(text: str) -> str:
@@ -47,7 +43,27 @@ def closed(where: str, column: str, text: str) -> str:
     for word, others in known.items():
         if plain == word or plain in others or (squeezed(text) and squeezed(text) == squeezed(word)):
             return word
-    raise RenormError(f"{where}: {column}: unknown '{text}': {nearest(text, known)}")
+    raise RenormError(f"{where}: {column}: unknown '{text}': {suggest(text, known)}")
+
+
+def metric(where: str, text: str, metrics: Metrics) -> Metric:
+    """The metric that is called `text`, or `RenormError`."""
+    for one in metrics.values():
+        if squeezed(text) in {squeezed(name) for name in (one.name, *one.aliases, f"{one.name} accuracy")}:
+            return one
+    try:
+        return metrics.find(text)
+    except RenormError as error:
+        raise RenormError(f"{where}: {error}") from None
+
+
+def unit(where: str, text: str, of: Metric) -> str:
+    """Our word for a unit in which the metric may be given, or `RenormError`."""
+    plain = text.lower().strip()
+    for word in (text, plain, *(word for word, others in UNITS.items() if plain in others)):
+        if word in of.accepted:
+            return "percent" if word == "%" else word
+    raise RenormError(f"{where}: unit: unknown '{text}' of {of.name}: {suggest(text, of.accepted)}")
 
 
 def attempt(where: str, text: str) -> str:
