@@ -170,15 +170,27 @@ def test_audit_finds_what_the_published_tables_hold(root):
     result = CliRunner().invoke(cli.app, command)
     assert result.exit_code == 1, result.output
     found = json.loads(result.output)
-    assert {item["kind"] for item in found} == {"mixed_metric"}
-    assert any("above their claims (median +20.2)" in item["sentence"] for item in found)
+    assert {item["kind"] for item in found} == {"training_accuracy", "metric_mixup"}
+    assert any("above their claims (median +20.2 points)" in item["sentence"] for item in found)
 
 
 def test_audit_of_a_clean_table_finds_nothing(root):
-    result = CliRunner().invoke(cli.app, ["audit", str(root / "claims/ye2020/table1.csv")])
-    assert (result.exit_code, result.output) == (0, "nothing found in 120 rows\n")
+    table = str(root / "claims/ye2020/table1.csv")
+    result = CliRunner().invoke(cli.app, ["audit", table])
+    assert (result.exit_code, result.output) == (0, f"{table}: nothing found in 120 rows\n")
     result = CliRunner().invoke(cli.app, ["audit", str(root / "claims/ye2020/table1.csv"), "--json"])
     assert (result.exit_code, result.output) == (0, "[]\n")
+
+
+def test_audit_prints_sentences_and_what_it_could_not_check(tmp_path, root):
+    rows = (root / "claims/ye2020/table1.csv").read_text().replace("cifar100", "cifar_hundred").splitlines()[:9]
+    (tmp_path / "t.csv").write_text("\n".join(rows).replace("batch_norm", "BN") + "\n")
+    result = CliRunner().invoke(cli.app, ["audit", str(tmp_path / "t.csv"), "--claims", str(root / "claims/obadage2024"),
+                                          "--baseline", "BN"])  # fmt: skip
+    lines = result.output.splitlines()
+    assert result.exit_code == 0 and lines[-1].endswith("t.csv: nothing found in 8 rows")
+    assert not any("norm" in line for line in lines[:-1])  # BN was translated
+    assert lines[0].startswith("not checked: 6 of 8 rows match a claim; no claim is about dataset 'cifar_hundred' [lines")
 
 
 def test_audit_refuses_a_normaliser_that_the_table_does_not_have(root):

@@ -138,7 +138,7 @@ def _sd_of_images(table: Table, row: Row, n: int, images: int) -> Iterator[Findi
 
 
 def _looks_like_other_unit(row: Row) -> bool:
-    return row.unit == "fraction" and 1 < row.value <= 100
+    return row.unit == "fraction" and "percent" in row.measure.accepted and 1 < row.value <= 100
 
 
 def mixed_units(table: Table) -> Iterator[Finding]:
