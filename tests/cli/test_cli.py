@@ -185,8 +185,8 @@ def test_audit_of_a_clean_table_finds_nothing(root):
 def test_audit_prints_sentences_and_what_it_could_not_check(tmp_path, root):
     rows = (root / "claims/ye2020/table1.csv").read_text().replace("vgg16", "vgg_sixteen", 2).splitlines()[:9]
     (tmp_path / "t.csv").write_text("\n".join(rows).replace("batch_norm", "BN") + "\n")
-    result = CliRunner().invoke(cli.app, ["audit", str(tmp_path / "t.csv"), "--claims", str(root / "claims/obadage2024"),
-                                          "--baseline", "BN"])  # fmt: skip
+    claims = str(root / "claims/obadage2024")
+    result = CliRunner().invoke(cli.app, ["audit", str(tmp_path / "t.csv"), "--claims", claims, "--baseline", "BN"])
     lines = result.output.splitlines()
     assert result.exit_code == 0 and lines[-1].endswith("t.csv: nothing found in 8 rows")
     assert not any("norm" in line for line in lines[:-1])  # BN was translated

@@ -10,9 +10,9 @@ import pytest
 import simulate
 
 from renorm.core.errors import RenormError
+from renorm.judging.audit import places
 from renorm.report.figures import draw
 from renorm.report.page import render
-from renorm.judging.audit import places
 
 VOID = {"meta", "input", "br", "link", "img", "hr", "col"}
 
