@@ -49,8 +49,8 @@ def power(cells: int, runs: int, studies: int, margin: float = 2.5, seed: int = 
     for _ in range(studies):
         values = rng.standard_normal((cells, runs))
         own, mean = spread.moderated([list(row) for row in values])[0], float(values[0].mean())
-        hits += tost_p(mean, own.sd, runs, own.df, margin) < 0.05
-        alone += tost_p(mean, mean_sd(list(values[0]))[1], runs, runs - 1, margin) < 0.05
+        hits += tost_p(mean, own.sd / np.sqrt(runs), own.df, margin) < 0.05
+        alone += tost_p(mean, mean_sd(list(values[0]))[1] / np.sqrt(runs), runs - 1, margin) < 0.05
     return hits / studies, alone / studies
 
 

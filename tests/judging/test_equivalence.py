@@ -39,10 +39,11 @@ def rung(study):
 
 def test_reproduced(study):
     row = rung(fill(study, (-0.001, 0.0, 0.001)))
-    assert (row["verdict"], row["spread"], row["pooled_df"]) == ("reproduced", "pooled", 10)
-    assert row["pooled_sd"] == pytest.approx(0.001)
+    # Two degrees of freedom of its own, and one of its siblings'.
+    assert (row["verdict"], row["spread"], row["spread_df"]) == ("reproduced", "moderated", 3)
+    assert row["spread_sd"] == pytest.approx(0.0012, abs=1e-4)
     assert row["equivalence_p"] < 0.05
-    assert "within ±1 points" in row["reason"]
+    assert "within ±1 point (1 point)" in row["reason"]
     assert row["seeds_needed"] is None
     assert row["error_change"] == pytest.approx(0, abs=1e-9)
 
@@ -67,7 +68,7 @@ def test_inconclusive_says_how_many_more_seeds(study):
     row = rung(fill(study, (0.003, 0.013), siblings=()))
     assert (row["verdict"], row["spread"]) == ("inconclusive", "own")
     assert row["seeds_needed"] > 3
-    assert "reaches over ±1 points" in row["reason"]
+    assert "reaches over ±1 point" in row["reason"] and 0.3 < row["settle_probability"] < 1
 
 
 def test_the_promised_seeds_do_settle_it(study):
@@ -93,7 +94,7 @@ def test_missing_and_diverged(study):
     for seed in (1, 2, 3):
         study.cell(*CELL, seed, status="diverged")
     row = rung(study)
-    assert (row["verdict"], row["reason"]) == ("not reproduced", "all 3 runs diverged")
+    assert (row["verdict"], row["reason"]) == ("not reproduced", "diverged: all 3 runs did")
 
 
 def test_a_diverged_run_is_not_averaged_away(study):
@@ -121,8 +122,8 @@ def test_an_unstable_sibling_leaves_the_others_alone(study):
     for seed, test in ((1, 0.7), (2, 0.72), (3, 0.3)):
         study.cell("cifar10", "pnasnet_a", "batch_norm", 20, seed, test)
     row = rung(study)
-    assert (row["verdict"], row["pooled_df"]) == ("reproduced", 10)
-    assert row["pooled_sd"] == pytest.approx(0.001)
+    assert (row["verdict"], row["spread"]) == ("reproduced", "moderated")
+    assert row["spread_sd"] < 0.003  # the unstable cell counts as one of six
     unstable = one(judge(study.write())["equivalence"], source="mine", arch="pnasnet_a")
     assert (unstable["spread"], unstable["verdict"]) == ("own", "inconclusive")
 
@@ -141,13 +142,13 @@ def test_a_claim_of_another_epoch_is_flagged(study, tmp_path):
     assert rung(study)["flags"] == "selection_differs"
 
 
-def test_short_trainings_have_a_relative_margin(study):
+def test_short_trainings_have_a_wider_margin(study):
     study.against()
     for seed, test in ((1, 0.74), (2, 0.742), (3, 0.744)):
         study.cell("cifar10", "vgg16", "deconv", 1, seed, test)
     row = one(judge(study.write())["equivalence"], source="mine")
-    assert row["margin"] == pytest.approx(0.07418)
-    assert "(10% of the claim)" in row["reason"]
+    assert row["margin"] == pytest.approx(0.03)  # the smaller of 10 % of 74.18 and 3 points
+    assert "(3 points or 10 % of the claim, whichever is smaller)" in row["reason"]
 
 
 def test_accuracy_must_be_a_number_of_images(study):
@@ -171,7 +172,10 @@ def test_which_split_is_it(study):
 
 def test_published_averages_have_no_spread(published):
     rows = pick(judge(published)["equivalence"], source="obadage2024")
-    assert {r["verdict"] for r in rows} == {"inconclusive"}
+    assert {r["verdict"] for r in rows} == {"inconclusive", "not reproduced"}
+    refuted = pick(rows, verdict="not reproduced")
+    assert {r["spread"] for r in refuted} == {"floor"} and all(abs(r["change"]) > 0.03 for r in refuted)
+    assert "binomial SDs of 10,000 images" in max(refuted, key=lambda r: abs(r["change"]))["reason"]
     assert sum(r["two_sided_relative"] for r in rows) == 72
     assert sum(r["two_sided_absolute"] for r in rows) == 91
 
@@ -199,7 +203,7 @@ def test_better_worse_undecided(study):
     assert all(r["p_holm"] >= r["p"] for r in rows.values())
     text = one(tables["summary"], section="method_vs_baseline", name="sign_test_p", dataset="")["text"]
     assert text.startswith("this study: ") and "sign test p" in text
-    chance = one(tables["summary"], section="method_vs_baseline", name="probability_of_improvement_top1", dataset="")
+    chance = one(tables["summary"], section="method_vs_baseline", name="probability_of_improvement", dataset="")
     assert 0.3 < chance["value"] < 0.7 and chance["of"] == 3
 
 
@@ -230,13 +234,13 @@ def test_a_method_that_diverges_has_lost(study):
     assert (row["outcome"], row["reason"]) == ("worse", "deconv: 3 diverged of 3 runs")
     assert one(tables["summary"], section="comparison", source="mine", name="fails", dataset="")["value"] == 1
     where = {"section": "method_vs_baseline", "source": "mine", "dataset": ""}
-    assert one(tables["summary"], name="probability_of_improvement_top1", **where)["value"] == 0
-    assert not pick(tables["summary"], name="mean_improvement_top1", **where)  # no run to take a mean of
+    assert one(tables["summary"], name="probability_of_improvement", **where)["value"] == 0
+    assert not pick(tables["summary"], name="mean_improvement", **where)  # no run to take a mean of
     assert "0 pairs for, 1 against" in one(tables["summary"], name="sign_test_p", **where)["text"]
     sentence = one(tables["statements"], id="always-better", role="study")
     assert (sentence["outcome"], sentence["found"]) == ("fails", "0 of 1 pairs better")
     time = one(tables["statements"], id="always-slower", role="study")
-    assert time["outcome"] == "not testable yet"  # no run of the method has a time
+    assert time["outcome"] == "not testable"  # no run of the method has a time
 
 
 def test_a_diverged_run_keeps_its_side_from_winning(study):
@@ -249,7 +253,7 @@ def test_a_diverged_run_keeps_its_side_from_winning(study):
     tables = judge(study.write())
     row = one(tables["method_vs_baseline"], metric="top1")
     assert row["outcome"] == "undecided" and row["reason"].endswith("; deconv: 1 diverged of 4 runs")
-    chance = one(tables["summary"], section="method_vs_baseline", name="probability_of_improvement_top1", dataset="")
+    chance = one(tables["summary"], section="method_vs_baseline", name="probability_of_improvement", dataset="")
     assert chance["value"] == 0.75
 
 
@@ -258,12 +262,13 @@ def test_single_runs_claim_no_certainty(study):
         study.cell("cifar10", arch, "batch_norm", 20, 1, 0.9).cell("cifar10", arch, "deconv", 20, 1, 0.93)
     rows = pick(judge(study.write())["summary"], section="method_vs_baseline", dataset="")
     told = {r["name"]: r["text"] for r in rows if "improvement" in r["name"]}
-    assert told == {
-        "probability_of_improvement_top1": "this study: top-1: a run of deconv beats one of batch_norm with "
-        "probability 1.000 (2 pairs, no interval: a single run on a side)",
-        "mean_improvement_top1": "this study: top-1: mean improvement +3.00 points "
-        "(2 pairs, no interval: a single run on a side)",
-    }
+    won = "(2 pairs; no interval: every run of deconv is better than every run of the other side; "
+    won += "exact permutation p = 0.5)"
+    assert told["probability_of_improvement"] == (
+        f"this study: top-1: a run of deconv beats one of batch_norm with probability 1.000 {won}"
+    )
+    assert told["mean_improvement"] == f"this study: top-1: mean improvement +3.00 points {won}"
+    assert not any(name.endswith(("_low", "_high")) for name in told)
 
 
 def test_a_diverged_run_never_gets_there(study):

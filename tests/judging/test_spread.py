@@ -56,10 +56,11 @@ def test_the_moderated_variance_by_hand():
     """Two degrees of freedom of its own and one of the pool's, where the cells agree (prior weight at most half)."""
     groups = [[0.0, 1.0, 2.0], [0.0, 1.1, 2.2], [0.0, 0.9, 1.8]]
     found = spread.moderated(groups)
-    pooled = (1 + 1.21 + 0.81) / 3
+    # log of chi^2(2) / 2 is -0.5772 on average (Euler's constant).
+    typical = (1 * 1.21 * 0.81) ** (1 / 3) * math.exp(np.euler_gamma)
     assert found[2].kind == "moderated" and found[2].df == 3
-    assert found[2].sd == pytest.approx(math.sqrt((pooled + 2 * 0.81) / 3))
-    assert found[1].sd == pytest.approx(1.1)  # never below its own
+    assert found[2].sd == pytest.approx(math.sqrt((typical + 2 * 0.81) / 3))
+    assert found[1].sd == pytest.approx(math.sqrt((typical + 2 * 1.21) / 3)) and typical > 1.21
 
 
 def test_prior_degrees_of_freedom_are_found_again():

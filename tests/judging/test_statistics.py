@@ -1,7 +1,6 @@
 """The formulas against values that were not computed with them: R's printed examples, closed forms, simulation."""
 
 import math
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -54,7 +53,6 @@ def test_sign_test_is_the_binomial_sum():
 def test_intervals_with_the_table_of_t():
     # t(9) at 0.975 is 2.262157 in every printed table.
     assert s.mean_interval(10, 2, 10, 9, 0.95)[1] - 10 == pytest.approx(2.262157 * 2 / math.sqrt(10), rel=1e-6)
-    assert s.prediction_interval(10, 2, 10, 9, 0.95)[1] - 10 == pytest.approx(2.262157 * 2 * math.sqrt(1.1), rel=1e-6)
 
 
 def test_pooled_sd_by_hand():
@@ -68,7 +66,7 @@ def test_pooled_sd_by_hand():
 def test_tost_in_closed_form(df, difference):
     n, sd, margin = 3, 0.004, 0.01
     both = [t_sf((margin + d) / (sd / math.sqrt(n)), df) for d in (difference, -difference)]
-    assert s.tost_p(difference, sd, n, df, margin) == pytest.approx(max(both), rel=1e-9)
+    assert s.tost_p(difference, sd / math.sqrt(n), df, margin) == pytest.approx(max(both), rel=1e-9)
 
 
 def test_tost_agrees_with_its_interval():
@@ -76,11 +74,11 @@ def test_tost_agrees_with_its_interval():
     for _ in range(200):
         d, sd = rng.normal(0, 0.01), abs(rng.normal(0, 0.01))
         low, high = s.mean_interval(d, sd, 3, 2, 0.90)
-        assert (s.tost_p(d, sd, 3, 2, 0.01) < 0.05) == (low > -0.01 and high < 0.01)
+        assert (s.tost_p(d, sd / math.sqrt(3), 2, 0.01) < 0.05) == (low > -0.01 and high < 0.01)
 
 
 def test_tost_without_spread():
-    assert (s.tost_p(0.005, 0, 3, 2, 0.01), s.tost_p(0.02, 0, 3, 2, 0.01)) == (0, 1)
+    assert (s.tost_p(0.005, 0, 2, 0.01), s.tost_p(0.02, 0, 2, 0.01)) == (0, 1)
 
 
 def cover(low, high, truth):
@@ -91,11 +89,9 @@ def cover(low, high, truth):
 def test_95_percent_intervals_cover_95_percent(cells):
     """2,000 simulated studies of three runs a cell; the first cell's interval, with own or pooled spread."""
     runs = np.random.default_rng(7).normal(0.9, 0.004, size=(STUDIES, cells, 3))
-    further = np.random.default_rng(8).normal(0.9, 0.004, size=STUDIES)
     sd, df = np.sqrt(runs.var(axis=2, ddof=1).mean(axis=1)), 2 * cells
     mean = runs[:, 0].mean(axis=1)
     assert 0.93 <= cover(*s.mean_interval(mean, sd, 3, df, 0.95), 0.9) <= 0.97
-    assert 0.93 <= cover(*s.prediction_interval(mean, sd, 3, df, 0.95), further) <= 0.97
 
 
 def test_tests_keep_their_level():
@@ -107,39 +103,8 @@ def test_tests_keep_their_level():
 
 def test_equivalence_keeps_its_level_at_the_margin():
     runs = np.random.default_rng(4).normal(0.91, 0.004, size=(STUDIES, 3))  # truly off by the margin of 0.01
-    found = [s.tost_p(r.mean() - 0.9, r.std(ddof=1), 3, 2, 0.01) < 0.05 for r in runs]
+    found = [s.tost_p(r.mean() - 0.9, r.std(ddof=1) / math.sqrt(3), 2, 0.01) < 0.05 for r in runs]
     assert 0.035 <= np.mean(found) <= 0.065
-
-
-def test_bootstrap_covers():
-    """Ten strata of three against three: the percentile interval of n - 1 draws covers as it says."""
-    rng, hits = np.random.default_rng(5), 0
-    for study in range(400):
-        strata = list(zip(rng.normal(0.91, 0.01, (10, 3)), rng.normal(0.90, 0.01, (10, 3)), strict=True))
-        low, high = s.mean_improvement(strata, 400, study).interval
-        hits += low <= 0.01 <= high
-    assert 0.92 <= hits / 400 <= 0.98
-
-
-STRATA = [([1, 2, 3], [0, 2, 9]), ([5], [4])]
-
-
-def test_improvement_by_hand():
-    chance, gain = (way(STRATA, 100, 0) for way in (s.probability_of_improvement, s.mean_improvement))
-    assert chance.value == pytest.approx(((1 + 1 + 1 + 0 + 0.5 + 1 + 0 + 0 + 0) / 9 + 1) / 2)
-    assert gain.value == pytest.approx((2 - 11 / 3 + 1) / 2)
-    assert (chance.strata, chance.single) == (2, 1) and chance.interval[0] < chance.value < chance.interval[1]
-    assert chance == s.probability_of_improvement(STRATA, 100, 0)
-
-
-def test_single_runs_have_no_interval():
-    found = s.mean_improvement([([5], [4, 3]), ([2], [1])], 100, 0)
-    assert (found.value, found.interval, found.single) == (1.25, None, 2)
-
-
-def test_a_diverged_run_loses():
-    assert s.probability_of_improvement([([1.0, -np.inf], [0.5, 0.6])], 100, 0).value == 0.5
-    assert s.probability_of_improvement([([-np.inf], [-np.inf, 0.1])], 100, 0).value == 0.25
 
 
 def test_ratio_interval_covers():
@@ -152,38 +117,8 @@ def test_ratio_interval_covers():
     assert s.ratio_interval([1.0, -1.0], [2.0, 3.0]) == (None, None)
 
 
-def test_runs_needed_is_the_first_number_that_does():
-    needed = s.runs_needed(0.002, 0.004, 3, 2, 0.90)
-    for runs, enough in ((needed, True), (needed - 1, False)):
-        low, high = s.mean_interval(0, 0.004, runs, runs - 1, 0.90)
-        assert ((high - low) / 2 <= 0.002) == enough
-    assert s.runs_needed(0, 0.004, 3, 2, 0.90) is None
-    assert s.runs_needed(1e-9, 0.004, 3, 2, 0.90) is None
-
-
-def test_an_unusual_spread_is_seen():
-    calm = [[0.90, 0.901, 0.902]] * 10
-    assert s.unusually_wide([*calm, [0.8, 0.9, 0.95]]) == [False] * 10 + [True]
-    assert s.unusually_wide([[0.7, 0.9, 0.3], *calm, [0.8, 0.9, 0.95]]) == [True, *[False] * 10, True]
-    assert s.unusually_wide([*calm, [0.90, 0.902, 0.903], [0.9]]) == [False] * 12
-    assert s.unusually_wide([[0.9, 0.9], [0.8, 0.7]]) == [False, False]  # nothing to compare with
-
-
 def test_equal_runs_have_no_spread():
     """Averages of equal numbers leave a rest of rounding, which must not pass for certainty."""
     for k in range(1, 10_000):
         x = k / 10_000
         assert math.isnan(s.welch([x] * 3, [x + 0.01] * 3).p), x
-
-
-def test_a_thousand_runs_each_fit_in_memory():
-    """Their pairs would take 16 GB in 2,000 resamples."""
-    rng = np.random.default_rng(6)
-    method, baseline = rng.integers(0, 50, 1000) / 50 + 0.1, rng.integers(0, 50, 1000) / 50
-    tracemalloc.start()
-    found = s.probability_of_improvement([(method, baseline)], 2000, 0)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    pairs = method[:, None] - baseline
-    assert found.value == pytest.approx(np.mean((pairs > 0) + 0.5 * (pairs == 0)))
-    assert peak < 500e6

@@ -26,6 +26,8 @@ _SHARED: dict[str, tuple[Kind, bool, str]] = {
     "unit": ("text", False, "unit of the value"),
     "n": ("count", True, "number of runs behind the value"),
     "n_expected": ("count", True, "runs that should be behind it: missing, failed and diverged ones count"),
+    "diverged": ("count", False, "runs that diverged"),
+    "counted": ("bool", False, "whether the row decides its pair: `judge.metric`, test split, `judge.selection`"),
     "n_images": ("count", True, "images behind an accuracy or loss (runs only)"),
     "epochs_completed": ("count", True, "epochs the run finished"),
     "claimed": ("number", False, "the claimed value"),
@@ -38,13 +40,13 @@ _SHARED: dict[str, tuple[Kind, bool, str]] = {
     "reason": ("text", True, "the reason in words"),
     "flags": ("text", True, "warnings joined by `;`: `above_claim`, `granularity`, `near_perfect`, "
     "`selection_differs`, "
-              "`nearer_train`"),
+              "`nearer_train`, `bistable`"),
     "baseline": ("text", False, "the baseline's normaliser"),
     "method": ("text", False, "the method's normaliser"),
     "n_baseline": ("count", True, "runs of the baseline"),
     "n_method": ("count", True, "runs of the method"),
     "n_pairs": ("count", True, "pairs of runs with a common seed"),
-    "test": ("text", True, "`paired t` (two or more common seeds), `Welch t`, or `none`"),
+    "test": ("text", True, "`paired t`, `partially paired t` (80 % of the seeds common), `Welch t`, or `none`"),
     "low": ("number", True, "lower end of the interval"),
     "high": ("number", True, "upper end of the interval"),
     "p": ("number", True, "p value"),
@@ -75,10 +77,14 @@ _CELL, _GROUP = " ".join(CELL), " ".join(GROUP)
 _ATTEMPTS = "`attempts`, or `average` where only the average was published (the deviation is then a lower bound)"
 # The columns of claims/{source}/*.csv and of runs.csv: what was published and what was run compare without translation.
 MEASUREMENTS = _columns(
-    f"source table page {_GROUP} attempt metric split selection value unit n n_images epochs_completed status note",
-    "attempt n_images epochs_completed status note",
+    f"source table page {_GROUP} attempt metric split selection value unit n sd ci_low ci_high n_images epochs_completed "
+    "status note",
+    optional="attempt sd ci_low ci_high n_images epochs_completed status note",
     value=("number", True, "the number in `unit`; empty for a diverged run"),
     unit=("text", False, "accepted unit of the metric (`percent`, `fraction`, `nats`, `s`, ...)"),
+    sd=("number", True, "standard deviation of those runs, in `unit`; averages only"),
+    ci_low=("number", True, "95 % confidence interval of an average (a t interval over its `n` runs), in `unit`"),
+    ci_high=("number", True, "its upper end"),
     status=("text", True, "`completed`, `diverged` (runs only)"),
     note=("text", True, "anything a reader must know about this number"),
 )
@@ -209,7 +215,7 @@ SPECS = (
         "study_means",
         JUDGE,
         "This study's own means, one row per cell (seed aside) × metric × split",
-        _columns(f"source {_GROUP} metric split n n_expected value sd minimum maximum"),
+        _columns(f"source {_GROUP} metric split n n_expected diverged value sd minimum maximum"),
         "Accuracies at `judge.selection`, and `seconds`; a cell without a finished run has `n` 0 and no value.",
     ),
     TableSpec(
@@ -220,9 +226,9 @@ SPECS = (
             f"claim_source table page {_GROUP} metric split selection claimed source reproduced_split n "
             "n_expected value sd "
             "minimum maximum change relative_change verdict colour mark reason flags",
-            verdict=("text", False, "`better`, `within`, `below`, `missing`"),
+            verdict=("text", False, "`better`, `within`, `below`, `diverged` (every run), `missing`"),
             colour=("text", False, "`green`, `black`, `red`, `grey`"),
-            mark=("text", False, "`▲`, `=`, `▼`, `–`"),
+            mark=("text", False, "`▲`, `=`, `▼`, `✗`, `–`"),
         ),
         "`split` and `selection` are the claim's own. The study has a row for every claim whose cell (seed "
         "aside) is in its "
@@ -235,7 +241,7 @@ SPECS = (
         "Method against baseline within each source",
         _columns(
             "source dataset arch recipe epochs metric split baseline method baseline_value method_value improvement "
-            "n_baseline n_method n_expected holds",
+            "n_baseline n_method n_expected holds counted reason",
             baseline_value=("number", True, "the baseline's mean"),
             method_value=("number", True, "the method's mean"),
             improvement=("number", True, "method - baseline"),
@@ -274,29 +280,31 @@ SPECS = (
         "Every claim compared with every source by the equivalence verdict",
         _columns(
             f"claim_source table page {_GROUP} metric split selection source reproduced_split verdict reason "
-            "claimed value n "
-            "n_expected change relative_change error_change one_sided two_sided_relative two_sided_absolute sd "
-            "pooled_sd "
-            "pooled_df spread mean_low mean_high prediction_low prediction_high inside_prediction margin "
-            "equivalence_low "
-            "equivalence_high equivalence_p seeds_needed flags claim_nearer_split value_nearer_split",
+            "claimed claimed_sd claimed_n value n n_expected change relative_change error_change one_sided "
+            "two_sided_relative two_sided_absolute sd spread spread_sd spread_df mean_low mean_high prediction_low "
+            "prediction_high inside_prediction margin equivalence_low equivalence_high equivalence_p "
+            "equivalence_p_holm seeds_needed settle_probability flags claim_nearer_split value_nearer_split",
             verdict=("text", False, "`reproduced`, `not reproduced`, `inconclusive`, `missing`"),
             error_change=("number", True, "change of the error rate, in parts of the claimed one"),
             one_sided=("text", False, "the threshold rule's verdict"),
             two_sided_relative=("bool", True, "within the threshold times the claim, on either side"),
             two_sided_absolute=("bool", True, "within the threshold as a fraction, on either side"),
-            pooled_sd=("number", True, "SD pooled over sibling cells"),
-            pooled_df=("count", True, "its degrees of freedom"),
-            spread=("text", True, "which SD is used: `own`, `pooled`, `none`"),
+            claimed_sd=("number", True, "SD of the claim's own runs, where it is known"),
+            claimed_n=("count", True, "how many runs the claim is the mean of"),
+            spread=("text", True, "`own`, `moderated`, `borrowed` (one run), `claimed`, `floor`, `none`"),
+            spread_sd=("number", True, "the SD that is used"),
+            spread_df=("number", True, "its degrees of freedom"),
             mean_low=("number", True, "interval of the mean"),
             mean_high=("number", True, "interval of the mean"),
-            prediction_low=("number", True, "interval of one further run"),
+            prediction_low=("number", True, "where the claim lies if it is more such runs"),
             prediction_high=("number", True, "its upper end"),
             inside_prediction=("bool", True, "whether the claim lies in it"),
             margin=("number", False, "equivalence margin"),
             equivalence_low=("number", True, "interval of the test (1 - 2α)"),
             equivalence_high=("number", True, "its upper end"),
             equivalence_p=("number", True, "p value of the TOST"),
+            equivalence_p_holm=("number", True, "after Holm's adjustment over the claims that the source answers"),
+            settle_probability=("number", True, "probability that `seeds_needed` more runs settle the cell"),
             seeds_needed=("count", True, "runs to add to an inconclusive cell; empty: no number would settle it"),
             claim_nearer_split=(
                 "text",
@@ -312,7 +320,7 @@ SPECS = (
         "Method against baseline tested pair by pair, where single runs are known",
         _columns(
             "source dataset arch recipe epochs metric split baseline method n_baseline n_method n_pairs test "
-            "difference low high statistic df p p_holm outcome reason",
+            "difference low high statistic df p p_holm outcome reason counted",
             difference=("number", True, "method - baseline"),
             statistic=("number", True, "t"),
             df=("number", True, "degrees of freedom"),
@@ -340,10 +348,12 @@ SPECS = (
         "Epochs and seconds until a share of the baseline's final accuracy is reached",
         _columns(
             "source dataset arch norm recipe epochs level target n n_reached epochs_needed seconds_needed "
-            "baseline_seconds_needed ratio",
+            "baseline_n baseline_n_reached baseline_seconds_needed ratio",
             level=("number", False, "share of the baseline's final test accuracy"),
             target=("number", False, "that accuracy"),
             n_reached=("count", False, "runs that reached it"),
+            baseline_n=("count", False, "runs of the baseline"),
+            baseline_n_reached=("count", False, "of which reached it"),
             epochs_needed=("number", True, "mean epochs over these"),
             seconds_needed=("number", True, "mean seconds"),
             baseline_seconds_needed=("number", True, "the baseline's mean seconds"),
@@ -362,7 +372,7 @@ SPECS = (
             text=("text", False, "the sentence"),
             check=("text", False, "name of the check"),
             role=("text", False, "`own` (the paper's own tables), `reproduction`, `study`"),
-            outcome=("text", False, "`holds`, `fails`, `not testable yet`"),
+            outcome=("text", False, "`holds`, `fails`, `not testable`"),
             counted=("number", True, "the count behind it"),
             found=("text", False, "the finding in words"),
             note=("text", True, "a note on the sentence"),

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from renorm.core.table_specs import GROUP, TABLES
-from renorm.judging import statistics
+from renorm.judging import intervals, statistics
 from renorm.judging.inputs import Inputs, load
-from renorm.judging.method_vs_baseline import tested
 from renorm.judging.observations import Value, study_values
 from renorm.judging.runtime import geometric_mean
 
@@ -46,9 +45,10 @@ def _row(key: tuple, first: dict, second: dict, a: Inputs, b: Inputs) -> Row:
 
 
 def _difference(a: Value, b: Value, level: float) -> Row:
-    """Paired by seed where two seeds or more are common, else Welch: nothing but the study differs."""
-    kind, n_pairs, found = tested(a, b, level)
-    row: Row = {"test": kind, "n_pairs": n_pairs, "difference": b.mean - a.mean}
+    """Paired by seed where the seeds are common (`intervals.compare`): nothing but the study differs."""
+    tested = intervals.compare(b.runs, a.runs, level)
+    found = tested.difference
+    row: Row = {"test": tested.test, "n_pairs": tested.n_pairs, "difference": b.mean - a.mean}
     if found is not None:
         p = None if math.isnan(found.p) else found.p
         row |= {"difference": found.value, "low": found.low, "high": found.high, "p": p}

@@ -1,9 +1,13 @@
-"""How soon: epochs and seconds until a share of the baseline's final accuracy is reached."""
+"""How soon: epochs and seconds until a share of the baseline's final accuracy is reached.
 
+A run that never gets there is censored: its time is longer than any that was seen. The medians count such runs; means
+over those that got there would compare one side with the other's quickest runs.
+"""
+
+import math
 from collections import Counter, defaultdict
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from renorm.judging.inputs import Inputs
@@ -15,9 +19,9 @@ SETTING = ["dataset", "arch", "recipe", "epochs"]
 
 
 def rows(inputs: Inputs) -> list[dict[str, Any]]:
-    """The table convergence.csv, from the curves of completed runs; means are over the runs that got there.
+    """The table convergence.csv, from the curves of completed runs.
 
-    A diverged run counts in n: it never got there.
+    Times are medians over all runs, empty where half of them or more never got there. A diverged run never did.
     """
     done = {tuple(c[k] for k in (*SETTING, "norm", "seed")) for c in inputs.cells if c["status"] == "completed"}
     lost: dict[tuple, Counter] = defaultdict(Counter)
@@ -44,27 +48,35 @@ def _setting(inputs: Inputs, setting: dict[str, Any], curves: pd.DataFrame, dive
     found = []
     for level in LEVELS:
         times = {norm: _reached(part, level * final, diverged[norm]) for norm, part in parts.items()}
-        base = times[inputs.settings.baseline]["seconds_needed"]
+        baseline_times = times[inputs.settings.baseline]
+        base = baseline_times["seconds_needed"]
         for norm, reached in times.items():
             seconds = reached["seconds_needed"]
             found.append({
                 "source": inputs.study, **setting, "norm": norm, "level": level, "target": level * final, **reached,
+                "baseline_n": baseline_times["n"], "baseline_n_reached": baseline_times["n_reached"],
                 "baseline_seconds_needed": base, "ratio": seconds / base if seconds and base else None,
             })  # fmt: skip
     return found
 
 
 def _reached(curves: pd.DataFrame, target: float, diverged: int) -> dict[str, Any]:
-    """When the curves first reach `target`: mean epochs and mean seconds of training until the end of that epoch."""
-    epochs, seconds, n = [], [], diverged
+    """When the curves reach `target`: median epochs, and median seconds of training until the end of that epoch."""
+    epochs, seconds = [math.inf] * diverged, [math.inf] * diverged
     for _, curve in curves.groupby("seed"):
-        n += 1
         hit = curve.test_top1.to_numpy() >= target - 1e-12
-        if hit.any():
-            epochs.append(float(curve.epoch.iloc[hit.argmax()]))
-            seconds.append(float(curve.train_seconds.iloc[: hit.argmax() + 1].sum()))
-    mean = {"epochs_needed": epochs, "seconds_needed": seconds}
-    return {"n": n, "n_reached": len(epochs)} | {k: float(np.mean(v)) if v else None for k, v in mean.items()}
+        epochs.append(float(curve.epoch.iloc[hit.argmax()]) if hit.any() else math.inf)
+        seconds.append(float(curve.train_seconds.iloc[: hit.argmax() + 1].sum()) if hit.any() else math.inf)
+    times = {"epochs_needed": epochs, "seconds_needed": seconds}
+    reached = sum(map(math.isfinite, epochs))
+    return {"n": len(epochs), "n_reached": reached} | {key: _median(found) for key, found in times.items()}
+
+
+def _median(times: list[float]) -> float | None:
+    """The median of times of which some are infinite; None where it is infinite itself."""
+    ordered, n = sorted(times), len(times)
+    middle = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2 if n else math.inf
+    return middle if math.isfinite(middle) else None
 
 
 def summarise(inputs: Inputs, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -72,14 +84,25 @@ def summarise(inputs: Inputs, found: list[dict[str, Any]]) -> list[dict[str, Any
     equal = [r for r in found if r["level"] == 1 and r["norm"] == inputs.settings.method]
     out = []
     for source, dataset, part in by_dataset(equal):
-        ratios = [r["ratio"] for r in part if r["ratio"] and r["n_reached"] == r["n"]]
+        label, ratios = inputs.source_label(source), [r["ratio"] for r in part if r["ratio"]]
         reached = sum(r["n_reached"] == r["n"] for r in part)
-        text = f"{inputs.source_label(source)}: {inputs.method} reaches the final accuracy of "
-        text += f"{inputs.baseline} with every run in {reached} of {len(part)} settings"
+        text = f"{label}: {inputs.method} reaches the mean final accuracy of {inputs.baseline} "
+        text += f"with every run in {reached} of {len(part)} settings"
         out.append(row("convergence", source, dataset, "reached", reached, len(part), text))
         if ratios:
             mean = geometric_mean(ratios)
-            text = f"{inputs.source_label(source)}: time to the final accuracy of {inputs.baseline}: "
-            text += f"{mean:.2f} times that of {inputs.baseline} (geometric mean of {len(ratios)})"
+            text = f"{label}: median time to the mean final accuracy of {inputs.baseline}: {mean:.2f} times that of "
+            text += f"{inputs.baseline} (geometric mean of {len(ratios)} setting{'s' * (len(ratios) != 1)})"
+            text += _censored(inputs, part)
             out.append(row("convergence", source, dataset, "time_ratio", mean, len(ratios), text))
     return out
+
+
+def _censored(inputs: Inputs, part: list[dict[str, Any]]) -> str:
+    """Which runs never got there, and how many settings have no ratio for that reason."""
+    lost, n = sum(r["n"] - r["n_reached"] for r in part), sum(r["n"] for r in part)
+    base = sum(r["baseline_n"] - r["baseline_n_reached"] for r in part)
+    told = f"; not reached in {lost} of {n} runs of {inputs.method} and in {base} of "
+    told += f"{sum(r['baseline_n'] for r in part)} of {inputs.baseline}"
+    without = sum(not r["ratio"] for r in part)
+    return told + (f"; {without} settings without a median on both sides" if without else "") if lost or base else ""

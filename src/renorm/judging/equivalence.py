@@ -1,71 +1,105 @@
 """Equivalence verdicts: per claim and source, from the published rule up to equivalence, with the reason in words.
 
-The published rule is one-sided and knows no spread. Here stand its two-sided form, the change of the error rate, the
-spread of the runs, an interval for the mean, one for a single further run (the claim is one), and an equivalence test.
+The published rule is one-sided and knows no spread. Here are its two-sided form, the change of the error rate, the
+spread of the runs, an interval for the mean, one for the claim as further runs, and an equivalence test.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
-from renorm.judging import statistics
+from scipy import stats
+
+from renorm.judging import replication, statistics
+from renorm.judging import spread as spreads
 from renorm.judging.inputs import Inputs
 from renorm.judging.observations import TINY, Value, Values
-from renorm.judging.pairing import Claim, Pair, head, judge_value, key_of, unfinished
-from renorm.judging.settings import Settings
+from renorm.judging.pairing import Claim, Pair, head, key_of, rule_verdict, unfinished
+from renorm.judging.settings import Margin, Settings
+from renorm.judging.spread import Floor, Spread
+from renorm.study.claims import ACCURACIES
+from renorm.study.known_datasets import CLASSES, SIZES
 
-
-@dataclass(frozen=True)
-class Spread:
-    """The standard deviation that the intervals use, where it is from, and its degrees of freedom."""
-
-    sd: float
-    df: int
-    kind: str
+# Two groups of runs: a gap of at least five points that is ten times as wide as either group.
+CAMP_GAP, CAMP_RATIO = 0.05, 10
 
 
 class Pools:
-    """Attempts by source x data set x epochs x metric: siblings that share their spread.
+    """The spread of every value, from its own runs and its siblings': source x data set x recipe x epochs x metric."""
 
-    A cell that spreads clearly more than its siblings do keeps its own SD and stays out of theirs: one unstable
-    network must not make all others inconclusive.
-    """
-
-    def __init__(self, values: Values):
+    def __init__(self, inputs: Inputs, values: Values):
         pools: dict[tuple, list[Value]] = {}
         for value in values:
-            if value.reported_as == "attempts":
-                pools.setdefault(self._key(value), []).append(value)
-        self._pooled: dict[tuple, tuple[float, int]] = {}
-        self._wide: set[Value] = set()
-        for key, members in pools.items():
-            wide = statistics.unusually_wide([v.attempts for v in members])
-            self._wide.update(v for v, stands_out in zip(members, wide, strict=True) if stands_out)
-            self._pooled[key] = statistics.pooled_sd([v.attempts for v in members if v not in self._wide])
-
-    @staticmethod
-    def _key(value: Value) -> tuple:
-        return (value.source, value.dataset, value.recipe, value.epochs, value.metric, value.split, value.selection)
-
-    def pooled(self, value: Value) -> tuple[float, int]:
-        """SD and degrees of freedom of the value's pool."""
-        return self._pooled.get(self._key(value), (math.nan, 0))
+            if value.attempts or value.printed_sd is not None:
+                pools.setdefault(_pool(value), []).append(value)
+        self._spread: dict[Value, Spread | None] = {}
+        self._elsewhere: dict[tuple, list[tuple[str, float, int]]] = {}
+        for members in pools.values():
+            dead = [is_dead(v) for v in members]
+            runs = [spreads.as_runs(v.mean, v.printed_sd, v.n) if v.printed_sd is not None and not v.attempts
+                    else v.attempts for v in members]  # fmt: skip
+            self._spread.update(zip(members, spreads.moderated(runs, dead), strict=True))
+            live = [r for r, lost in zip(runs, dead, strict=True) if spreads.varies(r) and not lost]
+            if live:
+                first = members[0]
+                sd, _ = statistics.pooled_sd(live)
+                self._elsewhere.setdefault(_setting(first), []).append(
+                    (inputs.source_label(first.source), sd, len(live)))
 
     def spread(self, value: Value) -> Spread | None:
-        """The pooled SD, since three runs say little about their own; the own one where it is clearly wider."""
-        if value.reported_as != "attempts" or not value.attempts:
-            return None
-        sd, df = self.pooled(value)
-        own = len(value.attempts) - 1
-        if own and (df <= own or value in self._wide):
-            return Spread(value.sd, own, "own")
-        return Spread(sd, df, "pooled") if df else None
+        """The moderated SD, that of the pool for a single run, or the one printed with an average."""
+        return self._spread.get(value)
+
+    def floor(self, value: Value, claimed: float) -> Floor | None:
+        """The largest of the floors that are known for a value without spread."""
+        known = [Floor(sd, f"the SD of {cells} cell{'s' * (cells != 1)} of {source} on the same data set and epochs")
+                 for source, sd, cells in self._elsewhere.get(_setting(value), ())]  # fmt: skip
+        images = value.n_images or (SIZES[value.dataset].test if value.dataset in SIZES else None)
+        if images and value.metric in ACCURACIES:
+            share = min(max(claimed, 1 / images), 1 - 1 / images)
+            known.append(spreads.binomial_floor(share, images))
+        return max(known, key=lambda floor: floor.sd, default=None)
+
+
+def _pool(value: Value) -> tuple:
+    return (value.source, value.dataset, value.recipe, value.epochs, value.metric, value.split, value.selection)
+
+
+def _setting(value: Value) -> tuple:
+    return (value.dataset, value.epochs, value.metric, value.split != "train")
+
+
+def is_dead(value: Value) -> bool:
+    """Whether every run of the cell guesses: its accuracy is that of chance on a data set whose classes are known."""
+    if value.metric != "top1" or value.dataset not in CLASSES:
+        return False
+    images = value.n_images or SIZES[value.dataset].test
+    return spreads.at_chance(value.attempts, 1 / CLASSES[value.dataset], images)
+
+
+def camps(values: tuple[float, ...]) -> tuple[list[float], list[float]] | None:
+    """The runs in two groups, where they are so far apart that their mean describes neither (a bistable cell)."""
+    if len(values) < 3:
+        return None
+    ordered = sorted(values)
+    gaps = [b - a for a, b in pairwise(ordered)]
+    at = max(range(len(gaps)), key=gaps.__getitem__) + 1
+    low, high = ordered[:at], ordered[at:]
+    within = max(low[-1] - low[0], high[-1] - high[0])
+    return (low, high) if gaps[at - 1] >= max(CAMP_GAP, CAMP_RATIO * within) else None
 
 
 def rows(inputs: Inputs, values: Values, pairs: list[Pair]) -> list[dict[str, Any]]:
-    """The table equivalence.csv."""
-    pools = Pools(values)
-    return [_row(inputs, values, pools, pair) for pair in pairs]
+    """The table equivalence.csv; Holm's adjustment is over the claims that one source answers."""
+    pools = Pools(inputs, values)
+    found = [_row(inputs, values, pools, pair) for pair in pairs]
+    for source in {row["source"] for row in found}:
+        tested = [row for row in found if row["source"] == source and row.get("equivalence_p") is not None]
+        for row, adjusted in zip(tested, statistics.holm([r["equivalence_p"] for r in tested]), strict=True):
+            row["equivalence_p_holm"] = adjusted
+    return found
 
 
 def flags_by_claim(pairs: list[Pair], rows: list[dict[str, Any]]) -> dict[tuple, str]:
@@ -73,27 +107,51 @@ def flags_by_claim(pairs: list[Pair], rows: list[dict[str, Any]]) -> dict[tuple,
 
 
 def _row(inputs: Inputs, values: Values, pools: Pools, pair: Pair) -> dict[str, Any]:
-    settings, claimed, value = inputs.settings, pair.claim.value, pair.value
-    margin = settings.margin(claimed, value.epochs)
-    row = head(pair) | {"one_sided": judge_value(claimed, value.mean, settings), "margin": margin, "sd": value.sd}
+    settings, claim, value = inputs.settings, pair.claim, pair.value
+    claimed, margin = claim.value, settings.margin(claim.value, value)
+    row = head(pair) | {"one_sided": rule_verdict(claimed, value, settings), "margin": margin.value, "sd": value.sd,
+                        "claimed_sd": claim.sd, "claimed_n": claim.n}  # fmt: skip
     row |= nearer_splits(inputs, values, pair)
     if value.mean is None:
         return row | {"flags": ""} | dict(zip(("verdict", "reason"), _without_value(value), strict=True))
-    pooled, df = pools.pooled(value)
-    spread = pools.spread(value)
+    own = pools.spread(value)
     row |= _differences(claimed, value.mean, settings)
-    row |= {"pooled_sd": pooled, "pooled_df": df or None, "spread": spread.kind if spread else "none"}
-    flags = suspicions(claimed, value, pooled, margin, settings) + _differs(pair.claim, value) + _split_flag(row)
+    flags = suspicions(claimed, value, own.sd if own else math.nan, margin.value, settings)
+    flags += _differs(claim, value) + _split_flag(row) + (["bistable"] if camps(value.attempts) else [])
     row["flags"] = ";".join(flags)
-    if spread is None or spread.sd <= statistics.ROUNDING:
-        return row | {"verdict": "inconclusive", "reason": _no_spread(value)}
-    return row | _tested(claimed, value, spread, margin, settings)
+    used = own or _claims_spread(claim, value)
+    if used is None or used.sd <= statistics.ROUNDING:
+        return row | _without_spread(pools, claim, value, margin)
+    case = Case(claim, value, used, claim.sd if claim.n and claim.n > 1 else None, settings)
+    return row | {"spread": used.kind, "spread_sd": used.sd, "spread_df": used.df} | _tested(case, margin)
+
+
+def _claims_spread(claim: Claim, value: Value) -> Spread | None:
+    """For a value without spread that of the claim, whose runs repeat the same cell."""
+    if claim.sd and claim.n and claim.n > 1 and not (len(value.attempts) > 1 or value.all_diverged):
+        return Spread(claim.sd, claim.n - 1, "claimed")
+    return None
 
 
 def _without_value(value: Value) -> tuple[str, str]:
-    if value.diverged and value.diverged == value.n_expected:
-        return "not reproduced", f"all {value.diverged} runs diverged"
+    if value.all_diverged:
+        return "not reproduced", f"diverged: all {value.diverged} runs did"
     return "missing", unfinished(value) or "no value"
+
+
+def _without_spread(pools: Pools, claim: Claim, value: Value, margin: Margin) -> dict[str, Any]:
+    """A floor may refute what no noise of its size explains; everything else is inconclusive."""
+    floor, change = pools.floor(value, claim.value), value.mean - claim.value
+    why = _no_spread(value)
+    if floor and spreads.beyond_floor(change, floor, value.n or 1, claim.n or 1, margin.value):
+        told = f"{_off(change)}; {why}, but noise of {floor.name} ({100 * floor.sd:.2f} points)"
+        reason = f"{told} does not explain it"
+        return {"verdict": "not reproduced", "spread": "floor", "spread_sd": floor.sd, "reason": reason}
+    return {"verdict": "inconclusive", "spread": "none", "reason": why}
+
+
+def _off(change: float) -> str:
+    return f"{abs(change) * 100:.2f} points {'higher' if change > 0 else 'lower'} than claimed"
 
 
 def _no_spread(value: Value) -> str:
@@ -115,75 +173,148 @@ def _differences(claimed: float, mean: float, settings: Settings) -> dict[str, A
     }
 
 
-def _tested(claimed: float, value: Value, spread: Spread, margin: float, settings: Settings) -> dict[str, Any]:
-    mean, n = value.mean, len(value.attempts)
-    around = (mean, spread.sd, n, spread.df)
-    low, high = statistics.mean_interval(*around, settings.level)
-    first, last = statistics.prediction_interval(*around, settings.level)
-    bottom, top = statistics.mean_interval(*around, 1 - 2 * settings.alpha)
-    inside = first - TINY <= claimed <= last + TINY
-    verdict, reason = decide(claimed, (bottom, top), inside, margin, value, settings)
+@dataclass(frozen=True)
+class Case:
+    """A claim and a value with the spread of the value's runs and, where it is known, that of the claim's."""
+
+    claim: Claim
+    value: Value
+    spread: Spread
+    claim_sd: float | None
+    settings: Settings
+
+    @property
+    def n(self) -> int:
+        return self.value.n or 1
+
+    @property
+    def claim_n(self) -> int:
+        return self.claim.n or 1
+
+    def error(self, n: int | None = None, claimed_too: bool = False) -> tuple[float, float]:
+        """Standard error of the difference and its degrees of freedom (Welch 1947), after `n` runs.
+
+        The claim is exact unless its SD is known; with `claimed_too` it is a mean of its n runs (one, if nobody says)
+        of the value's SD: where the claim falls if it is more of the same runs.
+        """
+        runs = n or self.n
+        df = self.spread.df + runs - self.n
+        own = self.spread.sd**2 / runs
+        if self.claim_sd:
+            other, other_df = self.claim_sd**2 / self.claim_n, self.claim_n - 1
+            both = own + other
+            return math.sqrt(both), both**2 / (own**2 / df + other**2 / other_df)
+        return math.sqrt(own + self.spread.sd**2 / self.claim_n * claimed_too), df
+
+    def half(self, level: float, n: int | None = None, claimed_too: bool = False) -> float:
+        """Half the width of the interval of that level."""
+        error, df = self.error(n, claimed_too)
+        return float(stats.t.ppf((1 + level) / 2, df)) * error
+
+
+def _tested(case: Case, margin: Margin) -> dict[str, Any]:
+    settings, mean, claimed = case.settings, case.value.mean, case.claim.value
+    low, high = statistics.mean_interval(mean, case.spread.sd, case.n, case.spread.df, settings.level)
+    reach = case.half(settings.level, claimed_too=True)
+    half = case.half(1 - 2 * settings.alpha)
+    inside = abs(mean - claimed) <= reach + TINY
+    verdict, reason = decide(case, half, inside, margin)
+    error, df = case.error()
+    needed = seeds_needed(case, margin.value) if verdict == "inconclusive" else None
     return {
-        "mean_low": low, "mean_high": high, "prediction_low": first, "prediction_high": last,
-        "inside_prediction": inside, "equivalence_low": bottom, "equivalence_high": top,
-        "equivalence_p": statistics.tost_p(mean - claimed, spread.sd, n, spread.df, margin),
-        "verdict": verdict, "reason": reason,
-        "seeds_needed": seeds_needed(claimed, value, spread, margin, settings) if verdict == "inconclusive" else None,
+        "mean_low": low, "mean_high": high, "prediction_low": mean - reach, "prediction_high": mean + reach,
+        "inside_prediction": inside, "equivalence_low": mean - half, "equivalence_high": mean + half,
+        "equivalence_p": statistics.tost_p(mean - claimed, error, df, margin.value),
+        "verdict": verdict, "reason": reason, "seeds_needed": needed,
+        "settle_probability": settle_probability(case, needed, margin.value) if needed else None,
     }  # fmt: skip
 
 
-def decide(
-    claimed: float, equivalence: tuple[float, float], inside: bool, margin: float, value: Value, settings: Settings
-) -> tuple[str, str]:
+def decide(case: Case, half: float, inside: bool, margin: Margin) -> tuple[str, str]:
     """The verdict and its reason.
 
-    Reproduced: the mean's interval lies within the margin (TOST). Not reproduced: it lies outside the margin AND the
-    claim is not plausible as a single run. Everything else is inconclusive; so is a cell with diverged runs, since
-    those are failures that a mean of the others hides.
+    Reproduced: the interval of the difference lies within the margin (TOST). Not reproduced: it lies outside the margin
+    AND the claim is no plausible outcome of as many such runs. Everything else is inconclusive; so is a cell with
+    diverged runs, since those are failures that a mean of the others hides.
     """
-    low, high = equivalence[0] - claimed, equivalence[1] - claimed
-    limit = f"±{margin * 100:.2g} points"
-    if settings.margin_told(value.epochs).endswith("claim"):
-        limit += f" ({settings.margin_told(value.epochs)})"
-    shown = f"difference of the mean {low * 100:+.2f} to {high * 100:+.2f} points"
-    within, outside = -margin < low and high < margin, low > margin or high < -margin
-    tail = f"; {unfinished(value)}" if unfinished(value) else ""
+    value, change = case.value, case.value.mean - case.claim.value
+    low, high, size = change - half, change + half, margin.value
+    limit = f"±{size * 100:.2g} point{'s' * (round(size * 100, 2) != 1)} ({margin.rule})"
+    told = f"{_off(change)}; difference of the mean {low * 100:+.2f} to {high * 100:+.2f} points"
+    tail = "".join(f"; {part}" for part in (_borrowed(case), unfinished(value)) if part)
+    within, outside = -size < low and high < size, low > size or high < -size
     if within and value.diverged:
         return "inconclusive", f"{shown}, within {limit}, but runs diverged{tail}"
     if within:
-        return "reproduced", f"{shown}, within {limit}{tail}"
-    plausible = "could be one of these runs" if inside else "is not plausible as a single run"
+        return "reproduced", f"{told}, within {limit}{tail}"
+    several = case.claim_n > 1
+    kind = f"mean of {case.claim_n} such runs" if several else "single run"
+    likely = f"could be a {kind}" if several else "could be one of these runs"
+    told_claim = likely if inside else f"is no plausible {kind}"
     if outside and not inside:
-        return "not reproduced", f"{shown}, outside {limit}, and the claim {plausible}{tail}"
+        return "not reproduced", f"{told}, outside {limit}, and the claim {told_claim}{tail}"
+    groups = camps(value.attempts)
+    if groups:
+        means = " and ".join(f"{len(g)} near {100 * sum(g) / len(g):.1f}" for g in groups)
+        return "inconclusive", f"bistable: of its runs {means} %, and their mean describes neither group{tail}"
     where = "outside" if outside else "reaches over"
-    return "inconclusive", f"{shown}, {where} {limit}, and the claim {plausible}{tail}"
+    return "inconclusive", f"{told}, {where} {limit}, and the claim {told_claim}{tail}"
 
 
-def seeds_needed(claimed: float, value: Value, spread: Spread, margin: float, settings: Settings) -> int | None:
-    """How many more runs would settle an inconclusive cell, if mean and spread stay as they are; None: no number would.
+def _borrowed(case: Case) -> str:
+    """Whose spread it is where the value has none of its own."""
+    if case.spread.kind == "borrowed":
+        return "one run, judged by the SD of its siblings"
+    if case.spread.kind == "claimed":
+        return f"judged by the SD of the claim's own {case.claim_n} runs"
+    return ""
+
+
+def seeds_needed(case: Case, margin: float, most: int = 1000) -> int | None:
+    """How many more runs would settle an inconclusive cell, if mean and SD stay as they are; None: no number would.
 
     The equivalence interval must clear the nearer margin; outside it, the claim must leave the prediction interval too.
     """
-    distance, n = abs(value.mean - claimed), len(value.attempts)
-    needed = statistics.runs_needed(abs(margin - distance), spread.sd, n, spread.df, 1 - 2 * settings.alpha)
-    if needed is None or (value.diverged and distance < margin):
+    distance, settings = abs(case.value.mean - case.claim.value), case.settings
+    if case.value.diverged and distance < margin:
         return None
-    while distance > margin and needed <= 1000:
-        _, last = statistics.prediction_interval(0, spread.sd, needed, spread.df + needed - n, settings.level)
-        if distance > last:
-            break
-        needed += 1
-    return needed - n if needed <= 1000 else None
+
+    def settled(n: int) -> bool:
+        if case.half(1 - 2 * settings.alpha, n) > abs(margin - distance):
+            return False
+        return distance <= margin or distance > case.half(settings.level, n, claimed_too=True)
+
+    needed = first(settled, case.n + 1, most)
+    return None if needed is None else needed - case.n
 
 
-def suspicions(claimed: float, value: Value, pooled: float, margin: float, settings: Settings) -> list[str]:
+def first(holds: Callable[[int], bool], least: int, most: int) -> int | None:
+    """The smallest number from `least` to `most` for which `holds`, which once true stays true."""
+    if least > most or not holds(most):
+        return None
+    while least < most:
+        middle = (least + most) // 2
+        least, most = (least, middle) if holds(middle) else (middle + 1, most)
+    return least
+
+
+def settle_probability(case: Case, more: int, margin: float) -> float:
+    """The probability that `more` runs settle the cell; with a claim of known spread the claim counts as exact."""
+    settings, value = case.settings, case.value
+    return replication.probability_settled(
+        case.claim.value, value.mean, case.spread.sd, case.n, case.spread.df, more, margin, settings.alpha,
+        settings.level, 1 / case.claim_n,
+    )  # fmt: skip
+
+
+def suspicions(claimed: float, value: Value, sd: float, margin: float, settings: Settings) -> list[str]:
     """Why a value may be too good to be true, or no accuracy of this test set.
 
-    Where the spread is unknown the equivalence margin stands in for it: after few epochs one point is nothing.
+    Where the spread is unknown the equivalence margin takes its place: after few epochs one point is nothing.
     """
     found = []
-    known = math.isfinite(pooled)
-    limit = max(settings.suspicious_sd * pooled if known else margin, settings.suspicious_points)
+    known = math.isfinite(sd)
+    limit = max(settings.suspicious_sd * sd if known else margin, settings.suspicious_points)
     if value.mean - claimed > limit + TINY:
         found.append("above_claim")
     if value.n_images and any(not is_share(x, value.n_images) for x in value.attempts):

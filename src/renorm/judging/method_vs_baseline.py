@@ -3,14 +3,15 @@
 import math
 from typing import Any
 
-from renorm.judging import statistics, summary
-from renorm.judging.comparison import matched
+from renorm.judging import intervals, statistics, summary
+from renorm.judging.comparison import decides, matched
 from renorm.judging.inputs import Inputs
 from renorm.judging.observations import Value, Values, ahead
 from renorm.judging.pairing import unfinished
 from renorm.judging.settings import Settings
 
 Couple = tuple[Value, Value]
+OUTCOMES = ("better", "worse", "undecided", "missing")
 
 
 def couples(inputs: Inputs, values: Values) -> list[Couple]:
@@ -19,11 +20,14 @@ def couples(inputs: Inputs, values: Values) -> list[Couple]:
 
 
 def rows(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
-    """The table method_vs_baseline.csv; the family of Holm's adjustment is a source's pairs of one metric."""
+    """The table method_vs_baseline.csv; the family of Holm's adjustment is what a source has of one kind.
+
+    The pairs that are counted are one family; what is beside them (other metrics, other selected epochs) is another.
+    """
     pairs = couples(inputs, values)
-    found = [_row(baseline, method, inputs.settings) for baseline, method in pairs]
-    for family in {(r["source"], r["metric"]) for r in found}:
-        members = [r for r in found if (r["source"], r["metric"]) == family and r["p"] is not None]
+    found = [_row(inputs, values, baseline, method) for baseline, method in pairs]
+    for family in {_family(row) for row in found}:
+        members = [row for row in found if _family(row) == family and row["p"] is not None]
         for row, adjusted in zip(members, statistics.holm([r["p"] for r in members]), strict=True):
             row["p_holm"] = adjusted
     for row, (baseline, method) in zip(found, pairs, strict=True):
@@ -31,25 +35,20 @@ def rows(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
     return found
 
 
-def tested(baseline: Value, method: Value, level: float) -> tuple[str, int, statistics.Difference | None]:
-    """Paired by seed where two seeds or more are common (a seed fixes data order and initialisation), else Welch."""
-    by_seed = dict(zip(baseline.seeds, baseline.attempts, strict=True))
-    common = [(x, by_seed[seed]) for seed, x in zip(method.seeds, method.attempts, strict=True) if seed in by_seed]
-    if len(common) >= 2:
-        return "paired t", len(common), statistics.paired(*zip(*common, strict=True), level)
-    if min(len(baseline.attempts), len(method.attempts)) >= 2:
-        return "Welch t", 0, statistics.welch(method.attempts, baseline.attempts, level)
-    return "none", len(common), None
+def _family(row: dict[str, Any]) -> tuple:
+    return row["source"], row["metric"], row["counted"]
 
 
-def _row(baseline: Value, method: Value, settings: Settings) -> dict[str, Any]:
-    kind, n_pairs, found = tested(baseline, method, settings.level)
+def _row(inputs: Inputs, values: Values, baseline: Value, method: Value) -> dict[str, Any]:
+    tested = intervals.compare(method.runs, baseline.runs, inputs.settings.level)
     row = {
         "source": method.source, "dataset": method.dataset, "arch": method.arch, "recipe": method.recipe,
         "epochs": method.epochs, "metric": method.metric, "split": method.split, "baseline": baseline.norm,
-        "method": method.norm, "n_baseline": baseline.n, "n_method": method.n, "n_pairs": n_pairs, "test": kind,
-        "difference": None, "p": None, "p_holm": None,
+        "method": method.norm, "n_baseline": baseline.n, "n_method": method.n, "n_pairs": tested.n_pairs,
+        "test": tested.test, "difference": None, "p": None, "p_holm": None,
+        "counted": decides(inputs, values, method),
     }  # fmt: skip
+    found = tested.difference
     if found is None:
         known = baseline.mean is not None and method.mean is not None
         return row | {"difference": method.mean - baseline.mean if known else None}
@@ -61,15 +60,15 @@ def _row(baseline: Value, method: Value, settings: Settings) -> dict[str, Any]:
 
 def _outcome(row: dict[str, Any], baseline: Value, method: Value, settings: Settings) -> tuple[str, str]:
     """The outcome and its reason; no side wins by a test that its own diverged runs took no part in."""
-    tails = [f"{value.norm}: {phrase}" for value in (baseline, method) if (phrase := unfinished(value))]
+    tails = [f"{value.norm}: {text}" for value in (baseline, method) if (text := unfinished(value))]
     if row["difference"] is None:
         order = ahead(method, baseline)
         outcome = "missing" if order is None else "better" if order > 0 else "worse"
         return outcome, "; ".join(tails) or "one side has no value"
     if row["p_holm"] is None:
-        phrase = "fewer than two runs on a side" if row["test"] == "none" else "the runs have no spread"
-        return "undecided", "; ".join([phrase, *tails])
-    phrase = f"p = {row['p_holm']:.2g} after Holm's adjustment"
+        why = "fewer than two runs on a side" if row["test"] == "none" else "the runs have no spread"
+        return "undecided", "; ".join([why, *tails])
+    told = f"p = {row['p_holm']:.2g} after Holm's adjustment"
     winner = method if row["difference"] > 0 else baseline
     decided = row["p_holm"] < settings.alpha and not winner.diverged
     outcome = "undecided" if not decided else "better" if winner is method else "worse"
@@ -77,60 +76,71 @@ def _outcome(row: dict[str, Any], baseline: Value, method: Value, settings: Sett
 
 
 def summarise(inputs: Inputs, values: Values, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of summary.csv: outcomes of the tests, sign test, and the bootstrap over all pairs of each source."""
+    """Rows of summary.csv: outcomes of the tests, sign test, and the intervals over all pairs of each source."""
     out = []
-    for source, dataset, part in summary.by_dataset(found):
-        for outcome in ("better", "worse", "undecided", "missing"):
+    for source, dataset, part in summary.by_dataset([row for row in found if row["counted"]]):
+        tested = sum(row["p_holm"] is not None for row in part)
+        for outcome in OUTCOMES:
             count = sum(r["outcome"] == outcome for r in part)
             label = inputs.source_label(source)
-            text = f"{label}: {inputs.method} {outcome} in {count} of {len(part)} pairs (t tests, Holm)"
+            text = f"{label}: {inputs.method} {outcome} in {count} of {len(part)} pairs ({_how(tested, len(part))})"
             out.append(summary.row("method_vs_baseline", source, dataset, outcome, count, len(part), text))
-    return out + _sign_tests(inputs, values) + _bootstraps(inputs, couples(inputs, values))
+    return out + _sign_tests(inputs, values) + _over_pairs(inputs, values)
+
+
+def _how(tested: int, pairs: int) -> str:
+    if not tested:
+        return "no pair has the runs for a test"
+    return "t tests, Holm" if tested == pairs else f"t tests, Holm, in {tested} of them"
 
 
 def _sign_tests(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
     pairs = [
         {"source": m.source, "dataset": m.dataset, "order": order}
         for b, m in matched(inputs, values)
-        if (order := ahead(m, b)) is not None
+        if decides(inputs, values, m) and (order := ahead(m, b)) is not None
     ]
     out = []
     for source, dataset, part in summary.by_dataset(pairs):
         wins, losses = (sum(r["order"] == sign for r in part) for sign in (1, -1))
         p = statistics.sign_test(wins, losses)
-        phrase = f"{wins} pairs for, {losses} against, {len(part) - wins - losses} equal; sign test p = {p:.2g}"
-        out.append(
-            summary.row(
-                "method_vs_baseline",
-                source,
-                dataset,
-                "sign_test_p",
-                p,
-                len(part),
-                f"{inputs.source_label(source)}: {phrase}",
-            )
-        )
+        told = f"{wins} pairs for, {losses} against, {len(part) - wins - losses} equal; sign test p = {p:.2g}"
+        text = f"{inputs.source_label(source)}: {told}"
+        out.append(summary.row("method_vs_baseline", source, dataset, "sign_test_p", p, len(part), text))
     return out
 
 
-def _bootstraps(inputs: Inputs, found: list[Couple]) -> list[dict[str, Any]]:
+def _over_pairs(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
     out, settings = [], inputs.settings
-    usable = [{"source": m.source, "dataset": m.dataset, "metric": m.metric, "runs": (_all_runs(m), _all_runs(b)),
-               "finished": (m.attempts, b.attempts)} for b, m in found]  # fmt: skip
+    usable = [
+        {"source": m.source, "dataset": m.dataset, "runs": (_all_runs(m), _all_runs(b)),
+         "finished": (m.attempts, b.attempts), "paired": _same_seeds(b, m)}
+        for b, m in couples(inputs, values) if decides(inputs, values, m)
+    ]  # fmt: skip
     ways = {
-        "probability_of_improvement": ("runs", statistics.probability_of_improvement, _chance),
-        "mean_improvement": ("finished", statistics.mean_improvement, _gain),
+        "probability_of_improvement": ("runs", intervals.probability_of_improvement, _chance),
+        "mean_improvement": ("finished", intervals.mean_improvement, _gain),
     }
     for source, dataset, part in summary.by_dataset(usable):
-        for metric in sorted({r["metric"] for r in part}):
-            for name, (key, way, phrase) in ways.items():
-                strata = [r[key] for r in part if r["metric"] == metric and all(r[key])]
-                if strata:
-                    result = way(strata, settings.resamples, settings.bootstrap_seed, settings.level)
-                    head = f"{inputs.source_label(source)}: {metric.replace('top', 'top-')}: "
-                    text = head + phrase(inputs, result)
-                    out += _rows_of(source, dataset, name, metric, result, text)
+        for name, (key, way, words) in ways.items():
+            known = [r for r in part if all(r[key])]
+            if known:
+                seeds = all(r["paired"] for r in known)
+                strata = [r[key] for r in known]
+                result = way(strata, settings.resamples, settings.bootstrap_seed, settings.level, seeds)
+                text = f"{inputs.source_label(source)}: {_metric(settings.metric)}: {words(inputs, result)}"
+                out += _rows_of(source, dataset, name, result, text)
     return out
+
+
+def _metric(name: str) -> str:
+    return name.replace("top", "top-")
+
+
+def _same_seeds(baseline: Value, method: Value) -> bool:
+    """Whether the runs of both sides can change sides seed by seed."""
+    complete = not (baseline.diverged or method.diverged)
+    return baseline.seeded and method.seeded and baseline.seeds == method.seeds and complete
 
 
 def _all_runs(value: Value) -> tuple[float, ...]:
@@ -138,30 +148,32 @@ def _all_runs(value: Value) -> tuple[float, ...]:
     return value.attempts + (-math.inf,) * value.diverged
 
 
-def _chance(inputs: Inputs, found: statistics.Bootstrapped) -> str:
-    phrase = f"a run of {inputs.method} beats one of {inputs.baseline} with probability {found.value:.3f}"
-    return phrase + _interval(inputs, found, 1, ".3f")
+def _chance(inputs: Inputs, found: intervals.OverPairs) -> str:
+    told = f"a run of {inputs.method} beats one of {inputs.baseline} with probability {found.value:.3f}"
+    return told + _interval(inputs, found, 1, ".3f")
 
 
-def _gain(inputs: Inputs, found: statistics.Bootstrapped) -> str:
+def _gain(inputs: Inputs, found: intervals.OverPairs) -> str:
     return f"mean improvement {found.value * 100:+.2f} points" + _interval(inputs, found, 100, "+.2f")
 
 
-def _interval(inputs: Inputs, found: statistics.Bootstrapped, factor: int, form: str) -> str:
-    if found.interval is None:
-        return f" ({found.strata} pairs, no interval: a single run on a side)"
-    low, high = (format(factor * end, form) for end in found.interval)
-    phrase = f" ({inputs.settings.level:.0%} bootstrap {low} to {high}; {found.strata} pairs"
-    return phrase + (f", {found.single} of them with a single run on a side)" if found.single else ")")
+def _interval(inputs: Inputs, found: intervals.OverPairs, factor: int, form: str) -> str:
+    """The interval or why there is none, and the permutation test over seeds and pairs."""
+    told = f" ({found.pairs} pair{'s' * (found.pairs != 1)}; "
+    if found.interval:
+        low, high = (format(factor * end, form) for end in found.interval)
+        told += f"{inputs.settings.level:.0%} bootstrap over pairs and seeds {low} to {high}"
+    else:
+        told += found.why_none.replace("the method", inputs.method).replace("the baseline", inputs.baseline)
+    kind = "exact permutation" if found.exact else "permutation"
+    return told + (f"; {kind} p = {found.p:.2g})" if math.isfinite(found.p) else ")")
 
 
-def _rows_of(
-    source: str, dataset: str, name: str, metric: str, found: statistics.Bootstrapped, text: str
-) -> list[dict[str, Any]]:
-    numbers = {"": found.value}
+def _rows_of(source: str, dataset: str, name: str, found: intervals.OverPairs, text: str) -> list[dict[str, Any]]:
+    numbers = {"": found.value, "_p": found.p}
     if found.interval:
         numbers |= dict(zip(("_low", "_high"), found.interval, strict=True))
     return [
-        summary.row("method_vs_baseline", source, dataset, f"{name}{end}_{metric}", value, found.strata, text)
+        summary.row("method_vs_baseline", source, dataset, f"{name}{end}", value, found.pairs, text)
         for end, value in numbers.items()
     ]

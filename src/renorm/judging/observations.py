@@ -7,12 +7,14 @@ never averaged: a table that mixes training with test accuracy has been publishe
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
+from scipy import stats
 
 from renorm.core.errors import RenormError
 from renorm.judging.inputs import GROUP, Inputs
-from renorm.study.claims import ACCURACIES
+from renorm.study.claims import ACCURACIES, CI_LEVEL
 
 # Printed values have few digits: differences smaller than this are rounding of the machine, not of the world.
 TINY = 1e-9
@@ -42,6 +44,8 @@ class Value:
     diverged: int = 0
     failed: int = 0
     missing: int = 0
+    seeded: bool = False  # the attempts' numbers are seeds
+    printed_sd: float | None = None  # of an average that was published with its spread
 
     @property
     def group(self) -> tuple:
@@ -49,16 +53,27 @@ class Value:
 
     @property
     def sd(self) -> float | None:
-        """Standard deviation of the attempts (n - 1); none of an average or of one run."""
+        """Standard deviation of the attempts (n - 1), or the one printed with an average; none of one run."""
         if len(self.attempts) < 2:
-            return None
+            return self.printed_sd
         mean = sum(self.attempts) / len(self.attempts)
         return math.sqrt(sum((x - mean) ** 2 for x in self.attempts) / (len(self.attempts) - 1))
+
+    @property
+    def runs(self) -> dict[int, float] | tuple[float, ...]:
+        """The values by seed where the attempts' numbers are seeds, else the values alone."""
+        return dict(zip(self.seeds, self.attempts, strict=True)) if self.seeded else self.attempts
 
     @property
     def all_diverged(self) -> bool:
         """Every run was made and none has a value: that is an answer, and a missing value is none."""
         return self.diverged > 0 and self.diverged == self.n_expected
+
+    @property
+    def share_diverged(self) -> float:
+        """Of the runs that ended, the share that diverged."""
+        ended = self.diverged + (self.n or 0)
+        return self.diverged / ended if ended else 0.0
 
     @property
     def minimum(self) -> float | None:
@@ -72,10 +87,13 @@ class Value:
 def ahead(a: Value, b: Value) -> int | None:
     """1 where a is above b, -1 where it is below, 0 where they are equal; None where a value is missing.
 
-    Of accuracies a side whose runs all diverged is below any other: a method that fails has not escaped comparison.
+    Of accuracies a diverged run is the worst value there is. A side whose runs all diverged is below any other, and
+    none is ahead by the mean of its finished runs if a larger share of its runs diverged than of the other's (0).
     """
     if a.mean is not None and b.mean is not None:
-        return 0 if abs(a.mean - b.mean) <= TINY else 1 if a.mean > b.mean else -1
+        order = 0 if abs(a.mean - b.mean) <= TINY else 1 if a.mean > b.mean else -1
+        lost = a.share_diverged - b.share_diverged
+        return 0 if a.metric in ACCURACIES and order * lost > 0 else order
     if a.metric in ACCURACIES and a.all_diverged and b.mean is not None:
         return -1
     if a.metric in ACCURACIES and b.all_diverged and a.mean is not None:
@@ -112,17 +130,19 @@ class Values:
 
 def gather(inputs: Inputs) -> Values:
     """The values of every published source and of the study itself."""
-    published = [value for claims in inputs.published for value in published_values(claims.frame)]
+    published = [value for claims in inputs.published
+                 for value in published_values(claims.frame, claims.source.attempts == "seeds")]  # fmt: skip
     return Values([*published, *study_values(inputs)])
 
 
-def published_values(frame: pd.DataFrame) -> list[Value]:
+def published_values(frame: pd.DataFrame, seeded: bool = False) -> list[Value]:
     """One value per cell, metric, split and selection of a claims table; attempts win over a printed average."""
     keys = ["source", *GROUP, "metric", "split", "selection"]
-    return [_published(dict(zip(keys, key, strict=True)), rows) for key, rows in frame.groupby(keys, sort=False)]
+    groups = frame.groupby(keys, sort=False)
+    return [_published(dict(zip(keys, key, strict=True)), rows, seeded) for key, rows in groups]
 
 
-def _published(key: dict, rows: pd.DataFrame) -> Value:
+def _published(key: dict, rows: pd.DataFrame, seeded: bool) -> Value:
     attempts = rows[rows.attempt.notna()]
     key["epochs"] = int(key["epochs"])
     if attempts.empty:
@@ -130,14 +150,28 @@ def _published(key: dict, rows: pd.DataFrame) -> Value:
         n = None if pd.isna(row.n) else int(row.n)
         if row.status == "diverged":
             return Value(**key, mean=None, n=0, n_expected=n or 1, reported_as="average", diverged=n or 1)
-        return Value(**key, mean=float(row.value), n=n, n_expected=n, reported_as="average")
+        return Value(
+            **key, mean=float(row.value), n=n, n_expected=n, reported_as="average", printed_sd=printed_sd(row),
+            n_images=_only(rows.n_images),
+        )  # fmt: skip
     done = attempts[attempts.status != "diverged"]
     check_one_kind(done)
     values = tuple(done.value.astype(float))
     return Value(
         **key, mean=_mean(values), n=len(values), n_expected=len(attempts), reported_as="attempts", attempts=values,
         seeds=tuple(done.attempt.astype(int)), n_images=_only(done.n_images), diverged=len(attempts) - len(done),
+        seeded=seeded,
     )  # fmt: skip
+
+
+def printed_sd(row: Any) -> float | None:
+    """The SD over runs of a row of claims: as printed, or from the half-width of its interval, h sqrt(n) / t(n - 1)."""
+    if pd.notna(row.sd):
+        return float(row.sd)
+    if pd.isna(row.ci_low):
+        return None
+    half, n = (row.ci_high - row.ci_low) / 2, int(row.n)
+    return float(half) * math.sqrt(n) / float(stats.t.ppf((1 + CI_LEVEL) / 2, n - 1))
 
 
 def study_values(inputs: Inputs) -> list[Value]:
@@ -169,7 +203,7 @@ def _own(inputs: Inputs, group: tuple, metric: str, split: str, selection: str, 
     frame = dict(zip(GROUP, group, strict=True)) | {
         "source": inputs.study, "metric": metric, "split": split, "selection": selection, "reported_as": "attempts",
         "n_expected": sum(count.values()), "diverged": count["diverged"], "failed": count["failed"],
-        "missing": count["missing"],
+        "missing": count["missing"], "seeded": True,
     }  # fmt: skip
     rows = found.get((group, metric, split, selection))
     if rows is None:

@@ -6,16 +6,18 @@ from typing import Any
 import pandas as pd
 
 from renorm.judging.inputs import GROUP, Inputs
-from renorm.judging.observations import TINY, Value, Values
+from renorm.judging.observations import TINY, Value, Values, printed_sd
 from renorm.judging.settings import Settings
+from renorm.judging.statistics import mean_sd
 from renorm.study.claims import ACCURACIES
 
-LOOKS = {"better": ("green", "▲"), "within": ("black", "="), "below": ("red", "▼"), "missing": ("grey", "–")}
+LOOKS = {"better": ("green", "▲"), "within": ("black", "="), "below": ("red", "▼"), "diverged": ("red", "✗"),
+         "missing": ("grey", "–")}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One published value that can be compared with others."""
+    """One published value that can be compared with others; `sd` of its `n` runs where that is known."""
 
     source: str
     table: str
@@ -26,6 +28,7 @@ class Claim:
     selection: str
     value: float
     n: int | None
+    sd: float | None = None
 
 
 @dataclass(frozen=True)
@@ -37,17 +40,29 @@ class Pair:
 
 
 def claims_of(inputs: Inputs) -> list[Claim]:
-    """Every accuracy claimed by the original sources, in the order of the tables."""
+    """Every accuracy claimed by the original sources, in the order of the tables.
+
+    Several attempts at one cell are one claim with a spread; beside a printed average they give its spread alone.
+    """
     found = []
     for claims in inputs.originals:
         frame = claims.frame[claims.frame.metric.isin(ACCURACIES) & (claims.frame.status != "diverged")]
-        for row in frame.itertuples(index=False):
-            group = (row.dataset, row.arch, row.norm, row.recipe, int(row.epochs))
-            n = None if pd.isna(row.n) else int(row.n)
-            found.append(
-                Claim(row.source, row.table, row.page, group, row.metric, row.split, row.selection, float(row.value), n)
-            )
+        keys = [*GROUP, "metric", "split", "selection"]
+        found += [_claim(key, rows) for key, rows in frame.groupby(keys, sort=False)]
     return sorted(found, key=lambda c: (c.source, c.table, c.group, c.metric, c.split, c.selection))
+
+
+def _claim(key: tuple, rows: pd.DataFrame) -> Claim:
+    averages, attempts = rows[rows.attempt.isna()], rows[rows.attempt.notna()]
+    first = (averages if len(averages) else attempts).iloc[0]
+    group = (*key[:4], int(key[4]))
+    head = (first.source, first.table, first.page, group, *key[5:])
+    runs = attempts.value.astype(float).tolist()
+    spread = mean_sd(runs)[1] if len(runs) > 1 else None
+    if len(averages):
+        n = None if pd.isna(first.n) else int(first.n)
+        return Claim(*head, float(first.value), n or len(runs) or None, printed_sd(first) or spread)
+    return Claim(*head, mean_sd(runs)[0], len(runs), spread)
 
 
 def pairs(inputs: Inputs, values: Values) -> list[Pair]:
@@ -81,6 +96,11 @@ def judge_value(claimed: float, value: float | None, settings: Settings) -> str:
     return "below" if claimed - value > allowed + TINY else "within"
 
 
+def rule_verdict(claimed: float, value: Value, settings: Settings) -> str:
+    """`judge_value`, and `diverged` where every run did: the worst value there is, which is not a missing one."""
+    return "diverged" if value.all_diverged else judge_value(claimed, value.mean, settings)
+
+
 def rows(pairs: list[Pair], settings: Settings, flags: dict[tuple, str] | None = None) -> list[dict[str, Any]]:
     """The table threshold_rule.csv; `flags` are the equivalence verdict's warnings, by claim and source."""
     return [_row(pair, settings, (flags or {}).get(key_of(pair), "")) for pair in pairs]
@@ -102,7 +122,7 @@ def head(pair: Pair) -> dict[str, Any]:
 
 def _row(pair: Pair, settings: Settings, flags: str) -> dict[str, Any]:
     claimed, value = pair.claim.value, pair.value
-    verdict = judge_value(claimed, value.mean, settings)
+    verdict = rule_verdict(claimed, value, settings)
     colour, mark = LOOKS[verdict]
     change = None if value.mean is None else value.mean - claimed
     return head(pair) | {
@@ -114,7 +134,7 @@ def _row(pair: Pair, settings: Settings, flags: str) -> dict[str, Any]:
 
 
 def _reason(verdict: str, change: float | None, claimed: float, value: Value, settings: Settings) -> str:
-    if verdict == "missing":
+    if verdict in ("missing", "diverged"):
         return unfinished(value) or "no value"
     limit = (
         f"{settings.threshold:.0%}" if settings.threshold_kind == "relative" else f"{settings.threshold * 100:g} points"

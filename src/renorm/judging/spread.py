@@ -60,6 +60,12 @@ def at_chance(values: Sequence[float], chance: float | None, n_images: int | Non
     return all(abs(x - chance) <= width + ROUNDING for x in values)
 
 
+def as_runs(mean: float, sd: float, n: int) -> list[float]:
+    """`n` numbers with that mean and SD: what a printed mean ± SD says of its runs."""
+    places = np.linspace(-1, 1, n)
+    return list(mean + sd * places / places.std(ddof=1))
+
+
 def moderated(groups: Sequence[Sequence[float]], dead: Sequence[bool] | None = None) -> list[Spread | None]:
     """The spread of each of a pool's cells, None where there is none to be had.
 
@@ -77,10 +83,12 @@ def moderated(groups: Sequence[Sequence[float]], dead: Sequence[bool] | None = N
     prior_df = prior_degrees([variance[i] for i in live], [df[i] for i in live])
     total = sum(df.values())
     pooled = math.fsum(df[i] * variance[i] for i in live) / total if total else math.nan
+    typical = _typical([variance[i] for i in live], [df[i] for i in live])
     found: list[Spread | None] = []
     for i, group in enumerate(groups):
         if i in variance:
-            found.append(_own(variance[i], df[i], pooled, total, prior_df))
+            rest = (pooled * total - variance[i] * df[i]) / (total - df[i]) if total > df[i] else math.nan
+            found.append(_own(variance[i], df[i], rest, total - df[i], typical, prior_df))
         elif len(group) == 1 and not dead[i] and prior_df:
             found.append(Spread(math.sqrt(pooled), min(prior_df, total), "borrowed"))
         else:
@@ -88,15 +96,22 @@ def moderated(groups: Sequence[Sequence[float]], dead: Sequence[bool] | None = N
     return found
 
 
-def _own(variance: float, df: int, pooled: float, total: int, prior_df: float) -> Spread:
-    others = total - df
-    rest = (pooled * total - variance * df) / others if others else math.nan
+def _own(variance: float, df: int, rest: float, others: int, typical: float, prior_df: float) -> Spread:
+    """`rest`: the others' pooled variance with `others` degrees of freedom; `typical`: that of the pool's cells."""
     alone = not prior_df or not rest > 0 or stats.f.sf(variance / rest, df, others) < APART
     if alone:
         return Spread(math.sqrt(variance), df, "own")
     weight = min(prior_df, WEIGHT * df)
-    drawn = (weight * pooled + df * variance) / (weight + df)
+    drawn = (weight * typical + df * variance) / (weight + df)
     return Spread(math.sqrt(max(drawn, variance)), df + weight, "moderated")
+
+
+def _typical(variances: Sequence[float], df: Sequence[float]) -> float:
+    """The cells' typical variance: the mean of log s^2 less its bias, so that one wild cell does not move it much."""
+    if not variances:
+        return math.nan
+    d = np.asarray(df, dtype=float)
+    return float(np.exp(np.mean(np.log(variances) - special.digamma(d / 2) + np.log(d / 2))))
 
 
 def prior_degrees(variances: Sequence[float], df: Sequence[float]) -> float:

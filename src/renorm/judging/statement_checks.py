@@ -19,7 +19,7 @@ from renorm.judging.repeat_consistency import deviation
 from renorm.judging.settings import Settings
 from renorm.study.claims import ACCURACIES
 
-HOLDS, FAILS, OPEN = "holds", "fails", "not testable yet"
+HOLDS, FAILS, OPEN = "holds", "fails", "not testable"
 CHECKS: dict[str, Callable] = {}
 Verdict = Literal["better", "within", "below", "reproduced"]
 ThresholdKind = Literal["relative", "absolute"]

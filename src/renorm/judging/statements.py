@@ -35,10 +35,14 @@ def _sources(inputs: Inputs, own: str) -> list[tuple[str, str]]:
 
 
 def _seen(inputs: Inputs, values: Values, source: str) -> list[Value]:
-    """A source's values as its readers see them: test accuracies of the study, whatever a paper printed."""
-    if source != inputs.study:
-        return values.of(source)
-    return [v for v in values.of(source) if v.split == ("train" if v.metric == "seconds" else "test")]
+    """A source's values as its readers see them: of each cell and metric one, never a training accuracy."""
+    found = {}
+    for value in values.of(source):
+        split = "train" if value.metric == "seconds" else "test"
+        answer = values.find(source, value.group, value.metric, split, inputs.settings.selection)
+        if answer is not None:
+            found[value.group, value.metric] = answer
+    return list(found.values())
 
 
 def _row(statement: Statement, role: str, view: statement_checks.View) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from renorm.core.table_specs import columns
 from renorm.judging.audit import NOT_CHECKED, titled
+from renorm.judging.comparison import outcome
 from renorm.judging.inputs import STATUS, Inputs
 from renorm.judging.runtime import geometric_mean
 
@@ -49,7 +50,8 @@ def threshold_rule(inputs: Inputs, rows: list[Row]) -> list[Row]:
         count["equal"] = sum(r["change"] is not None and abs(r["change"]) <= 1e-9 for r in part)
         words = {
             "better": "better than claimed", "within": f"not better, lower by at most {limit}",
-            "below": f"lower by more than {limit}", "missing": "without a value",
+            "below": f"lower by more than {limit}", "diverged": "diverged in every run",
+            "missing": "without a value",
             "reproduced": f"better, or lower by at most {limit}", "equal": "equal to the claim in every printed digit",
         }  # fmt: skip
         for name, told in words.items():
@@ -59,24 +61,40 @@ def threshold_rule(inputs: Inputs, rows: list[Row]) -> list[Row]:
 
 
 def comparison(inputs: Inputs, rows: list[Row]) -> list[Row]:
-    """In how many pairs the method beats the baseline, and by how much."""
+    """In how many pairs the method beats the baseline, and by how much; each pair of cells counts once."""
     found = []
     words = {
-        "holds": (True, f"{inputs.method} beats {inputs.baseline} in {{}} pairs"),
-        "fails": (False, f"{inputs.method} does not beat {inputs.baseline} in {{}} pairs"),
-        "missing": (None, "{} pairs without a value"),
+        "holds": f"{inputs.method} beats {inputs.baseline} in {{}} pairs",
+        "fails": f"{inputs.method} does not beat {inputs.baseline} in {{}} pairs",
+        "baseline_diverged": f"{inputs.baseline} diverged where {inputs.method} has a value in {{}} pairs",
+        "missing": "{} pairs without a value",
     }
-    for source, dataset, part in by_dataset(rows):
+    for source, dataset, part in by_dataset([r for r in rows if r["counted"]]):
         label = inputs.source_label(source)
-        for name, (answer, told) in words.items():
-            count = sum(r["holds"] is answer for r in part)
-            text = f"{label}: {told.replace('{}', f'{count} of {len(part)}')}"
-            found.append(row("comparison", source, dataset, name, count, len(part), text))
+        count = Counter(outcome(r) for r in part)
+        for name, told in words.items():
+            text = f"{label}: {told.replace('{}', f'{count[name]} of {len(part)}')}"
+            found.append(row("comparison", source, dataset, name, count[name], len(part), text))
+        found.append(row("comparison", source, dataset, "measured", len(part) - count["missing"], len(part),
+                         _measured(inputs, count, len(part), label)))  # fmt: skip
         gains = [r["improvement"] for r in part if r["improvement"] is not None]
         for name, value in _spread("improvement", gains):
             text = f"{label}: {name.replace('_', ' ')} {value * 100:+.2f} points over {len(gains)} pairs"
             found.append(row("comparison", source, dataset, name, value, len(part), text))
     return found
+
+
+def _measured(inputs: Inputs, count: Counter, planned: int, label: str) -> str:
+    """The central count over the pairs that have an answer, with what is still to come beside it."""
+    measured = planned - count["missing"]
+    rest = f" measured so far ({planned} planned)" if count["missing"] else ""
+    if not measured:
+        return f"no pair of {inputs.method} and {inputs.baseline} has been measured ({planned} planned) in {label}"
+    holds, lost = count["holds"], count["baseline_diverged"]
+    share = {1: "the one pair", 2: "both of the 2 pairs"}.get(measured, f"all {measured} pairs")
+    told = share if holds == measured else f"{holds} of {'the ' * bool(rest)}{measured} pairs"
+    more = f"; in {lost} more {inputs.baseline} diverged and {inputs.method} did not" if lost else ""
+    return f"{inputs.method} is more accurate than {inputs.baseline} in {told}{rest} in {label}{more}"
 
 
 def _spread(name: str, values: list[float]) -> list[tuple[str, float]]:
@@ -145,29 +163,52 @@ def _ratios(inputs: Inputs, source: str, dataset: str, epochs, part: list[Row]) 
 
 
 def equivalence(inputs: Inputs, rows: list[Row]) -> list[Row]:
-    """The equivalence verdicts, and how many values carry a warning."""
+    """The equivalence verdicts, what chance would give, and how many values carry a warning."""
     found = []
     for source, dataset, part in by_dataset(rows):
-        count = Counter(r["verdict"] for r in part)
+        label, count = inputs.source_label(source), Counter(r["verdict"] for r in part)
         for verdict in ("reproduced", "not reproduced", "inconclusive", "missing"):
-            text = f"{inputs.source_label(source)}: {count[verdict]} of {len(part)} claimed values {verdict}"
-            found.append(
-                row("equivalence", source, dataset, verdict.replace(" ", "_"), count[verdict], len(part), text)
-            )
+            text = f"{label}: {count[verdict]} of {len(part)} claimed values {verdict}"
+            name = verdict.replace(" ", "_")
+            found.append(row("equivalence", source, dataset, name, count[verdict], len(part), text))
+        found += _direction(inputs, source, dataset, part)
+        found += _chance(inputs, source, dataset, part)
         for name, told in (("two_sided_relative", "of the claim"), ("two_sided_absolute", "of accuracy")):
-            within = sum(r.get(name) is True for r in part)
-            limit = (
-                f"{inputs.settings.threshold:.0%} {told}"
-                if "rel" in name
-                else (f"{inputs.settings.threshold * 100:g} points {told}")
-            )
-            text = f"{inputs.source_label(source)}: {within} of {len(part)} values within {limit} on either side"
+            within, size = sum(r.get(name) is True for r in part), inputs.settings.threshold
+            limit = f"{size:.0%} {told}" if "rel" in name else f"{size * 100:g} points {told}"
+            text = f"{label}: {within} of {len(part)} values within {limit} on either side"
             found.append(row("equivalence", source, dataset, name, within, len(part), text))
         for flag in sorted({flag for r in part for flag in r["flags"].split(";") if flag}):
             flagged = sum(flag in r["flags"].split(";") for r in part)
-            text = f"{inputs.source_label(source)}: {flagged} of {len(part)} values flagged {flag.replace('_', ' ')}"
+            text = f"{label}: {flagged} of {len(part)} values flagged {flag.replace('_', ' ')}"
             found.append(row("equivalence", source, dataset, f"flag_{flag}", flagged, len(part), text))
     return found
+
+
+def _direction(inputs: Inputs, source: str, dataset: str, part: list[Row]) -> list[Row]:
+    """Of the values that are not reproduced, how many are above their claims: the colour rule calls them better."""
+    off = [r for r in part if r["verdict"] == "not reproduced" and r.get("change") is not None]
+    above = sum(r["change"] > 0 for r in off)
+    if not off:
+        return []
+    text = f"{inputs.source_label(source)}: of the {len(off)} values that are not reproduced {above} are above their "
+    text += "claims, which the published rule calls better, since it is one-sided"
+    return [row("equivalence", source, dataset, "not_reproduced_above", above, len(off), text)]
+
+
+def _chance(inputs: Inputs, source: str, dataset: str, part: list[Row]) -> list[Row]:
+    """How many verdicts of each kind are expected by chance alone, and what is left after Holm's adjustment."""
+    alpha, label = inputs.settings.alpha, inputs.source_label(source)
+    tested = [r for r in part if r.get("equivalence_p") is not None]
+    if not tested:
+        return []
+    kept = sum(r["verdict"] == "reproduced" and r["equivalence_p_holm"] < alpha for r in tested)
+    whole = f"{label}: of {len(tested)} tested claims, up to {alpha * len(tested):.1f} would be called reproduced by "
+    whole += f"chance if every one were off by exactly its margin; {kept} are reproduced after Holm's adjustment"
+    return [
+        row("equivalence", source, dataset, "expected_by_chance", alpha * len(tested), len(tested), whole),
+        row("equivalence", source, dataset, "reproduced_holm", kept, len(tested), whole),
+    ]
 
 
 def audit(inputs: Inputs, rows: list[Row]) -> list[Row]:

@@ -11,8 +11,10 @@ from renorm.report.tables.comparison import MARKS
 ALL = ""  # the dataset of a count over all datasets
 # What the strips show, in reading order: the name in summary.csv → its tone. Zero counts take no place.
 STRIPS = {
-    "comparison": {"holds": "holds", "fails": "fails", "missing": "missing"},
-    "threshold_rule": {"better": "better", "within": "within", "below": "below", "missing": "missing"},
+    "comparison": {"holds": "holds", "fails": "fails", "baseline_diverged": "within", "missing": "missing"},
+    "threshold_rule": {
+        "better": "better", "within": "within", "below": "below", "diverged": "below", "missing": "missing",
+    },
     "equivalence": {"reproduced": "better", "inconclusive": "within", "not_reproduced": "below", "missing": "missing"},
     "method_vs_baseline": {"better": "better", "undecided": "within", "worse": "below", "missing": "missing"},
     "completeness": {"completed": "done", "diverged": "below", "failed": "below", "missing": "missing"},
@@ -93,7 +95,7 @@ class Glance:
 
     def part(self, section: str, name: str, row: dict, of: float) -> dict:
         tone = STRIPS[section][name]
-        mark = MARKS.get(tone, "") if section == "threshold_rule" else ""
+        mark = MARKS.get(name, "") if section == "threshold_rule" else ""
         share = f"{100 * row['value'] / of:.2f}"
         word = self.say(f"name_{section}_{name}") or name
         return {"name": word, "tone": tone, "mark": mark, "text": formatting.count(row["value"]), "share": share}
@@ -106,15 +108,9 @@ class Glance:
 
     def lead_holds(self) -> str:
         """The study's own count if it has one, else that of the last published source that was counted."""
-        lead = ""
-        for source in self.sources:
-            holds, missing = (self.find("comparison", source, name) for name in ("holds", "missing"))
-            if holds and holds["of"] and not (missing and missing["value"] == holds["of"]):
-                value, of = formatting.count(holds["value"]), formatting.count(holds["of"])
-                lead = self.say("lead_holds", value=value, of=of, source=self.names.source(source))
-                if missing and missing["value"]:
-                    lead += " " + self.say("lead_missing", value=formatting.count(missing["value"]))
-        return lead
+        rows = [self.find("comparison", source, "measured") for source in self.sources]
+        told = [row["text"] for row in rows if row and row["value"]]
+        return told[-1] + "." if told else ""
 
     def lead_complete(self) -> str:
         row = self.find("completeness", self.inputs.name, "completed")
@@ -142,9 +138,10 @@ class Glance:
 
     def sure(self) -> list[str]:
         tested = self.texts(
-            "method_vs_baseline", ("probability_of_improvement_top1", "sign_test_p"), only=self.inputs.name
+            "method_vs_baseline", ("probability_of_improvement", "sign_test_p"), only=self.inputs.name
         )
-        return tested + self.texts("repeat_consistency", ("consistent",))
+        bridges = self.texts("equivalence", ("not_reproduced_above", "expected_by_chance"))
+        return tested + bridges + self.texts("repeat_consistency", ("consistent",))
 
     def findings(self) -> list[str]:
         """What the audit says of each source in which it found something."""

@@ -37,6 +37,10 @@ WHOLE = {
     "epochs": (1, True), "attempt": (0, False), "n": (1, False), "n_images": (1, False), "epochs_completed": (0, False),
 }  # fmt: skip
 KINDS = ("original", "reproduction")
+# Whether the numbers in the column `attempt` are seeds, so that runs of one number share data order and initialisation.
+ATTEMPTS = ("numbers", "seeds")
+# Printed confidence intervals are taken to be t intervals of this level.
+CI_LEVEL = 0.95
 # The format and the name of coreutils' sha256sum.
 SUMS = "SHA256SUMS"
 # Diverged runs have no loss to write down; every other value must be a plain decimal number.
@@ -55,6 +59,7 @@ class Source:
     year: int | None = None
     url: str = ""
     note: str = ""
+    attempts: str = "numbers"
 
 
 @dataclass(frozen=True)
@@ -139,8 +144,9 @@ def load_source(path: Path) -> Source:
             raise RenormError(f"{path}: {key}: {value!r} is not text: put it in quotes")
     if not NAME.fullmatch(given["name"]):
         raise RenormError(f"{path}: name: '{given['name']}' is not a name: lower-case letters, digits and _ . - only")
-    if given["kind"] not in KINDS:
-        raise RenormError(f"{path}: kind: unknown '{given['kind']}': {suggest(given['kind'], KINDS)}")
+    for key, words in (("kind", KINDS), ("attempts", ATTEMPTS)):
+        if key in given and given[key] not in words:
+            raise RenormError(f"{path}: {key}: unknown '{given[key]}': {suggest(given[key], words)}")
     return Source(**given)
 
 
@@ -209,7 +215,10 @@ def _row(path: Path, line: int, header: list[str], cells: list[str], source: str
             )
     for column, (least, needed) in WHOLE.items():
         row[column] = _whole(where, column, row[column], least, needed)
+    spread = {column: row[column] for column in ("sd", "ci_low", "ci_high")}
+    printed_in = row["unit"]
     row["value"], row["unit"] = _value(where, row)
+    row |= _spread(where, row, spread, printed_in)
     row["file"], row["line"] = str(path), line
     return row
 
@@ -243,6 +252,30 @@ def _value(where: str, row: dict[str, Any]) -> tuple[float | None, str]:
     return (round(value / 100, 12) if unit == "percent" else value), "fraction"
 
 
+def _spread(where: str, row: dict[str, Any], printed: dict[str, str], unit: str) -> dict[str, float | None]:
+    """The printed SD or confidence interval of a mean, in the unit of `value`; a run alone has none."""
+    scale, found = 100 if unit == "percent" else 1, {}
+    for column, text in printed.items():
+        number = float(text) if NUMBER.fullmatch(text) else math.nan
+        if text and not math.isfinite(number):
+            raise RenormError(f"{where}: {column}: '{text}' is not a number: write a plain decimal such as 0.21")
+        found[column] = number / scale if text else None
+    given = [column for column in found if found[column] is not None]
+    if given and row["attempt"] is not None:
+        raise RenormError(f"{where}: {given[0]}: '{printed[given[0]]}' stands with a single attempt: leave it empty")
+    if given and (row["n"] or 0) < 2:
+        raise RenormError(f"{where}: n: '{row['n'] or ''}': a spread is of two runs or more: write how many they were")
+    if found["sd"] is not None and found["sd"] < 0:
+        raise RenormError(f"{where}: sd: {printed['sd']} is negative: check the number")
+    low, high = found["ci_low"], found["ci_high"]
+    if (low is None) != (high is None):
+        missing = "ci_low" if low is None else "ci_high"
+        raise RenormError(f"{where}: {missing}: is missing: an interval has two ends")
+    if low is not None and row["value"] is not None and not low <= row["value"] <= high:
+        raise RenormError(f"{where}: ci_low: {printed['ci_low']} to {printed['ci_high']} does not hold the value")
+    return found
+
+
 def refuse_twice(rows: list[dict[str, Any]]) -> None:
     """Two rows with one identity are two answers to one question: refuse the second."""
     seen: dict[tuple, dict] = {}
@@ -262,5 +295,6 @@ def to_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=[*COLUMNS, "file", "line"])
     for column in ("epochs", "attempt", "n", "n_images", "epochs_completed", "line"):
         frame[column] = frame[column].astype("Int64")
-    frame["value"] = frame["value"].astype(float)
+    for column in ("value", "sd", "ci_low", "ci_high"):
+        frame[column] = frame[column].astype(float)
     return frame

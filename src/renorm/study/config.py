@@ -191,15 +191,31 @@ class Compare(Strict):
     method: Name = "deconv"
 
 
+class MarginRule(Strict):
+    """The equivalence margin of the claims that `where` selects: `points`, `relative` to the claim, or the smaller."""
+
+    where: dict[Literal["dataset", "arch", "norm", "recipe", "epochs", "metric"], str | int | list[str | int]] = {}
+    points: Positive | None = None
+    relative: Positive | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> "MarginRule":
+        if self.points is None and self.relative is None:
+            raise ValueError("a margin needs points, relative, or both: add one")
+        return self
+
+
 class Judge(Strict):
-    """The published rules: colours by a one-sided threshold, consistency of repeats, and the margins of equivalence."""
+    """The published rules: colours by a one-sided threshold, consistency of repeats; and how equivalence is decided."""
 
     threshold: Positive = 0.10
     threshold_kind: Literal["relative", "absolute"] = "relative"
     consistency_threshold: Positive = 0.5
     selection: Literal["final", "best"] = "final"
-    equivalence_margin: Positive = 0.01
-    equivalence_margin_short: Positive = 0.10
+    metric: Name = "top1"
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    short_epochs: Count = 20
+    margins: list[MarginRule] = []
 
 
 class Claims(Strict):

@@ -36,6 +36,11 @@ SIZES = {
     "stl10": Size(5_000, 8_000, (3, 96, 96)),
     "imagenet": Size(1_281_167, 50_000, (3, 224, 224), streamed=True),
 }
+# Classes of each; a network that guesses is right once in that many.
+CLASSES = {
+    "digits": 10, "cifar10": 10, "cifar100": 100, "mnist": 10, "fashion_mnist": 10, "svhn": 10, "stl10": 10,
+    "imagenet": 1000,
+}  # fmt: skip
 # Assumed for a data set that is neither listed nor prepared: as large as the largest.
 UNKNOWN = Size(1_300_000, 50_000, (3, 32, 32))
 

@@ -12,7 +12,7 @@ from renorm.report.tables.model import Cell, Group, Head, Row, Table
 MakeCell = Callable[[Names, dict | None], Cell]
 # What a claim is about and whose it is.
 CLAIM = ("claim_source", "dataset", "arch", "norm", "recipe", "epochs", "metric", "split", "selection")
-MARKS = {"better": "▲", "within": "=", "below": "▼", "missing": "–"}
+MARKS = {"better": "▲", "within": "=", "below": "▼", "diverged": "✗", "missing": "–"}
 # How far from the claim, as a part of the published threshold, before the tint behind a value gets one step stronger.
 STEPS = (0.1, 0.5, 1.0)
 
@@ -111,10 +111,12 @@ def value_cell(inputs: Inputs, names: Names, row: dict | None) -> Cell:
     if row is None:
         return Cell("")
     verdict = row["verdict"] if row["verdict"] in MARKS else "missing"
-    text = formatting.measure(row["metric"], row["value"]) if formatting.known(row["value"]) else "missing"
+    missing = "diverged" if verdict == "diverged" else "missing"
+    text = formatting.measure(row["metric"], row["value"]) if formatting.known(row["value"]) else missing
     mark = "" if verdict == "missing" else row["mark"] or MARKS[verdict]
     mark += "⚑" if row.get("flags") else ""
-    cell = Cell(text, mark=mark, tone=verdict, depth=_depth(inputs, row), sort=_sort(row["value"]))
+    tone = "below" if verdict == "diverged" else verdict
+    cell = Cell(text, mark=mark, tone=tone, depth=_depth(inputs, row), sort=_sort(row["value"]))
     cell.id = slug(*(row[axis] for axis in CLAIM), row["source"])
     cell.card, cell.small, cell.links = _card(names, row), spread(row), inputs.links(row)
     return cell

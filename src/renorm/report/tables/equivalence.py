@@ -23,7 +23,8 @@ def _cell(names: Names, row: dict | None) -> Cell:
     if row is None:
         return Cell("")
     mark, tone = LOOKS.get(row["verdict"], ("", "missing"))
-    text = formatting.points(row["change"]) if formatting.known(row["change"]) else "missing"
+    absent = "diverged" if row["one_sided"] == "diverged" else "missing"
+    text = formatting.points(row["change"]) if formatting.known(row["change"]) else absent
     cell = Cell(text, mark=mark + ("⚑" if row["flags"] else ""), tone=tone, card=_card(names, row))
     cell.id = slug("equivalence", *(row[axis] for axis in CLAIM), row["source"])
     cell.sort = row["change"] if formatting.known(row["change"]) else ""
@@ -43,6 +44,9 @@ def _card(names: Names, row: dict) -> list[tuple[str, str]]:
         card += [(title, f"{formatting.percent(low)} to {formatting.percent(high)}")] if formatting.known(low) else []
     card.append(("n", of_expected(row["n"], row["n_expected"])))
     if formatting.known(row["seeds_needed"]):
-        card.append(("to settle", f"{formatting.count(row['seeds_needed'])} more runs"))
+        sure = f"with probability {row['settle_probability']:.2f}"
+        card.append(("to settle", f"{formatting.count(row['seeds_needed'])} more runs, {sure}"))
+    if formatting.known(row["equivalence_p_holm"]):
+        card.append(("p (Holm)", f"{row['equivalence_p_holm']:.2g}"))
     card += [("flags", row["flags"].replace("_", " ").replace(";", ", "))] if row["flags"] else []
     return card + ([("value nearer", row["value_nearer_split"])] if row["value_nearer_split"] else [])

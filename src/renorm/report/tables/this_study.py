@@ -76,7 +76,9 @@ def _cell(names: Names, key: tuple, known: dict) -> Cell:
     where = f"{names.dataset(dataset)}: {names.arch(arch)}, {names.norm(norm)}, {epochs_label(epochs)}"
     if row is None or not formatting.known(row["value"]):
         n = "" if row is None else f"n {of_expected(row['n'], row['n_expected'])}"
-        return Cell("missing", tone="missing", id=slug("own", *key), small=n, card=[("cell", where)])
+        lost = row is not None and row["diverged"] and row["diverged"] == row["n_expected"]
+        text, tone = ("diverged", "below") if lost else ("missing", "missing")
+        return Cell(text, tone=tone, id=slug("own", *key), small=n, card=[("cell", where)])
     n = of_expected(row["n"], row["n_expected"])
     text = formatting.measure(metric, row["value"])
     deviation = f" ± {formatting.percent(row['sd'])}" if formatting.known(row["sd"]) else ""
