@@ -191,7 +191,7 @@ def test_one_name_for_one_source(study):
 def test_csv_writing():
     rows = [{"a": 0.1 + 0.2, "b": True}, {"a": -0.0, "b": None}, {"a": float("nan"), "b": "x,y"}]
     assert to_csv(("a", "b"), rows) == 'a,b\n0.3,true\n0,\n,"x,y"\n'
-    with pytest.raises(ValueError, match="contract"):
+    with pytest.raises(ValueError, match="specification"):
         to_csv(("a",), [{"b": 1}])
 
 

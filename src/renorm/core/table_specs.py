@@ -75,7 +75,7 @@ def _columns(names: str, optional: str = "", /, **own: tuple[Kind, bool, str]) -
 
 _CELL, _GROUP = " ".join(CELL), " ".join(GROUP)
 _ATTEMPTS = "`attempts`, or `average` where only the average was published (the deviation is then a lower bound)"
-# The columns of claims/{source}/*.csv and of runs.csv: what was published and what was run compare without translation.
+# The columns of claims/{source}/*.csv and of runs.csv: published and own values compare without translation.
 MEASUREMENTS = _columns(
     f"source table page {_GROUP} attempt metric split selection value unit n sd ci_low ci_high n_images epochs_completed "
     "status note",
