@@ -89,21 +89,21 @@ def tests(common: int, alone: int, correlation: float, studies: int, effect: flo
 
 def settled(studies: int, more: int = 5, seed: int = 4) -> tuple[float, float, float]:
     """Predicted and observed share of cells that `more` runs settle, and how far the prediction differs by terciles."""
-    rng, told, came = np.random.default_rng(seed), [], []
+    rng, phrase, came = np.random.default_rng(seed), [], []
     margin, claimed = 2.0, 0.0
-    while len(told) < studies:
+    while len(phrase) < studies:
         # As the prediction assumes: every true difference and every order of magnitude of the SD alike.
         truth, sigma = rng.uniform(-20, 20), 10 ** rng.uniform(-1.5, 1.5)
         first = truth + sigma * rng.standard_normal(3)
         mean, sd = mean_sd(list(first))
         if _decided(list(first), claimed, margin):
             continue
-        told.append(replication.probability_settled(claimed, mean, sd, 3, 2, more, margin, 0.05, 0.95, draws=500,
-                                                    seed=len(told)))  # fmt: skip
+        phrase.append(replication.probability_settled(claimed, mean, sd, 3, 2, more, margin, 0.05, 0.95, draws=500,
+                                                    seed=len(phrase)))  # fmt: skip
         came.append(_decided([*first, *(truth + sigma * rng.standard_normal(more))], claimed, margin))
-    told, came = np.array(told), np.array(came, dtype=float)
-    thirds = np.array_split(np.argsort(told), 3)
-    return float(told.mean()), float(came.mean()), float(max(abs(told[t].mean() - came[t].mean()) for t in thirds))
+    phrase, came = np.array(phrase), np.array(came, dtype=float)
+    thirds = np.array_split(np.argsort(phrase), 3)
+    return float(phrase.mean()), float(came.mean()), float(max(abs(phrase[t].mean() - came[t].mean()) for t in thirds))
 
 
 def _decided(values: list[float], claimed: float, margin: float) -> bool:
@@ -135,8 +135,8 @@ def table(studies: int) -> Iterator[str]:
         for pairs in (1, 4, 20):
             for runs in (2, 3, 5):
                 found = coverage(pairs, runs, effect, differ, max(200, studies // 4)).values()
-                told = ["no interval" if c is None else f"{c:.1%} ({shown:.0%})" for c, shown in found]
-                yield f"| {name} | {pairs} | {runs} | {' | '.join(told)} |"
+                phrase = ["no interval" if c is None else f"{c:.1%} ({shown:.0%})" for c, shown in found]
+                yield f"| {name} | {pairs} | {runs} | {' | '.join(phrase)} |"
     yield ""
     yield "| common seeds | others a side | test | size | power at 1.5 SD | power of Welch |"
     yield "|---|---|---|---|---|---|"
@@ -145,8 +145,8 @@ def table(studies: int) -> Iterator[str]:
         strong, welch, _ = tests(common, alone, 0.7, studies, effect=1.5)
         yield f"| {common} | {alone} | {kind} | {size:.1%} | {strong:.0%} | {welch:.0%} |"
     yield ""
-    told, came, worst = settled(max(300, studies // 4))
-    yield f"Five more runs settle a cell: predicted {told:.0%}, observed {came:.0%}; largest difference in a third of"
+    phrase, came, worst = settled(max(300, studies // 4))
+    yield f"Five more runs settle a cell: predicted {phrase:.0%}, observed {came:.0%}; largest difference in a third of"
     yield f"the cells, ordered by the prediction: {worst:.0%}."
 
 

@@ -261,14 +261,14 @@ def test_single_runs_claim_no_certainty(study):
     for arch in ("vgg16", "vgg11"):
         study.cell("cifar10", arch, "batch_norm", 20, 1, 0.9).cell("cifar10", arch, "deconv", 20, 1, 0.93)
     rows = pick(judge(study.write())["summary"], section="method_vs_baseline", dataset="")
-    told = {r["name"]: r["text"] for r in rows if "improvement" in r["name"]}
+    phrase = {r["name"]: r["text"] for r in rows if "improvement" in r["name"]}
     won = "(2 pairs; no interval: every run of deconv is better than every run of the other side; "
     won += "exact permutation p = 0.5)"
-    assert told["probability_of_improvement"] == (
+    assert phrase["probability_of_improvement"] == (
         f"this study: top-1: a run of deconv beats one of batch_norm with probability 1.000 {won}"
     )
-    assert told["mean_improvement"] == f"this study: top-1: mean improvement +3.00 points {won}"
-    assert not any(name.endswith(("_low", "_high")) for name in told)
+    assert phrase["mean_improvement"] == f"this study: top-1: mean improvement +3.00 points {won}"
+    assert not any(name.endswith(("_low", "_high")) for name in phrase)
 
 
 def test_a_diverged_run_never_gets_there(study):

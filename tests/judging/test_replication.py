@@ -79,9 +79,9 @@ def test_prediction_of_a_replication():
 
 
 def test_the_probability_that_more_runs_settle_it_comes_true():
-    told, came, worst = simulations.settled(250)
-    print(f"predicted {told:.3f}, observed {came:.3f}, largest difference in a third {worst:.3f}")
-    assert abs(told - came) < 0.07 and worst < 0.14
+    phrase, came, worst = simulations.settled(250)
+    print(f"predicted {phrase:.3f}, observed {came:.3f}, largest difference in a third {worst:.3f}")
+    assert abs(phrase - came) < 0.07 and worst < 0.14
 
 
 def test_probability_settled_at_its_limits():

@@ -77,8 +77,8 @@ _CELL, _GROUP = " ".join(CELL), " ".join(GROUP)
 _ATTEMPTS = "`attempts`, or `average` where only the average was published (the deviation is then a lower bound)"
 # The columns of claims/{source}/*.csv and of runs.csv: published and own values compare without translation.
 MEASUREMENTS = _columns(
-    f"source table page {_GROUP} attempt metric split selection value unit n sd ci_low ci_high n_images epochs_completed "
-    "status note",
+    f"source table page {_GROUP} attempt metric split selection value unit n sd ci_low ci_high "
+    "n_images epochs_completed status note",
     optional="attempt sd ci_low ci_high n_images epochs_completed status note",
     value=("number", True, "the number in `unit`; empty for a diverged run"),
     unit=("text", False, "accepted unit of the metric (`percent`, `fraction`, `nats`, `s`, ...)"),

@@ -9,7 +9,7 @@ from renorm.study.claims import ACCURACIES
 
 
 def matched(inputs: Inputs, values: Values, metrics=ACCURACIES) -> list[tuple[Value, Value]]:
-    """(baseline, method) of every source with both; training accuracies are no answer and stay out."""
+    """(baseline, method) of every source with both; training accuracies do not answer and stay out."""
     settings = inputs.settings
     found = []
     for value in values:
@@ -46,14 +46,14 @@ def _row(inputs: Inputs, values: Values, baseline: Value, method: Value) -> dict
     improvement = method.mean - baseline.mean if known else None
     order = ahead(method, baseline)
     sides = ((baseline, inputs.baseline), (method, inputs.method))
-    told = [f"{label}: {text}" for value, label in sides if (text := unfinished(value))]
+    phrase = [f"{label}: {text}" for value, label in sides if (text := unfinished(value))]
     return {
         "source": method.source, "dataset": method.dataset, "arch": method.arch, "recipe": method.recipe,
         "epochs": method.epochs, "metric": method.metric, "split": method.split, "baseline": baseline.norm,
         "method": method.norm, "baseline_value": baseline.mean, "method_value": method.mean,
         "improvement": improvement, "n_baseline": baseline.n, "n_method": method.n, "n_expected": method.n_expected,
         "holds": None if order is None else order > 0, "counted": decides(inputs, values, method),
-        "reason": "; ".join(told),
+        "reason": "; ".join(phrase),
     }  # fmt: skip
 
 

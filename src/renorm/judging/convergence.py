@@ -102,7 +102,7 @@ def _censored(inputs: Inputs, part: list[dict[str, Any]]) -> str:
     """Which runs never got there, and how many settings have no ratio for that reason."""
     lost, n = sum(r["n"] - r["n_reached"] for r in part), sum(r["n"] for r in part)
     base = sum(r["baseline_n"] - r["baseline_n_reached"] for r in part)
-    told = f"; not reached in {lost} of {n} runs of {inputs.method} and in {base} of "
-    told += f"{sum(r['baseline_n'] for r in part)} of {inputs.baseline}"
+    phrase = f"; not reached in {lost} of {n} runs of {inputs.method} and in {base} of "
+    phrase += f"{sum(r['baseline_n'] for r in part)} of {inputs.baseline}"
     without = sum(not r["ratio"] for r in part)
-    return told + (f"; {without} settings without a median on both sides" if without else "") if lost or base else ""
+    return phrase + (f"; {without} settings without a median on both sides" if without else "") if lost or base else ""

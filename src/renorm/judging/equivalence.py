@@ -144,8 +144,8 @@ def _without_spread(pools: Pools, claim: Claim, value: Value, margin: Margin) ->
     floor, change = pools.floor(value, claim.value), value.mean - claim.value
     why = _no_spread(value)
     if floor and spreads.beyond_floor(change, floor, value.n or 1, claim.n or 1, margin.value):
-        told = f"{_off(change)}; {why}, but noise of {floor.name} ({100 * floor.sd:.2f} points)"
-        reason = f"{told} does not explain it"
+        phrase = f"{_off(change)}; {why}, but noise of {floor.name} ({100 * floor.sd:.2f} points)"
+        reason = f"{phrase} does not explain it"
         return {"verdict": "not reproduced", "spread": "floor", "spread_sd": floor.sd, "reason": reason}
     return {"verdict": "inconclusive", "spread": "none", "reason": why}
 
@@ -234,31 +234,31 @@ def decide(case: Case, half: float, inside: bool, margin: Margin) -> tuple[str, 
     """The verdict and its reason.
 
     Reproduced: the interval of the difference lies within the margin (TOST). Not reproduced: it lies outside the margin
-    AND the claim is no plausible outcome of as many such runs. Everything else is inconclusive; so is a cell with
+    AND the claim is not a plausible outcome of as many such runs. Everything else is inconclusive; so is a cell with
     diverged runs, since those are failures that a mean of the others hides.
     """
     value, change = case.value, case.value.mean - case.claim.value
     low, high, size = change - half, change + half, margin.value
     limit = f"±{size * 100:.2g} point{'s' * (round(size * 100, 2) != 1)} ({margin.rule})"
-    told = f"{_off(change)}; difference of the mean {low * 100:+.2f} to {high * 100:+.2f} points"
+    phrase = f"{_off(change)}; difference of the mean {low * 100:+.2f} to {high * 100:+.2f} points"
     tail = "".join(f"; {part}" for part in (_borrowed(case), unfinished(value)) if part)
     within, outside = -size < low and high < size, low > size or high < -size
     if within and value.diverged:
-        return "inconclusive", f"{shown}, within {limit}, but runs diverged{tail}"
+        return "inconclusive", f"{phrase}, within {limit}, but runs diverged{tail}"
     if within:
-        return "reproduced", f"{told}, within {limit}{tail}"
+        return "reproduced", f"{phrase}, within {limit}{tail}"
     several = case.claim_n > 1
     kind = f"mean of {case.claim_n} such runs" if several else "single run"
     likely = f"could be a {kind}" if several else "could be one of these runs"
-    told_claim = likely if inside else f"is no plausible {kind}"
+    claim_phrase = likely if inside else f"is not a plausible {kind}"
     if outside and not inside:
-        return "not reproduced", f"{told}, outside {limit}, and the claim {told_claim}{tail}"
+        return "not reproduced", f"{phrase}, outside {limit}, and the claim {claim_phrase}{tail}"
     groups = camps(value.attempts)
     if groups:
         means = " and ".join(f"{len(g)} near {100 * sum(g) / len(g):.1f}" for g in groups)
         return "inconclusive", f"bistable: of its runs {means} %, and their mean describes neither group{tail}"
     where = "outside" if outside else "reaches over"
-    return "inconclusive", f"{told}, {where} {limit}, and the claim {told_claim}{tail}"
+    return "inconclusive", f"{phrase}, {where} {limit}, and the claim {claim_phrase}{tail}"
 
 
 def _borrowed(case: Case) -> str:

@@ -68,7 +68,7 @@ def _outcome(row: dict[str, Any], baseline: Value, method: Value, settings: Sett
     if row["p_holm"] is None:
         why = "fewer than two runs on a side" if row["test"] == "none" else "the runs have no spread"
         return "undecided", "; ".join([why, *tails])
-    told = f"p = {row['p_holm']:.2g} after Holm's adjustment"
+    phrase = f"p = {row['p_holm']:.2g} after Holm's adjustment"
     winner = method if row["difference"] > 0 else baseline
     decided = row["p_holm"] < settings.alpha and not winner.diverged
     outcome = "undecided" if not decided else "better" if winner is method else "worse"
@@ -104,8 +104,8 @@ def _sign_tests(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
     for source, dataset, part in summary.by_dataset(pairs):
         wins, losses = (sum(r["order"] == sign for r in part) for sign in (1, -1))
         p = statistics.sign_test(wins, losses)
-        told = f"{wins} pairs for, {losses} against, {len(part) - wins - losses} equal; sign test p = {p:.2g}"
-        text = f"{inputs.source_label(source)}: {told}"
+        phrase = f"{wins} pairs for, {losses} against, {len(part) - wins - losses} equal; sign test p = {p:.2g}"
+        text = f"{inputs.source_label(source)}: {phrase}"
         out.append(summary.row("method_vs_baseline", source, dataset, "sign_test_p", p, len(part), text))
     return out
 
@@ -149,8 +149,8 @@ def _all_runs(value: Value) -> tuple[float, ...]:
 
 
 def _chance(inputs: Inputs, found: intervals.OverPairs) -> str:
-    told = f"a run of {inputs.method} beats one of {inputs.baseline} with probability {found.value:.3f}"
-    return told + _interval(inputs, found, 1, ".3f")
+    phrase = f"a run of {inputs.method} beats one of {inputs.baseline} with probability {found.value:.3f}"
+    return phrase + _interval(inputs, found, 1, ".3f")
 
 
 def _gain(inputs: Inputs, found: intervals.OverPairs) -> str:
@@ -159,14 +159,14 @@ def _gain(inputs: Inputs, found: intervals.OverPairs) -> str:
 
 def _interval(inputs: Inputs, found: intervals.OverPairs, factor: int, form: str) -> str:
     """The interval or why there is none, and the permutation test over seeds and pairs."""
-    told = f" ({found.pairs} pair{'s' * (found.pairs != 1)}; "
+    phrase = f" ({found.pairs} pair{'s' * (found.pairs != 1)}; "
     if found.interval:
         low, high = (format(factor * end, form) for end in found.interval)
-        told += f"{inputs.settings.level:.0%} bootstrap over pairs and seeds {low} to {high}"
+        phrase += f"{inputs.settings.level:.0%} bootstrap over pairs and seeds {low} to {high}"
     else:
-        told += found.why_none.replace("the method", inputs.method).replace("the baseline", inputs.baseline)
+        phrase += found.why_none.replace("the method", inputs.method).replace("the baseline", inputs.baseline)
     kind = "exact permutation" if found.exact else "permutation"
-    return told + (f"; {kind} p = {found.p:.2g})" if math.isfinite(found.p) else ")")
+    return phrase + (f"; {kind} p = {found.p:.2g})" if math.isfinite(found.p) else ")")
 
 
 def _rows_of(source: str, dataset: str, name: str, found: intervals.OverPairs, text: str) -> list[dict[str, Any]]:

@@ -54,8 +54,8 @@ def threshold_rule(inputs: Inputs, rows: list[Row]) -> list[Row]:
             "missing": "without a value",
             "reproduced": f"better, or lower by at most {limit}", "equal": "equal to the claim in every printed digit",
         }  # fmt: skip
-        for name, told in words.items():
-            text = f"{inputs.source_label(source)}: {count[name]} of {len(part)} claimed values {told}"
+        for name, phrase in words.items():
+            text = f"{inputs.source_label(source)}: {count[name]} of {len(part)} claimed values {phrase}"
             found.append(row("threshold_rule", source, dataset, name, count[name], len(part), text))
     return found
 
@@ -72,8 +72,8 @@ def comparison(inputs: Inputs, rows: list[Row]) -> list[Row]:
     for source, dataset, part in by_dataset([r for r in rows if r["counted"]]):
         label = inputs.source_label(source)
         count = Counter(outcome(r) for r in part)
-        for name, told in words.items():
-            text = f"{label}: {told.replace('{}', f'{count[name]} of {len(part)}')}"
+        for name, phrase in words.items():
+            text = f"{label}: {phrase.replace('{}', f'{count[name]} of {len(part)}')}"
             found.append(row("comparison", source, dataset, name, count[name], len(part), text))
         found.append(row("comparison", source, dataset, "measured", len(part) - count["missing"], len(part),
                          _measured(inputs, count, len(part), label)))  # fmt: skip
@@ -92,9 +92,9 @@ def _measured(inputs: Inputs, count: Counter, planned: int, label: str) -> str:
         return f"no pair of {inputs.method} and {inputs.baseline} has been measured ({planned} planned) in {label}"
     holds, lost = count["holds"], count["baseline_diverged"]
     share = {1: "the one pair", 2: "both of the 2 pairs"}.get(measured, f"all {measured} pairs")
-    told = share if holds == measured else f"{holds} of {'the ' * bool(rest)}{measured} pairs"
+    phrase = share if holds == measured else f"{holds} of {'the ' * bool(rest)}{measured} pairs"
     more = f"; in {lost} more {inputs.baseline} diverged and {inputs.method} did not" if lost else ""
-    return f"{inputs.method} is more accurate than {inputs.baseline} in {told}{rest} in {label}{more}"
+    return f"{inputs.method} is more accurate than {inputs.baseline} in {phrase}{rest} in {label}{more}"
 
 
 def _spread(name: str, values: list[float]) -> list[tuple[str, float]]:
@@ -157,8 +157,8 @@ def _ratios(inputs: Inputs, source: str, dataset: str, epochs, part: list[Row]) 
         }
     over = f"({len(ratios)} of {len(part)} pairs)"
     return [
-        row("runtime", source, dataset, name + tail, value, len(part), f"{head}: {told.format(value)} {over}")
-        for name, (value, told) in numbers.items()
+        row("runtime", source, dataset, name + tail, value, len(part), f"{head}: {phrase.format(value)} {over}")
+        for name, (value, phrase) in numbers.items()
     ]
 
 
@@ -173,9 +173,9 @@ def equivalence(inputs: Inputs, rows: list[Row]) -> list[Row]:
             found.append(row("equivalence", source, dataset, name, count[verdict], len(part), text))
         found += _direction(inputs, source, dataset, part)
         found += _chance(inputs, source, dataset, part)
-        for name, told in (("two_sided_relative", "of the claim"), ("two_sided_absolute", "of accuracy")):
+        for name, phrase in (("two_sided_relative", "of the claim"), ("two_sided_absolute", "of accuracy")):
             within, size = sum(r.get(name) is True for r in part), inputs.settings.threshold
-            limit = f"{size:.0%} {told}" if "rel" in name else f"{size * 100:g} points {told}"
+            limit = f"{size:.0%} {phrase}" if "rel" in name else f"{size * 100:g} points {phrase}"
             text = f"{label}: {within} of {len(part)} values within {limit} on either side"
             found.append(row("equivalence", source, dataset, name, within, len(part), text))
         for flag in sorted({flag for r in part for flag in r["flags"].split(";") if flag}):

@@ -109,8 +109,8 @@ class Glance:
     def lead_holds(self) -> str:
         """The study's own count if it has one, else that of the last published source that was counted."""
         rows = [self.find("comparison", source, "measured") for source in self.sources]
-        told = [row["text"] for row in rows if row and row["value"]]
-        return told[-1] + "." if told else ""
+        phrase = [row["text"] for row in rows if row and row["value"]]
+        return phrase[-1] + "." if phrase else ""
 
     def lead_complete(self) -> str:
         row = self.find("completeness", self.inputs.name, "completed")
