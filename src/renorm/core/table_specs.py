@@ -79,7 +79,7 @@ _ATTEMPTS = "`attempts`, or `average` where only the average was published (the 
 MEASUREMENTS = _columns(
     f"source table page {_GROUP} attempt metric split selection value unit n sd ci_low ci_high "
     "n_images epochs_completed status note",
-    optional="attempt sd ci_low ci_high n_images epochs_completed status note",
+    "attempt sd ci_low ci_high n_images epochs_completed status note",
     value=("number", True, "the number in `unit`; empty for a diverged run"),
     unit=("text", False, "accepted unit of the metric (`percent`, `fraction`, `nats`, `s`, ...)"),
     sd=("number", True, "standard deviation of those runs, in `unit`; averages only"),
