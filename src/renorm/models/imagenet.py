@@ -4,6 +4,7 @@ from torch import nn
 
 from renorm.models.registry import register_arch
 
+# The authors' stem freezes on one GPU only: `DataParallel`'s replicas lose its count of steps (docs/fidelity.md)
 STEM = {"freeze": True, "iterations": 15}
 
 
