@@ -219,8 +219,10 @@ def test_the_same_claim_twice(tmp_path):
         ("name: mine\nlabel: M\ntitle: T\nkind: orignal\n", "did you mean 'original'?"),
         ("name: mine\nlabel: M\ntitle: T\nkind: original\nyaer: 2020\n", "did you mean 'year'?"),
         ("name: yours\nlabel: M\ntitle: T\nkind: original\n", "is not the folder's name"),
-        ("name: mine\nlabel: M\nkind: original\n", "title: is missing"),
-        ("name: mine\nlabel: 3\ntitle: T\nkind: original\n", "put it in quotes"),
+        ("name: mine\nlabel: M\nkind: original\n", "title: is missing: add it"),
+        ("name: mine\nlabel: M\ntitle: ''\nkind: original\n", "title: is missing: add it"),
+        ("name: mine\nlabel: M\ntitle: T\nkind: original\nyear: '2020'\n", "year: Input should be a valid integer"),
+        ("name: mine\nlabel: 3\ntitle: T\nkind: original\n", "in quotes"),
         ("!!python/object/apply:os.system ['true']\n", "not readable as YAML"),
         ("- a\n", "expected keys and values"),
     ],
@@ -238,7 +240,7 @@ def test_bad_heads(tmp_path, source, said):
         ("- {id: a, text: b, place: c, check: d}\n- {id: a, text: b, place: c, check: d}\n", "'a' is a duplicate"),
         ("- {id: a, text: b, place: c}\n", "check: is missing"),
         ("- {id: a, text: b, place: c, chekc: d}\n", "did you mean 'check'?"),
-        ("- {id: a, text: b, place: c, check: d, parameters: 3}\n", "is not keys and values"),
+        ("- {id: a, text: b, place: c, check: d, parameters: 3}\n", "parameters: expected keys and values"),
     ],
 )
 def test_bad_statements(tmp_path, statements, said):

@@ -124,7 +124,7 @@ def test_extends_takes_over_nested_keys():
         ("compare.method", "decon", ["compare.method", "did you mean 'deconv'"]),
         ("only", "thre", ["only", "unknown experiment 'thre'"]),
         ("layer_views.d", {"kind": "bars", "cell": "digits/tiny_vgg/deconv/paper/e1/s1"},
-         ["layer_views.d.kind", "'covariance', 'image' or 'sparsity'"]),
+         ["layer_views.d.kind", "unknown 'bars': known: covariance, image, sparsity"]),
         ("layer_views.d", {"kind": "image", "cell": "digits/tiny_vgg"}, ["layer_views.d", "is not a valid cell path"]),
         ("layer_views.d", {"kind": "image", "cell": "digits/tiny_vgg/deconv/paper/e7/s1"},
          ["layer_views.d.cell", "'digits/tiny_vgg/deconv/paper/e7/s1' is in no experiment"]),
@@ -133,7 +133,7 @@ def test_extends_takes_over_nested_keys():
         ("layer_views.d", {"kind": "image", "cell": "digits/tiny_vgg/deconv/paper/e1/s1", "image": 200},
          ["layer_views.d", "image: 200 is none of the first 128 images"]),
         ("gpu_slots", 3, ["gpu_slots: 3 cells share a GPU only with gpu: 1 (found 0): change one"]),
-        ("judge.threshold_kind", "percent", ["judge.threshold_kind", "'relative' or 'absolute'"]),
+        ("judge.threshold_kind", "percent", ["judge.threshold_kind", "unknown 'percent': known: absolute, relative"]),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line_with_key_value_and_way_out(path, value, words):

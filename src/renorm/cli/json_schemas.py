@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, create_model
+from pydantic import ConfigDict, create_model
 
 from renorm.judging.inputs import GROUP
 from renorm.judging.statement_checks import CHECKS
@@ -24,12 +24,11 @@ def schemas() -> dict[str, dict]:
 
 
 def _source() -> dict:
-    schema = TypeAdapter(claims.Source).json_schema()
+    schema = claims.Source.model_json_schema()
     # A key without a value is a key that is not there.
     for key in set(schema["properties"]) - set(schema["required"]):
         schema["properties"][key] = {"anyOf": [schema["properties"][key], {"type": "null"}]}
-    schema["properties"] |= {"name": IS_NAME, "kind": {"enum": list(claims.KINDS)}}
-    return schema | {"additionalProperties": False}
+    return schema
 
 
 def _row() -> dict:
@@ -48,15 +47,13 @@ def _row() -> dict:
 
 
 def _statements() -> dict:
-    one = TypeAdapter(claims.Statement).json_schema()
-    del one["properties"]["source"]  # the folder's
-    one["required"].remove("source")
+    one = claims.Statement.model_json_schema()
     one["properties"]["check"] = {"enum": sorted(CHECKS)}
     one["allOf"] = [
         {"if": {"properties": {"check": {"const": name}}}, "then": {"properties": {"parameters": _parameters(check)}}}
         for name, check in sorted(CHECKS.items())
     ]
-    return {"title": "Statements", "type": "array", "items": one | {"additionalProperties": False}}
+    return {"title": "Statements", "type": "array", "items": one}
 
 
 def _parameters(check: Callable) -> dict:

@@ -55,8 +55,9 @@ def _disguised(kind: str, text: str) -> str:
         return f"{text}: YAML reads a number of base 60: write it as a decimal number, {quoted}"
     if "_" in text:
         return f"{text}: underscore in a number: write it without, {quoted}"
-    if re.fullmatch(r"[-+]?0[0-9]+", text):
-        sign, digits = re.fullmatch(r"([-+]?)0+([0-9]*)", text).groups()
+    zeros = re.fullmatch(r"([-+]?)0+([0-9]*)", text)
+    if zeros and len(text.lstrip("+-")) > 1:
+        sign, digits = zeros.groups()
         return f"{text}: leading zeros: write {sign}{digits or '0'}, {quoted}"
     return ""
 
@@ -104,8 +105,8 @@ def _line(model: type[BaseModel], item: dict) -> str:
     if item["type"] == "extra_forbidden":
         siblings = _fields_at(model, item["loc"][:-1])
         return f"{key}: unknown key: {suggest(item['loc'][-1], siblings)}"
-    if item["type"] == "missing":
-        return f"{key}: is missing: add it (config/README.md explains every key)"
+    if item["type"] == "missing" or (item["type"] == "string_too_short" and not item["input"]):
+        return f"{key}: is missing: add it"
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "string_pattern_mismatch":
         message = "use lower-case letters, digits and _ . - only, beginning with a letter or digit"
@@ -113,10 +114,17 @@ def _line(model: type[BaseModel], item: dict) -> str:
         message = "expected text: put a name that looks like a number or a truth value in quotes"
     if item["type"] in ("model_type", "dict_type"):
         message = "expected keys and values" + _some(_fields_at(model, item["loc"]))
-    if item["type"] == "value_error" and not key:
+    if not key:
         return message
+    if item["type"] == "literal_error":
+        return f"{key}: unknown '{item['input']}': {suggest(item['input'], _words(item))}"
     value = json.dumps(item["input"], default=str)
     return f"{key}: {message} (found {value if len(value) <= 80 else value[:77] + '...'})"
+
+
+def _words(item: dict) -> list[str]:
+    """The words that a literal may be, out of pydantic's list of them in its own representation."""
+    return [word.strip("'") for word in item["ctx"]["expected"].replace(" or ", ", ").split(", ")]
 
 
 def _some(fields: list[str]) -> str:

@@ -6,17 +6,18 @@ has to think about units or misprints again. The columns are those of docs/table
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from renorm.core.errors import RenormError, suggest
 from renorm.core.files import sha256
 from renorm.core.table_specs import MEASUREMENTS
 from renorm.core.tables import read_cells
-from renorm.core.validation import read_yaml
+from renorm.core.validation import read_yaml, validate_model
 from renorm.study.cell import NAME
 
 COLUMNS = tuple(column.name for column in MEASUREMENTS)
@@ -36,9 +37,6 @@ WORDS = {
 WHOLE = {
     "epochs": (1, True), "attempt": (0, False), "n": (1, False), "n_images": (1, False), "epochs_completed": (0, False),
 }  # fmt: skip
-KINDS = ("original", "reproduction")
-# Whether the numbers in the column `attempt` are seeds, so that runs of one number share data order and initialisation.
-ATTEMPTS = ("numbers", "seeds")
 # Printed confidence intervals are taken to be t intervals of this level.
 CI_LEVEL = 0.95
 # The format and the name of coreutils' sha256sum.
@@ -47,32 +45,51 @@ SUMS = "SHA256SUMS"
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
-@dataclass(frozen=True)
-class Source:
+class _Head(BaseModel):
+    """Not changed after validation, no key that is not known, and a number is never read from text."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Source(_Head):
     """Who says so: the head of a claims folder."""
 
-    name: str
-    label: str
-    title: str
-    kind: str
+    name: Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
+    label: Text
+    title: Text
+    kind: Literal["original", "reproduction"]
     authors: str = ""
     year: int | None = None
     url: str = ""
     note: str = ""
-    attempts: str = "numbers"
+    # Whether the numbers in the column `attempt` are seeds: runs of one number then share data order and initialisation.
+    attempts: Literal["numbers", "seeds"] = "numbers"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_keys(cls, values: Any) -> Any:
+        """A key without a value is a key that is not there."""
+        return {k: v for k, v in values.items() if v is not None} if isinstance(values, dict) else values
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(_Head):
     """A published sentence that can be checked: the name of a check and its parameters, no code."""
 
-    source: str
-    id: str
-    text: str
-    place: str
-    check: str
-    parameters: dict[str, Any] = field(default_factory=dict)
+    id: Text
+    text: Text
+    place: Text
+    check: Text
+    parameters: dict[str, Any] = {}
     note: str = ""
+    _source: str = PrivateAttr("")
+
+    @property
+    def source(self) -> str:
+        """The name of the folder's source."""
+        return self._source
 
 
 @dataclass(frozen=True)
@@ -125,29 +142,7 @@ def check_sums(folder: Path) -> None:
 
 def load_source(path: Path) -> Source:
     """The head of a claims folder."""
-    values = read_yaml(path)
-    if not isinstance(values, dict):
-        raise RenormError(f"{path}: expected keys and values (name, label, title, kind, ...)")
-    known = tuple(Source.__dataclass_fields__)
-    for key in values:
-        if key not in known:
-            raise RenormError(f"{path}: {key}: unknown key: {suggest(key, known)}")
-    given = {key: value for key, value in values.items() if value is not None}
-    for key in ("name", "label", "title", "kind"):
-        if not given.get(key):
-            raise RenormError(f"{path}: {key}: is missing: add it")
-    for key, value in given.items():
-        if key == "year":
-            if type(value) is not int:
-                raise RenormError(f"{path}: year: {value!r} is not a whole number")
-        elif not isinstance(value, str):
-            raise RenormError(f"{path}: {key}: {value!r} is not text: put it in quotes")
-    if not NAME.fullmatch(given["name"]):
-        raise RenormError(f"{path}: name: '{given['name']}' is not a name: lower-case letters, digits and _ . - only")
-    for key, words in (("kind", KINDS), ("attempts", ATTEMPTS)):
-        if key in given and given[key] not in words:
-            raise RenormError(f"{path}: {key}: unknown '{given[key]}': {suggest(given[key], words)}")
-    return Source(**given)
+    return validate_model(Source, read_yaml(path), str(path))
 
 
 def load_statements(path: Path, source: str) -> tuple[Statement, ...]:
@@ -167,20 +162,10 @@ def load_statements(path: Path, source: str) -> tuple[Statement, ...]:
 
 
 def _statement(path: Path, position: int, item: Any, source: str) -> Statement:
-    known = tuple(key for key in Statement.__dataclass_fields__ if key != "source")
-    if not isinstance(item, dict):
-        raise RenormError(f"{path}: statement {position}: expected keys and values ({', '.join(known)})")
-    where = f"{path}: statement {position} ({item.get('id', 'no id')})"
-    for key, value in item.items():
-        if key not in known:
-            raise RenormError(f"{where}: {key}: unknown key: {suggest(key, known)}")
-        wanted = dict if key == "parameters" else str
-        if not isinstance(value, wanted):
-            raise RenormError(f"{where}: {key}: {value!r} is not {'keys and values' if wanted is dict else 'text'}")
-    for key in ("id", "text", "place", "check"):
-        if not item.get(key):
-            raise RenormError(f"{where}: {key}: is missing: add it")
-    return Statement(source=source, **item)
+    name = item.get("id", "no id") if isinstance(item, dict) else "no id"
+    statement = validate_model(Statement, item, f"{path}: statement {position} ({name})")
+    statement._source = source
+    return statement
 
 
 def read_rows(path: Path, source: str | None = None) -> list[dict[str, Any]]:
