@@ -65,7 +65,7 @@ class Source(_Head):
     year: int | None = None
     url: str = ""
     note: str = ""
-    # Whether the numbers in the column `attempt` are seeds: runs of one number then share data order and initialisation.
+    # Whether the column `attempt` has seeds: runs of one number then share data order and initialisation.
     attempts: Literal["numbers", "seeds"] = "numbers"
 
     @model_validator(mode="before")
