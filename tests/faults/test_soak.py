@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -49,7 +50,9 @@ def test_every_cell_is_there_and_was_trained_once(make_checkout, tmp_path, tally
     checkout, rng, started = make_checkout(tmp_path / "soak"), random.Random(0), time.monotonic()
     checkout.write(study)
     kills, peak, grown, code = {"snakemake": 0, "job": 0, "both": 0}, 0.0, 0.0, None
+    between, done = {"edited": 0, "copied": 0, "forgotten": 0}, {}
     while code != 0:
+        kind = ""
         process, memory = checkout.start("--quiet", "all"), []
         while process.poll() is None:
             until = time.monotonic() + rng.uniform(*pause(sum(kills.values())))
@@ -62,14 +65,50 @@ def test_every_cell_is_there_and_was_trained_once(make_checkout, tmp_path, tally
                 kill(process, kind, rng)
         code = process.wait()
         process.stdout.close()
+        done |= finished_records(checkout.folder, done)
+        if code and kind == "both":
+            disturb(checkout.folder, between, rng)
         peak = max(peak, *memory, 0.0)
         # Built after 20 seconds, the graph of jobs stays as large as it is.
         grown = max(grown, *(now - memory[100] for now in memory[100:]), 0.0)
     check(checkout, seeds, sum(kills.values()))
+    # What was finished at any moment is what is there now: nothing that was finished was trained again.
+    assert finished_records(checkout.folder, {}).items() >= done.items()
+    assert not list((checkout.folder / "results/runs").rglob("run.superseded-*.json"))
     minutes = (time.monotonic() - started) / 60
     told = ", ".join(f"{count} × {kind}" for kind, count in kills.items())
-    note = f"killed: {told}; {minutes:.0f} min; Snakemake's memory: {peak:.0f} MB at most, {grown:.0f} MB grown by jobs"
+    told += "; between: " + ", ".join(f"{count} × {what}" for what, count in between.items())
+    note = (f"killed: {told}; finished cells trained twice: 0; {minutes:.0f} min; Snakemake's memory: {peak:.0f} MB at "
+            f"most, {grown:.0f} MB grown by jobs")  # fmt: skip
     tally("cells of a study whose Snakemake and jobs were killed at random", 2 * seeds, 2 * seeds, note)
+
+
+def finished_records(folder: Path, known: dict[Path, str]) -> dict[Path, str]:
+    """Path below `folder` → checksum of every finished record that is not in `known`."""
+    found = {}
+    for path in (folder / "results/runs").rglob("run.json"):
+        if path.relative_to(folder) not in known:
+            found[path.relative_to(folder)] = json.loads(path.read_text())["checksum"]
+    return found
+
+
+def disturb(folder: Path, counts: dict[str, int], rng: random.Random) -> None:
+    """What people do to a study while nothing runs: edit comments, copy the results without their times, clean up."""
+    what = rng.choice(list(counts))
+    counts[what] += 1
+    if what == "edited":
+        for name in ("training/trainer.py", "models/vgg.py", "norms/deconv.py"):
+            path = folder / "src/renorm" / name
+            path.write_text(f"{path.read_text()}\n# A remark, number {counts[what]}.\n")
+    elif what == "copied":
+        shutil.copytree(folder / "results", folder / "copied", copy_function=shutil.copy)
+        shutil.rmtree(folder / "results")
+        (folder / "copied").rename(folder / "results")
+        for path in (folder / "results").rglob("*"):
+            stamp = time.time() - rng.uniform(0, 1e6)
+            os.utime(path, (stamp, stamp))
+    else:
+        shutil.rmtree(folder / ".snakemake")
 
 
 def pause(killed: int) -> tuple[int, int]:

@@ -53,30 +53,30 @@ def test_an_edited_network_is_another_cell_and_an_edited_comment_is_not(copy):
     study["experiments"]["mine"] = study["experiments"]["baseline"] | {"arch": ["mine"], "seeds": [1]}
     copy.write(study)
     assert copy.planned() == {"train": 1, **AFTER}
-    copy.snakemake()
-    record = copy.folder / "results/runs/digits/mine/batch_norm/base/e1/s1/run.json"
+    target = "results/runs/digits/mine/batch_norm/base/e1/s1/run.json"
+    copy.snakemake(target)
+    record = copy.folder / target
     before = json.loads(record.read_text())
     assert set(before["code"]) == {"arch"} and before["built_in_code"]
 
     code.write_text(NETWORK.replace('"""Small."""', "# Small, as in the paper.").replace("nn.Conv2d(", "nn.Conv2d( "))
-    assert copy.planned() == {}
+    assert copy.planned(target) == {}
     declared.write_text("another weights file\n")
-    assert copy.planned() == {"train": 1, **AFTER}
+    assert copy.planned(target) == {"train": 1}
     declared.write_text("a weights file\n")
-    assert copy.planned() == {}
 
     code.write_text(NETWORK.replace("WIDTH = 4", "WIDTH = 16"))
     cell = "digits/mine/batch_norm/base/e1/s1"
     assert "the code of the architecture was" in renorm(copy, "why", cell, "--config", "study.yaml")
     assert copy.planned() == {"train": 1, **AFTER}
-    copy.snakemake()
+    copy.snakemake(target)
     after = json.loads(record.read_text())
     assert after["parameters"] > before["parameters"] and after["code"] != before["code"]
     (aside,) = record.parent.glob("run.superseded-*.json")
     assert json.loads(aside.read_text()) == before and list(record.parent.glob("history.superseded-*.csv"))
     status = json.loads(renorm(copy, "status", "--config", "study.yaml", "--json"))
     assert status["superseded"] == 1 and status["all"] == {"completed": 4}
-    assert copy.planned() == {} and statuses(copy) == ["completed"] * 4
+    assert copy.planned(target) == {}
 
 
 def test_an_archive_is_continued_elsewhere(copy, make_checkout, tmp_path):
@@ -95,12 +95,11 @@ def test_an_archive_is_continued_elsewhere(copy, make_checkout, tmp_path):
     adopting = make_checkout(tmp_path / "adopting")
     adopting.write(more | {"adopt": [str(crate)]})
     assert adopting.planned() == planned
-    adopting.snakemake()
+    adopting.snakemake("results/small/cells.csv")
     assert statuses(adopting) == ["completed"] * 4
     for name in ("run.json", "history.csv"):
         old, new = copy.folder / RUN / name, adopting.folder / RUN / name
-        assert json.loads(new.read_text()) == json.loads(old.read_text()) if name == "run.json" else True
-        assert new.read_text() == old.read_text() or name == "run.json"
+        assert new.read_bytes() == old.read_bytes()
     assert str(crate) in json.loads((adopting.folder / RUN / "adopted.json").read_text())["from"]
 
 
