@@ -28,6 +28,13 @@ STUDY = {
 }  # fmt: skip
 
 
+class Written(yaml.SafeDumper):
+    """YAML as a person writes it: no aliases, which renorm does not read."""
+
+    def ignore_aliases(self, data):
+        return True
+
+
 @dataclass
 class Checkout:
     """A folder with the workflow in it, as a user would have it."""
@@ -36,7 +43,7 @@ class Checkout:
 
     def write(self, study: dict, name: str = "study.yaml") -> Path:
         path = self.folder / name
-        path.write_text(yaml.safe_dump(study, sort_keys=False))
+        path.write_text(yaml.dump(study, Dumper=Written, sort_keys=False))
         return path
 
     def command(self, *arguments: str, config: str = "study.yaml") -> list[str]:

@@ -134,6 +134,18 @@ def test_mixed_records_are_refused_where_the_study_says_so(study):
         collect.collect(study.model_copy(update={"mixed_records": "refuse"}))
 
 
+def test_two_seeds_of_a_cell_by_different_code_are_refused_where_the_study_says_so(study):
+    record = run_record.read(collect.run_folder(study, ONE) / "run.json")
+    other = record.model_copy(update={"cell": TWO, "built_in_code": "0" * 16})
+    history = (collect.run_folder(study, ONE) / "history.csv").read_text()
+    run_record.write(collect.run_folder(study, TWO), other, history)
+    collect.collect(study)
+    assert {row["code_sha256"] for row in table(study, "provenance.csv")} == {record.built_in_code, "0" * 16}
+    with pytest.raises(RenormError, match="mixed_records: code_sha256 is "):
+        collect.collect(study.model_copy(update={"mixed_records": "refuse"}))
+
+
+
 @pytest.mark.parametrize(
     ("log", "status", "error"),
     [

@@ -1,7 +1,7 @@
 """All runs of a study → tidy tables. What is missing, failed, foreign or damaged is said, never guessed."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,9 @@ def collect(study: Study, folder: Path | None = None) -> list[Path]:
         "runs": [row for f in found if f.record for row in _run_rows(study, f.cell, f.record)],
         "histories": [f.cell.as_dict() | row for f in found for row in f.history],
         "steps": [row for f in found if f.record for row in _step_rows(f.cell, f.record)],
-        "provenance": [_provenance_row(f.cell, f.record) for f in found if f.record],
+        "provenance": [
+            _provenance_row(f.cell, f.record) | {"adopted_from": adopt.origin(study, f.cell)} for f in found if f.record
+        ],
     } | _layer_views(study, found)
     for spec in COLLECTED:
         more = _more_columns(found) if spec.name == "histories" else ()
@@ -105,12 +107,13 @@ def _layer_views(study: Study, found: list[Found]) -> dict[str, list[dict]]:
 
 
 def refuse_mixed(found: list[Found]) -> None:
-    """Raise `RenormError` when two runs were made with different code, torch, device or precision."""
-    first: dict[str, tuple[Any, Cell]] = {}
+    """Raise `RenormError` when runs differ in torch, device or precision, or the seeds of a cell in renorm's code."""
+    first: dict[Any, tuple[Any, Cell]] = {}
     for item in found:
         row = _provenance_row(item.cell, item.record) if item.record else {}
-        for key in MIXED if row else ():
-            value, cell = first.setdefault(key, (row[key], item.cell))
+        one = replace(item.cell, seed=0)
+        for key in (*MIXED, "code_sha256") if row else ():
+            value, cell = first.setdefault((key, one) if key == "code_sha256" else key, (row[key], item.cell))
             if value != row[key]:
                 raise RenormError(
                     f"mixed_records: {key} is {value!r} in {cell} and {row[key]!r} in {item.cell}: train again with "
@@ -167,6 +170,7 @@ def _provenance_row(cell: Cell, record: run_record.Record) -> dict:
     packages = facts.pop("packages")
     facts |= {"torch": packages.get("torch"), "torchvision": packages.get("torchvision"), "protocol": record.protocol}
     facts |= {key: getattr(record, key) for key in ("data_sha256", "resumes", "started", "finished")}
+    facts["code_sha256"] = record.built_in_code
     return cell.as_dict() | {key: "" if value is None else value for key, value in facts.items()}
 
 
