@@ -25,9 +25,9 @@ def full(tmp_path_factory) -> Path:
     start = time.perf_counter()
     draw(folder)
     drawn = time.perf_counter()
-    render(folder)
-    print(f"figures {drawn - start:.1f} s, page {time.perf_counter() - drawn:.1f} s")
     write_tables(folder)
+    render(folder)
+    print(f"figures {drawn - start:.1f} s, tables and page {time.perf_counter() - drawn:.1f} s")
     return folder
 
 

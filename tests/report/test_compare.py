@@ -27,10 +27,6 @@ def changed(folder, name, change):
 def pair(tmp_path_factory):
     """The same small study twice; the second has one network better by ten points, one verdict and one cell less."""
     a, b = (simulate.write_study(tmp_path_factory.mktemp("two") / name, demo=True) for name in ("first", "second"))
-    for folder in (a, b):
-        pd.read_csv(folder / "threshold_rule.csv", keep_default_na=False).to_csv(
-            folder / "equivalence.csv", index=False
-        )
 
     def lift(row):
         if (row["arch"], row["norm"], row["epochs"], row["metric"], row["split"]) == (
@@ -92,7 +88,7 @@ def test_verdicts_that_differ(tmp_path):
                "selection": "final"}  # fmt: skip
         same = row | {"norm": "batch_norm", "verdict": "within"}
         for table in ("threshold_rule", "equivalence"):
-            pd.DataFrame([row | {"verdict": verdict}, same]).to_csv(folder / f"{table}.csv", index=False)
+            simulate.write_table(folder, table, [row | {"verdict": verdict}, same])
     found = compare_studies.changed_verdicts(*pair, ("demo", "demo"))
     assert [(r["norm"], r["rule"], r["verdict_a"], r["verdict_b"]) for r in found] == [
         ("deconv", "published", "better", "below"), ("deconv", "rigorous", "better", "below"),
@@ -103,7 +99,6 @@ def test_names_are_text(pair, tmp_path):
     a = simulate.write_study(tmp_path / "hostile", demo=True, vgg11="<script>alert(1)</script>")
     study = json.loads((a / "study.json").read_text())
     (a / "study.json").write_text(json.dumps(study | {"title": "<img src=x onerror=alert(2)>"}))
-    (a / "equivalence.csv").write_text((a / "threshold_rule.csv").read_text())
     text = compare(a, a).read_text(encoding="utf-8")
     assert text.count("<script") == 1 and "<img" not in text and "&lt;script&gt;alert(1)" in text
     assert "Both were made and judged alike" in text and "None: both studies have the same cells." in text
@@ -118,7 +113,6 @@ def test_what_was_not_judged_is_one_line(pair, tmp_path):
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_no_accessibility_rule_is_violated(browser, checker, pair, tmp_path, dark):  # noqa: F811
     a = simulate.write_study(tmp_path / "again", demo=True)
-    (a / "equivalence.csv").write_text((a / "threshold_rule.csv").read_text())
     browser.open(compare(a, a), dark=dark)
     assert axe.violations(browser, checker) == []
     assert browser.value("document.documentElement.scrollWidth") == 1280

@@ -1,5 +1,6 @@
 """A study as a whole: what it costs, how far it is, what it found."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -72,6 +73,8 @@ def report(
 
         print(side_by_side(*compare, out))
         return
+    from renorm.judging.verdict import lines
+    from renorm.judging.verdict import verdict as found
     from renorm.report.export import write_tables
     from renorm.report.page import render
 
@@ -84,7 +87,29 @@ def report(
     if folder is None:
         raise RenormError("report: name the study's folder (results/<study>), or --partial CONFIG")
     write_tables(folder)
-    print(render(folder))
+    page = render(folder)
+    print(*lines(found(folder)), page, sep="\n")
+
+
+@app.command(rich_help_panel=EVERY_DAY)
+def verdict(
+    folder: Annotated[Path, typer.Argument(help="The study's folder; it must have been judged.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, with every statement and claim.")] = False,
+    fail_if: Annotated[
+        list[str] | None, typer.Option(help="'question: verdict', e.g. 'headline: fails': exit code 1 if it is so.")
+    ] = None,
+) -> None:
+    """The four answers of a judged study: does the claim hold, how sure, how complete, at what cost."""
+    import json
+
+    from renorm.judging import verdict as made
+
+    found = made.verdict(folder)
+    met = made.fails(found, fail_if or [])
+    print(json.dumps(found, indent=1, ensure_ascii=False) if as_json else "\n".join(made.lines(found)))
+    for condition in met:
+        print(f"verdict: {condition}", file=sys.stderr)
+    raise typer.Exit(1 if met else 0)
 
 
 def _refuse_idle(

@@ -412,6 +412,22 @@ SPECS = (
         ),
         required=True,
     ),
+    TableSpec(
+        "answers",
+        JUDGE,
+        "The four questions of a study, each with its verdict in words",
+        _columns(
+            "question verdict count measured planned text",
+            question=("text", False, "`holds`, `sure`, `complete`, `cost`"),
+            verdict=("text", False, "`holds`, `holds mostly`, `fails`, `cannot say yet`; words of their own for "
+                     "`complete` and `cost`: docs/judging.md"),
+            count=("number", True, "pairs for the method, better pairs, completed cells, or the ratio of times"),
+            measured=("count", False, "pairs or cells with an answer"),
+            planned=("count", False, "pairs or cells that are to have one"),
+            text=("text", False, "the sentence"),
+        ),
+        required=True,
+    ),
 )
 _OF_EACH_STUDY: tuple[tuple[str, Kind, str], ...] = (
     ("n", "count", "runs"),

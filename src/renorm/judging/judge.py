@@ -6,6 +6,7 @@ import pandas as pd
 
 from renorm.core.table_specs import CELL, GROUP, TABLES
 from renorm.judging import (
+    answers,
     comparison,
     convergence,
     cost,
@@ -85,6 +86,7 @@ def judgement(inputs: Inputs) -> dict[str, list[dict]]:
         *statements.summarise(inputs, tables["statements"]),
         *summary.audit(inputs, tables["audit"]),
     ]
+    tables["answers"] = answers.rows(inputs, tables)
     return tables
 
 

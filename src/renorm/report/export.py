@@ -1,21 +1,36 @@
-"""The page's tables as files for a paper: CSV to compute with, LaTeX (booktabs) to print, Markdown to paste."""
+"""The page's tables as files: CSV to compute with, LaTeX (booktabs) to print, Markdown to paste."""
 
 import csv
 import io
 from pathlib import Path
 
 from renorm.core import files
+from renorm.core.tables import cell_text
 from renorm.report.inputs import load
 from renorm.report.tables import build
-from renorm.report.tables.model import Table
+from renorm.report.tables.model import Cell, Table
 
 LATEX = {
     **{char: f"\\{char}" for char in "&%$#_{}"},
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}"},
-    **{">": r"\textgreater{}", "|": r"\textbar{}", "▲": r"$\blacktriangle$", "▼": r"$\blacktriangledown$", "=": "="},
-    **{"±": r"$\pm$", "×": r"$\times$", "−": "$-$", "–": "--", "≥": r"$\geq$", "’": "'", "●": r"$\bullet$"},
-    **{"○": r"$\circ$", "✕": r"$\times$", "…": r"\dots{}"},
+    **{">": r"\textgreater{}", "|": r"\textbar{}", '"': "''", "\u00a0": "~"},
+    **{
+        "“": "``",
+        "”": "''",
+        "‘": "`",
+        "’": "'",
+        "–": "--",
+        "—": "---",
+        "…": r"\dots{}",
+        "§": r"\S{}",
+        "°": r"$^\circ$",
+    },
+    **{"±": r"$\pm$", "×": r"$\times$", "−": "$-$", "≥": r"$\geq$", "≤": r"$\leq$", "≈": r"$\approx$", "·": r"$\cdot$"},
+    **{"²": "$^2$", "→": r"$\rightarrow$", "Δ": r"$\Delta$", "α": r"$\alpha$", "σ": r"$\sigma$", "μ": r"$\mu$"},
+    **{"▲": r"$\blacktriangle$", "▼": r"$\blacktriangledown$", "✓": r"$\checkmark$", "✗": r"$\otimes$"},
+    **{"✕": r"$\times$", "⚑": r"$\dagger$", "■": r"$\blacksquare$", "●": r"$\bullet$", "○": r"$\circ$"},
 }
+LETTERS = range(0xC0, 0x180)  # letters with accents, which LaTeX reads as they are
 
 
 def write_tables(study_dir: Path) -> list[Path]:
@@ -38,10 +53,37 @@ def grid(table: Table) -> tuple[list[str], list[list[str]]]:
 
 
 def to_csv(table: Table) -> str:
+    """Numbers alone, in the tables' units (fractions, seconds); what is printed beside them has columns of its own."""
+    beside = [_beside([row.cells[place] for row in table.rows]) for place in range(len(table.columns))]
+    heads = list(table.stubs)
+    for title, parts in zip(table.columns, beside, strict=True):
+        heads += [title, *(f"{title} ({part})" for part in parts)]
     text = io.StringIO()
-    heads, body = grid(table)
-    csv.writer(text, lineterminator="\n").writerows([heads, *body])
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(heads)
+    for index, row in enumerate(table.rows):
+        fields = table.full_stubs(index)
+        for cell, parts in zip(row.cells, beside, strict=True):
+            fields += [_number(cell), *(_text(cell, part) for part in parts)]
+        writer.writerow(fields)
     return text.getvalue()
+
+
+def _beside(cells: list[Cell]) -> list[str]:
+    """Which parts of a column's cells are no numbers: the verdict's word and mark, the runs, the second line."""
+    return [part for part in ("verdict", "mark", "runs", "note") if any(_text(cell, part) for cell in cells)]
+
+
+def _text(cell: Cell, part: str) -> str:
+    if part == "verdict":
+        return cell.tone if cell.kind != "text" and cell.tone != "claim" else ""
+    return {"mark": cell.mark, "runs": cell.partial, "note": cell.below}[part]
+
+
+def _number(cell: Cell) -> str:
+    if cell.kind in ("text", "dots"):
+        return cell.text
+    return cell_text(cell.sort) if isinstance(cell.sort, int | float) else ""
 
 
 def to_markdown(table: Table) -> str:
@@ -90,4 +132,12 @@ def _latex_heads(table: Table) -> list[str]:
 
 
 def latex(text: str) -> str:
-    return "".join(LATEX.get(char, char) for char in " ".join(text.split()))
+    """Text for LaTeX with booktabs and amssymb; a character that it cannot print is named by its code."""
+    return "".join(map(_latex_char, text))
+
+
+def _latex_char(char: str) -> str:
+    if char.isspace() and char != "\u00a0":
+        return " "
+    known = char.isascii() or ord(char) in LETTERS
+    return LATEX.get(char, char if known else f"[U+{ord(char):04X}]")

@@ -9,7 +9,7 @@ import jinja2
 
 from renorm.core.errors import RenormError
 from renorm.core.files import write_atomic
-from renorm.report import svg
+from renorm.report import imprint, svg
 from renorm.report.figures.captions import FOLDER, captions
 from renorm.report.inputs import Inputs, load
 from renorm.report.labels import Names, slug
@@ -20,23 +20,25 @@ from renorm.report.tables.comparison import MARKS
 from renorm.report.tables.provenance import mixed
 from renorm.runs import made_from
 
-# id, heading, and the table sections and figure sections below it, in the page's order.
+# id, heading, the table sections and figure sections below it, and whether it is collapsed: this study first, then what
+# published sources say of each other, then the audit. Parts without a value of this study are in `published`.
 SECTIONS = (
-    ("audit", "Findings of the audit", ("audit",), ()),
-    ("statements", "The statements", ("statements",), ()),
-    ("completeness", "What was run", ("completeness",), ()),
-    ("comparison", "Claimed and found", ("comparison",), ()),
-    ("equivalence", "The rigorous verdicts", ("equivalence",), ()),
-    ("own", "This study’s own results", ("own",), ("own",)),
-    ("accuracy", "Accuracy in figures", (), ("accuracy",)),
-    ("runtime", "Training time", ("runtime",), ("runtime",)),
-    ("normalisers", "The normalisers side by side", ("normalisers",), ()),
-    ("repeat_consistency", "Consistency of the repeats", ("repeat_consistency",), ()),
-    ("curves", "Training curves", ("convergence",), ("curves",)),
-    ("layer_views", "Layer views", ("layer_views",), ("layer_views",)),
-    ("provenance", "How the runs were made", ("provenance",), ()),
-    ("sources", "Sources", ("sources",), ()),
+    ("own", "This study’s own results", ("own",), ("own",), False),
+    ("comparison", "Claimed and found", ("comparison",), ("accuracy",), False),
+    ("equivalence", "The rigorous verdicts", ("equivalence",), (), False),
+    ("statements", "The statements", ("statements",), (), False),
+    ("runtime", "Training time", ("runtime",), ("runtime",), False),
+    ("normalisers", "The normalisers side by side", ("normalisers",), (), False),
+    ("curves", "Training curves", ("convergence",), ("curves",), False),
+    ("layer_views", "Layer views", ("layer_views",), ("layer_views",), False),
+    ("completeness", "What was run", ("completeness",), (), False),
+    ("provenance", "How the runs were made", ("provenance",), (), False),
+    ("published", "What published sources say of each other", (), (), True),
+    ("repeat_consistency", "Consistency of the repeats", ("repeat_consistency",), (), True),
+    ("audit", "Findings of the audit", ("audit",), (), True),
+    ("sources", "Sources", ("sources",), (), True),
 )
+FORMATS = (("csv", "CSV"), ("tex", "LaTeX"), ("md", "Markdown"))
 
 
 def render(study_dir: Path, template_dir: Path | None = None) -> Path:
@@ -68,7 +70,14 @@ def _context(inputs: Inputs, folder: Path) -> dict:
         "study": inputs.study,
         "name": inputs.name,
         "title": inputs.study.get("title") or inputs.name,
-        "description": inputs.study.get("description") or "",
+        "experiments": imprint.experiments(inputs),
+        "finished": imprint.finished(inputs),
+        "written_by": imprint.written_by(),
+        "facts": imprint.facts(inputs),
+        "short": _short(inputs, names),
+        "words": captions()["imprint"],
+        "glance": captions()["glance"],
+        "files": lambda id: _files(inputs.folder, id),
         "baseline": names.norm(inputs.baseline),
         "method": names.norm(inputs.method),
         "sources": _sources(inputs, names),
@@ -95,6 +104,18 @@ def frame(folder: Path) -> dict:
     }
 
 
+def _short(inputs: Inputs, names: Names) -> list[str]:
+    """What the abbreviations of the two normalisers are, where they are any."""
+    keys = [key for key in (inputs.method, inputs.baseline) if key and names.norm(key) != key]
+    return [captions()["imprint"]["short"].format(label=names.norm(key), key=key) for key in keys]
+
+
+def _files(folder: Path, id: str) -> list[tuple[str, str]]:
+    """(format, address) of a table's files, as far as they were written."""
+    paths = [(word, f"tables/{id}.{ending}") for ending, word in FORMATS]
+    return [(word, path) for word, path in paths if (folder / path).is_file()]
+
+
 def _sources(inputs: Inputs, names: Names) -> list[str]:
     return [names.source(source) for source in names.sources(inputs["threshold_rule"])]
 
@@ -116,14 +137,20 @@ def _sections(inputs: Inputs, names: Names, rule: dict) -> list[dict]:
     tables, figures, glance = build(inputs), _figures(inputs), Glance(inputs)
     said = {"baseline": names.norm(inputs.baseline), "method": names.norm(inputs.method), **rule}
     sections = []
-    for key, heading, table_sections, figure_sections in SECTIONS:
-        own_tables = [table for table in tables if table.section in table_sections]
-        own_figures = [figure for figure in figures if figure["section"] in figure_sections]
+    for key, heading, table_sections, figure_sections, collapsed in SECTIONS:
+        if key == "published":
+            own_tables = [table for table in tables if not table.own]
+            own_figures = [figure for figure in figures if not figure["own"]]
+        else:
+            own_tables = [table for table in tables if table.own and table.section in table_sections]
+            own_figures = [figure for figure in figures if figure["own"] and figure["section"] in figure_sections]
         if own_tables or own_figures:
             intro = captions()["sections"].get(key, "").format(**said)
             parts = _interleaved(own_tables, own_figures)
             notes = glance.ranges(key)
-            sections.append({"id": key, "heading": heading, "intro": intro, "notes": notes, "parts": parts})
+            sections.append(
+                {"id": key, "heading": heading, "intro": intro, "notes": notes, "parts": parts, "collapsed": collapsed}
+            )
     return sections
 
 

@@ -16,6 +16,11 @@ LIGHT = {
     "third": "#7b4f9d",
     "fourth": "#187b80",
     "fifth": "#94660a",
+    "sixth": "#b5386f",
+    "seventh": "#4c7a1c",
+    "eighth": "#4a4fd0",
+    "ninth": "#a14a24",
+    "tenth": "#1f87b8",
     "better": "#14704b",
     "below": "#b02f24",
     "missing": "#6d7178",
@@ -31,11 +36,17 @@ DARK = {
     "third": "#c7a0e6",
     "fourth": "#62c3c7",
     "fifth": "#dcae54",
+    "sixth": "#f08ab6",
+    "seventh": "#a5d06c",
+    "eighth": "#a9abff",
+    "ninth": "#e69a75",
+    "tenth": "#74c8ef",
     "better": "#63cf9d",
     "below": "#f58d80",
     "missing": "#9a9da3",
 }
-OTHERS = ("third", "fourth", "fifth")
+OTHERS = ("third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+MARKERS = "osD^v<>PX*"  # as many as there are colours: where two colours are alike to somebody, the shapes differ
 
 
 def norm_colours(norms: list[str], baseline: str, method: str) -> dict[str, str]:
@@ -43,3 +54,12 @@ def norm_colours(norms: list[str], baseline: str, method: str) -> dict[str, str]
     named = {baseline: "baseline", method: "method"}
     rest = [norm for norm in norms if norm not in named]
     return {norm: named.get(norm) or OTHERS[rest.index(norm) % len(OTHERS)] for norm in norms}
+
+
+def norm_markers(norms: list[str], baseline: str, method: str) -> dict[str, str]:
+    """A norm's marker: baseline and method first; beyond the tenth norm, colours and markers come in other pairs."""
+    order = [baseline, method, *(norm for norm in norms if norm not in (baseline, method))]
+    turns = {norm: (place - 2) // len(OTHERS) if place > 1 else 0 for place, norm in enumerate(order)}
+    places = {norm: (order.index(norm) - 2) % len(OTHERS) + 2 if order.index(norm) > 1 else order.index(norm)
+              for norm in norms}  # fmt: skip
+    return {norm: MARKERS[(places[norm] + turns[norm]) % len(MARKERS)] for norm in norms}

@@ -1,4 +1,4 @@
-"""The first screen: four questions, answered with the counts of summary.csv and nothing else."""
+"""The first screen: four questions with the verdicts of answers.csv, and the counts of summary.csv behind them."""
 
 from dataclasses import dataclass, field
 
@@ -13,18 +13,40 @@ ALL = ""  # the dataset of a count over all datasets
 STRIPS = {
     "comparison": {"holds": "holds", "fails": "fails", "baseline_diverged": "within", "missing": "missing"},
     "threshold_rule": {
-        "better": "better", "within": "within", "below": "below", "diverged": "below", "missing": "missing",
+        **{"better": "better", "within": "within", "below": "below", "diverged": "below", "missing": "missing"}
     },
     "equivalence": {"reproduced": "better", "inconclusive": "within", "not_reproduced": "below", "missing": "missing"},
     "method_vs_baseline": {"better": "better", "undecided": "within", "worse": "below", "missing": "missing"},
     "completeness": {"completed": "done", "diverged": "below", "failed": "below", "missing": "missing"},
+    "statements": {
+        **{"study_holds": "better", "study_holds_within_noise": "within", "study_fails_within_noise": "within"},
+        **{"study_fails": "below", "study_not_testable": "missing"},
+    },
 }
-QUESTIONS = (
-    ("holds", ("comparison", "threshold_rule")),
-    ("sure", ("equivalence", "method_vs_baseline")),
-    ("complete", ("completeness",)),
-    ("cost", ()),
-)
+# question → the study's own strips in sight, the strips behind "more", and the sentences there: section → names.
+QUESTIONS = {
+    "holds": (
+        ("comparison", "statements"),
+        ("comparison", "threshold_rule"),
+        {"equivalence": ("not_reproduced_above",)},
+    ),
+    "sure": (
+        ("method_vs_baseline",),
+        ("method_vs_baseline", "equivalence"),
+        {
+            "method_vs_baseline": (*("probability_of_improvement", "mean_improvement", "sign_test_p"),),
+            "equivalence": ("not_reproduced_above", "expected_by_chance"),
+            "repeat_consistency": ("consistent",),
+        },
+    ),
+    "complete": (("completeness",), (), {}),
+    "cost": ((), (), {"runtime": ("ratio_geometric_mean",), "convergence": ("time_ratio",), "cost": ()}),
+}
+# The words of answers.csv → the tone in which they are printed.
+TONES = {
+    **{"holds": "better", "holds mostly": "within", "fails": "below", "complete": "better"},
+    **{"mostly complete": "within", "incomplete": "below"},
+}
 
 
 @dataclass
@@ -45,14 +67,20 @@ class Block:
 
 @dataclass
 class Answer:
+    """`verdict` and `text` are in sight with the `strips`; `blocks` and `lines` are what one asks for."""
+
+    key: str
     question: str
-    lead: str
-    lines: list[str]
+    verdict: str
+    tone: str
+    text: str
+    strips: list[Strip]
     blocks: list[Block]
+    lines: list[str]
 
 
 class Glance:
-    """The counts of one study, looked up by section, source, dataset and name."""
+    """The answers and counts of one study, looked up by section, source, dataset and name."""
 
     def __init__(self, inputs: Inputs):
         self.inputs, self.names = inputs, Names(inputs)
@@ -62,26 +90,30 @@ class Glance:
         self.sources = self.names.sources(summary)
 
     def answers(self) -> list[Answer]:
-        leads = {"holds": self.lead_holds(), "sure": "", "complete": self.lead_complete(), "cost": self.lead_cost()}
-        lines = {"holds": [], "sure": self.sure(), "complete": [], "cost": self.costs()}
-        return [
-            Answer(self.words["questions"][key], leads[key], lines[key], self.blocks(sections))
-            for key, sections in QUESTIONS
-        ]
+        given = {row["question"]: row for row in self.inputs["answers"].to_dict("records")}
+        return [self.answer(key, given.get(key)) for key in QUESTIONS]
+
+    def answer(self, key: str, row: dict | None) -> Answer:
+        sight, behind, sentences = QUESTIONS[key]
+        own = [self.strip(section, self.inputs.name) for section in sight]
+        strips = [strip for strip in own if strip]
+        for strip, section in zip(strips, [s for s, made in zip(sight, own, strict=True) if made], strict=True):
+            strip.label = self.say(f"strip_{section}")
+        lines = [line for section, names in sentences.items() for line in self.texts(section, names)]
+        blocks = [block for section in behind if (block := self.block(section, section in sight))]
+        verdict, text = (row["verdict"], row["text"]) if row else ("", self.words["unknown"])
+        return Answer(key, self.words["questions"][key], verdict, TONES.get(verdict, ""), text, strips, blocks, lines)
 
     def find(self, section: str, source: str, name: str, dataset: str = ALL) -> dict | None:
         """A row with a value, or nothing."""
         row = self.rows.get((section, source, dataset, name))
         return row if row and formatting.known(row["value"]) else None
 
-    # -- strips
-
-    def blocks(self, sections: tuple[str, ...]) -> list[Block]:
-        made = [Block(self.say(f"strip_{section}"), self.strips(section)) for section in sections]
-        return [block for block in made if block.strips]
-
-    def strips(self, section: str) -> list[Strip]:
-        return [strip for source in self.sources if (strip := self.strip(section, source))]
+    def block(self, section: str, shown: bool) -> Block | None:
+        """The strips of a section, of the published sources alone where the study's own is in sight."""
+        sources = [source for source in self.sources if not (shown and source == self.inputs.name)]
+        strips = [strip for source in sources if (strip := self.strip(section, source))]
+        return Block(self.say(f"strip_{section}"), strips) if strips else None
 
     def strip(self, section: str, source: str, dataset: str = ALL) -> Strip | None:
         found = {name: self.find(section, source, name, dataset) for name in STRIPS[section]}
@@ -100,60 +132,20 @@ class Glance:
         word = self.say(f"name_{section}_{name}") or name
         return {"name": word, "tone": tone, "mark": mark, "text": formatting.count(row["value"]), "share": share}
 
-    # -- sentences
-
     def say(self, key: str, **values: object) -> str:
         method, baseline = self.names.norm(self.inputs.method), self.names.norm(self.inputs.baseline)
         return self.words.get(key, "").format(method=method, baseline=baseline, **values)
 
-    def lead_holds(self) -> str:
-        """The study's own count if it has one, else that of the last published source that was counted."""
-        rows = [self.find("comparison", source, "measured") for source in self.sources]
-        phrase = [row["text"] for row in rows if row and row["value"]]
-        return phrase[-1] + "." if phrase else ""
-
-    def lead_complete(self) -> str:
-        row = self.find("completeness", self.inputs.name, "completed")
-        if not row:
-            return ""
-        return self.say("lead_complete", value=formatting.count(row["value"]), of=formatting.count(row["of"]))
-
-    def lead_cost(self) -> str:
-        lead = [self.cost(source, "lead_cost") for source in self.sources]
-        return next((line for line in reversed(lead) if line), "")
-
-    def cost(self, source: str, key: str) -> str:
-        names = ("ratio_geometric_mean", "ratio_minimum", "ratio_maximum", "known")
-        rows = [self.find("runtime", source, name) for name in names]
-        if not all(rows):
-            return ""
-        mean, low, high = (formatting.ratio(row["value"]) for row in rows[:3])
-        known, of = formatting.count(rows[3]["value"]), formatting.count(rows[3]["of"])
-        values = {"mean": mean, "low": low, "high": high, "of": of if known == of else f"{known} of {of}"}
-        return self.say(key, **values, source=self.names.source(source))
-
-    def costs(self) -> list[str]:
-        lines = [self.cost(source, "line_cost") for source in self.sources]
-        return [line for line in lines if line] + self.texts("convergence", ("time_ratio",)) + self.texts("cost")
-
-    def sure(self) -> list[str]:
-        tested = self.texts(
-            "method_vs_baseline", ("probability_of_improvement", "sign_test_p"), only=self.inputs.name
-        )
-        bridges = self.texts("equivalence", ("not_reproduced_above", "expected_by_chance"))
-        return tested + bridges + self.texts("repeat_consistency", ("consistent",))
-
     def findings(self) -> list[str]:
-        """What the audit says of each source in which it found something."""
-        rows = [self.find("audit", source, "findings") for source in self.sources]
-        return [row["text"] for row in rows if row and row["value"]]
+        """What the audit says of this study's own runs."""
+        row = self.find("audit", self.inputs.name, "findings")
+        return [row["text"]] if row and row["value"] else []
 
-    def texts(self, section: str, names: tuple[str, ...] = (), dataset: str = ALL, only: str = "") -> list[str]:
-        """The analysis' own sentences, source by source, each once."""
-        sources = [only] if only else self.sources
+    def texts(self, section: str, names: tuple[str, ...] = (), dataset: str = ALL) -> list[str]:
+        """The judge's own sentences, source by source, each once."""
         found = [
             row["text"]
-            for source in sources
+            for source in self.sources
             for row in self.rows.values()
             if (row["section"], row["source"], row["dataset"]) == (section, source, dataset)
             if row["text"] and (not names or row["name"] in names)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from renorm.report.figures.captions import words
 from renorm.report.figures.style import Figure, legend, line_styles, panels, plain, tidy
@@ -46,4 +47,5 @@ def _panel(ax, rows: pd.DataFrame, norms: list, styles: dict) -> None:
             ax.plot(seed["epoch"], 100 * seed["test_top1"], **styles[norm], linewidth=0.5, alpha=0.45, zorder=2)
         mean = same.groupby("epoch")["test_top1"].mean()
         ax.plot(mean.index, 100 * mean, **styles[norm], linewidth=1.5, zorder=3)
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     tidy(ax, "both")

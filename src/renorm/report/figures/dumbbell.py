@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from renorm.report.figures.accuracy import per_claims
 from renorm.report.figures.captions import words
 from renorm.report.figures.style import HEAD, Figure, bands, legend, panels, plain, rows_axis, tidy
 from renorm.report.inputs import Inputs
@@ -18,6 +17,16 @@ MARKERS = "Dosv^P"  # this study is the filled diamond; published sources are op
 def figures(inputs: Inputs) -> Iterator[Figure]:
     for dataset, metric, answers in per_claims(inputs):
         yield _figure(inputs, answers, dataset, metric)
+
+
+def per_claims(inputs: Inputs) -> Iterator[tuple[str, str, Answers]]:
+    """(dataset, metric, what was found about one source's claims) wherever there are values, in the study's order."""
+    names, verdicts = Names(inputs), inputs["threshold_rule"]
+    found = verdicts[verdicts["value"].notna()]
+    for dataset in names.order("dataset", found):
+        for metric in ("top1", "top5"):
+            for answers in names.answers(found[(found["dataset"] == dataset) & (found["metric"] == metric)]):
+                yield dataset, metric, answers
 
 
 def _figure(inputs: Inputs, answers: Answers, dataset: str, metric: str) -> Figure:
@@ -41,7 +50,8 @@ def _figure(inputs: Inputs, answers: Answers, dataset: str, metric: str) -> Figu
     if metric != "top1":
         said["title"] += f" ({names.label('metric', metric)})"
     name = slug("dumbbell", dataset, metric, *answers.key)
-    return Figure(name, **said, section="accuracy", dataset=dataset, canvas=canvas)
+    own = inputs.name in set(rows["source"])
+    return Figure(name, **said, section="accuracy", dataset=dataset, canvas=canvas, own=own, collapsed=metric != "top1")
 
 
 def _looks(inputs: Inputs, sources: list[str]) -> dict[str, tuple[str, bool, str]]:
@@ -64,6 +74,8 @@ def _panel(ax, rows: pd.DataFrame, pairs: list, norms: list, colours: dict, look
         claimed, value = 100 * row["claimed"], 100 * row["value"]
         ax.plot([claimed, value], [y, y], color=colour, linewidth=1.1, zorder=2)
         ax.plot([claimed], [y], marker="|", markersize=6, color=LIGHT["claim"], markeredgewidth=1.3, zorder=3)
+        if pd.notna(row["sd"]):
+            ax.errorbar(value, y, xerr=100 * row["sd"], ecolor=LIGHT["ink"], elinewidth=0.8, capsize=1.5, zorder=3)
         face = colour if filled else LIGHT["ground"]
         ax.plot([value], [y], marker=marker, markersize=4, color=colour, markerfacecolor=face, zorder=4)
     tidy(ax)

@@ -12,6 +12,7 @@ from renorm.report.inputs import Inputs
 from renorm.report.labels import Names, epochs_label, slug
 from renorm.report.palette import LIGHT, norm_colours
 
+LABELLED = 4  # norms beside each other; of more the bars are too thin for a number behind each
 UNITS = ((3 * 3600, 3600, "hours"), (3 * 60, 60, "minutes"), (0, 1, "seconds"))
 
 
@@ -39,7 +40,10 @@ def _figure(inputs: Inputs, dataset: str, source: str, rows: pd.DataFrame) -> Fi
         "time", dataset=names.dataset(dataset), source=names.source(source), baseline=names.norm(inputs.baseline),
         norms=" and ".join(map(names.norm, norms)), epochs=", ".join(map(epochs_label, epochs)),
     )  # fmt: skip
-    return Figure(slug("time", dataset, source), **said, section="runtime", dataset=dataset, canvas=canvas)
+    return Figure(
+        slug("time", dataset, source), **said, section="runtime", dataset=dataset, canvas=canvas,
+        own=source == inputs.name, collapsed=True,
+    )  # fmt: skip
 
 
 def _panel(ax, rows: pd.DataFrame, pairs: list, norms: list, colours: dict) -> None:
@@ -49,7 +53,7 @@ def _panel(ax, rows: pd.DataFrame, pairs: list, norms: list, colours: dict) -> N
         y = pairs.index((row["arch"], row["recipe"])) - 0.36 + (norms.index(row["norm"]) + 0.5) * height
         length = row["train_seconds"] / divisor
         ax.barh(y, length, height * 0.84, color=colours[row["norm"]], zorder=2)
-        if formatting.known(row["ratio"]) and row["norm"] != norms[0]:
+        if len(norms) <= LABELLED and formatting.known(row["ratio"]) and row["norm"] != norms[0]:
             beside = {"xytext": (3, 0), "textcoords": "offset points", "va": "center", "fontsize": 7.5}
             ax.annotate(formatting.ratio(row["ratio"]), (length, y), color=LIGHT["soft"], **beside)
     ax.set_xlabel(unit)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from renorm.report.figures.captions import words
 from renorm.report.figures.style import Figure, legend, line_styles, panels, plain, tidy
@@ -42,7 +42,9 @@ def _figure(inputs: Inputs, dataset: str, epochs: float, rows: pd.DataFrame) -> 
     labels = {"epochs": epochs_label(epochs), "norms": " and ".join(map(names.norm, norms))}
     point = "a single step" if stretch == 1 else f"the mean of {stretch} steps"
     said = words("steps", dataset=names.dataset(dataset), point=point, **labels)
-    return Figure(slug("steps", dataset, epochs), **said, section="curves", dataset=dataset, canvas=canvas)
+    return Figure(
+        slug("steps", dataset, epochs), **said, section="curves", dataset=dataset, canvas=canvas, collapsed=True
+    )
 
 
 def _panel(ax, rows: pd.DataFrame, styles: dict, stretch: int) -> None:
@@ -52,7 +54,10 @@ def _panel(ax, rows: pd.DataFrame, styles: dict, stretch: int) -> None:
     low, high = min(line.min() for line in lines.values()), max(line.max() for line in lines.values())
     if low > 0 and high > DECADES * low:
         ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        ax.yaxis.set_minor_formatter(NullFormatter())
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     tidy(ax, "both")
 
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
+import numpy as np
 import seaborn as sns
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextToPath
 
 from renorm.core.files import write_atomic
 from renorm.report.palette import LIGHT, OTHERS, norm_colours
@@ -45,6 +48,7 @@ RC = {
 WIDTH = 10.2  # inches of a full figure; the page scales it to its column
 NARROW = {1: 0.6, 2: 0.8}  # one panel as wide as the page would be all empty space
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)))
+HANDLE, GAP = 2.0, 1.6  # of a legend, in font sizes: the sample before a label, and between columns
 HEAD = 1.05  # inches of a figure that legend, panel titles and axis labels take
 
 
@@ -64,6 +68,8 @@ class Figure:
     section: str
     dataset: str
     canvas: plt.Figure
+    own: bool = True  # whether a value of this study is in it
+    collapsed: bool = False  # on the page it is shown when it is asked for
 
     def save(self, folder: Path) -> Path:
         path = folder / f"{self.name}.svg"
@@ -74,7 +80,7 @@ class Figure:
         return path
 
     def entry(self) -> dict:
-        keys = ("name", "title", "caption", "alt", "section", "dataset")
+        keys = ("name", "title", "caption", "alt", "section", "dataset", "own", "collapsed")
         return {key: getattr(self, key) for key in keys} | {"file": f"{self.name}.svg"}
 
 
@@ -124,9 +130,28 @@ def bands(axes: plt.Axes, count: int) -> None:
         axes.axhspan(row - 0.5, row + 0.5, color=LIGHT["rule"], alpha=0.3, linewidth=0, zorder=0)
 
 
-def legend(canvas: plt.Figure, handles: list, columns: int | None = None) -> None:
+def legend(canvas: plt.Figure, handles: list) -> None:
+    """Above the panels, in as many columns as the canvas is wide enough for."""
     if handles:
-        canvas.legend(handles=handles, loc="outside upper left", ncols=columns or len(handles), handletextpad=0.5)
+        columns = legend_columns([handle.get_label() for handle in handles], 72 * canvas.get_figwidth())
+        canvas.legend(
+            handles=handles, loc="outside upper left", ncols=columns, handletextpad=0.5, columnspacing=GAP,
+            handlelength=HANDLE,
+        )  # fmt: skip
+
+
+def legend_columns(labels: list[str], width: float) -> int:
+    """The most columns in which these labels fit into `width` points; a column is as wide as its widest label."""
+    size = float(RC["legend.fontsize"])
+    font = FontProperties(family=RC["font.family"], size=size)
+    wide = [
+        TextToPath().get_text_width_height_descent(label, font, False)[0] + size * (HANDLE + 0.5) for label in labels
+    ]
+    for columns in range(len(labels), 1, -1):
+        parts = [part.max() for part in np.array_split(np.array(wide), columns) if len(part)]  # matplotlib's filling
+        if sum(parts) + GAP * size * (len(parts) - 1) + 2 * size <= width:
+            return columns
+    return 1
 
 
 def slim(svg: str) -> str:

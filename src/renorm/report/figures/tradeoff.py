@@ -1,29 +1,48 @@
 """Time against accuracy: one point a cell without its seed, and the line that nothing else beats on both."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from renorm.report import formatting
 from renorm.report.figures.captions import words
 from renorm.report.figures.style import Figure, legend, panels, plain, tidy
 from renorm.report.inputs import Inputs
 from renorm.report.labels import Names, epochs_label, slug
-from renorm.report.palette import LIGHT, norm_colours
+from renorm.report.palette import LIGHT, norm_colours, norm_markers
 from renorm.report.tables.this_study import averages
 
-SHAPES = "osD^vPX"
+SIZES = (4.0, 5.6, 7.2, 8.8)  # of a mark, by its place among the epoch settings
 UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 CLOCK = [
-    *(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
-    *(60 * step for step in (1, 3, 10, 30)),
-    *(3600 * step for step in (1, 3, 8)),
-    *(86400 * step for step in (1, 3, 10, 30, 100, 300, 1000)),
+    *(scale * step for scale in (0.01, 0.1, 1) for step in (1, 2, 3, 5)),
+    *(10, 15, 20, 30, 45),
+    *(60 * step for step in (1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 45)),
+    *(3600 * step for step in (1, 1.5, 2, 3, 4, 6, 8, 12)),
+    *(86400 * scale * step for scale in (1, 10, 100) for step in (1, 1.5, 2, 3, 5, 7)),
 ]
+TICKS = (3, 7)  # at least and at most
 KEYS = ("dataset", "arch", "norm", "recipe", "epochs")
 Point = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How a point looks: colour and marker say the norm, the size its epochs, and the baseline is open."""
+
+    baseline: str
+    colours: dict[str, str]
+    markers: dict[str, str]
+    sizes: dict[float, float]
+
+    def mark(self, norm: str, epochs: float) -> dict:
+        colour = self.colours[norm]
+        face = LIGHT["ground"] if norm == self.baseline else colour
+        mark = {"marker": self.markers[norm], "markersize": self.sizes[epochs], "linestyle": ""}
+        return {**mark, "color": colour, "markerfacecolor": face}
 
 
 def figures(inputs: Inputs) -> Iterator[Figure]:
@@ -65,23 +84,25 @@ def _figure(inputs: Inputs, dataset: str, sources: list[str], found: list[Point]
     norms = [norm for norm in names.norms(inputs["runtime"]) if any(point["norm"] == norm for point in shown)]
     epochs = sorted({point["epochs"] for point in shown})
     colours = {norm: LIGHT[name] for norm, name in norm_colours(norms, inputs.baseline, inputs.method).items()}
-    shapes = {setting: SHAPES[place % len(SHAPES)] for place, setting in enumerate(epochs)}
+    looks = Looks(inputs.baseline, colours, norm_markers(norms, inputs.baseline, inputs.method),
+                  {setting: SIZES[min(place, len(SIZES) - 1)] for place, setting in enumerate(epochs)})  # fmt: skip
     canvas, axes = panels(len(sources), 2, 3.3, sharey=True)
     for ax, source in zip(axes, sources, strict=True):
-        _panel(ax, inputs, [point for point in shown if point["source"] == source], colours, shapes)
+        _panel(ax, inputs, [point for point in shown if point["source"] == source], looks)
         ax.set_title(plain(names.source(source)))
     for ax in axes[::2]:
         ax.set_ylabel("accuracy, %")
-    legend(canvas, _handles(inputs, names, colours, shapes))
+    legend(canvas, _handles(names, looks))
     said = words(
         "tradeoff", dataset=names.dataset(dataset), norms=" and ".join(map(names.norm, norms)),
         baseline=names.norm(inputs.baseline), method=names.norm(inputs.method),
         sources=" and ".join(map(names.source, sources)), epochs=", ".join(map(epochs_label, epochs)),
     )  # fmt: skip
-    return Figure(slug("tradeoff", dataset), **said, section="runtime", dataset=dataset, canvas=canvas)
+    return Figure(slug("tradeoff", dataset), **said, section="runtime", dataset=dataset, canvas=canvas,
+                  own=inputs.name in sources)  # fmt: skip
 
 
-def _panel(ax, inputs: Inputs, found: list[Point], colours: dict, shapes: dict) -> None:
+def _panel(ax, inputs: Inputs, found: list[Point], looks: Looks) -> None:
     baselines = {_pair(point): point for point in found if point["norm"] == inputs.baseline}
     for point in found:
         baseline = baselines.get(_pair(point))
@@ -94,7 +115,7 @@ def _panel(ax, inputs: Inputs, found: list[Point], colours: dict, shapes: dict) 
         color=LIGHT["claim"], linewidth=0.9, linestyle=(0, (1, 1.6)), drawstyle="steps-post", zorder=2,
     )  # fmt: skip
     for point in found:
-        mark = _mark(inputs, point["norm"], colours[point["norm"]], shapes[point["epochs"]])
+        mark = looks.mark(point["norm"], point["epochs"])
         ax.plot([point["train_seconds"]], [100 * point["value"]], **mark, zorder=3)
     _seconds_axis(ax)
     tidy(ax, "both")
@@ -104,34 +125,33 @@ def _pair(point: Point) -> tuple:
     return (point["arch"], point["recipe"], point["epochs"])
 
 
-def _mark(inputs: Inputs, norm: str, colour: str, shape: str) -> dict:
-    face = LIGHT["ground"] if norm == inputs.baseline else colour
-    return {"marker": shape, "markersize": 4.6, "color": colour, "markerfacecolor": face, "linestyle": ""}
-
-
 def _seconds_axis(ax) -> None:
-    """Logarithmic, with ticks at the round durations of a clock."""
+    """Logarithmic, with three ticks or more at the round durations of a clock."""
     ax.set_xscale("log")
     low, high = ax.get_xlim()
-    places = [place for place in CLOCK if low <= place <= high]
-    ax.set_xticks(places[:: 1 + len(places) // 7])
+    ax.set_xticks(clock_ticks(low, high))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _clock(value)))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("training time")
+
+
+def clock_ticks(low: float, high: float) -> list[float]:
+    """Round durations between two, or equal parts of the range where fewer than three are round."""
+    places = [place for place in CLOCK if low <= place <= high]
+    if len(places) < TICKS[0]:
+        return [place for place in MaxNLocator(4, min_n_ticks=TICKS[0]).tick_values(low, high) if low <= place <= high]
+    return places[:: -(-len(places) // TICKS[1])]
 
 
 def _clock(seconds: float) -> str:
     return next(f"{seconds / unit:g} {name}" for unit, name in UNITS if seconds >= unit or unit == 1)
 
 
-def _handles(inputs: Inputs, names: Names, colours: dict, shapes: dict) -> list[Line2D]:
-    first = next(iter(shapes.values()))
-    handles = [
-        Line2D([], [], **_mark(inputs, norm, colour, first), label=plain(names.norm(norm)))
-        for norm, colour in colours.items()
-    ]
-    if len(shapes) > 1:
-        grey = {"linestyle": "", "color": LIGHT["soft"], "markersize": 4.6}
-        handles += [Line2D([], [], **grey, marker=m, label=epochs_label(e)) for e, m in shapes.items()]
+def _handles(names: Names, looks: Looks) -> list[Line2D]:
+    middle = min(looks.sizes)
+    handles = [Line2D([], [], **looks.mark(norm, middle), label=plain(names.norm(norm))) for norm in looks.colours]
+    if len(looks.sizes) > 1:
+        grey = {"linestyle": "", "color": LIGHT["soft"], "marker": "o"}
+        handles += [Line2D([], [], **grey, markersize=s, label=epochs_label(e)) for e, s in looks.sizes.items()]
     edge = {"color": LIGHT["claim"], "linewidth": 0.9, "linestyle": (0, (1, 1.6))}
-    return [*handles, Line2D([], [], **edge, label="nothing faster is as accurate")]
+    return [*handles, Line2D([], [], **edge, label="no faster point is as accurate")]

@@ -13,6 +13,9 @@ def tables(inputs: Inputs) -> list[Table]:
     names = Names(inputs)
     rows = [_row(names, row) for row in inputs["audit"].to_dict("records")]
     titles = ["Finding", "Source", "Where", "Epochs", "What", "Lines"]
+    for row in rows:
+        for cell, title in zip(row, titles, strict=True):
+            cell.label = title
     return [flat("findings", "Finding by finding", "audit", titles, rows)]
 
 

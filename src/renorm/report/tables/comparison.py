@@ -57,7 +57,7 @@ def pivot(
     columns = [f"{title}: {head}" for title, low in heads for head in low]
     return Table(
         slug(id, dataset, *answers.key), answers.of(names.dataset(dataset)), section, _heads(heads), groups,
-        ["Architecture", "Norm"], columns, dataset=dataset,
+        ["Architecture", "Norm"], columns, dataset=dataset, own=names.inputs.name in set(rows["source"]),
     )  # fmt: skip
 
 

@@ -30,6 +30,7 @@ def _grid(names: Names, dataset: str, cells: pd.DataFrame) -> Table:
     return Table(
         slug("complete", dataset), names.dataset(dataset), "completeness", norm_heads(names, columns), groups,
         ["Architecture"], [column_title(names, key) for key in columns], dataset=dataset, sortable=False,
+        collapsed=bool((cells["status"] == "completed").all()),
     )  # fmt: skip
 
 

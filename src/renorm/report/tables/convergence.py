@@ -36,7 +36,7 @@ def _table(names: Names, dataset: str, epochs: float, rows: pd.DataFrame) -> Tab
     title = f"{names.dataset(dataset)}, {epochs_label(epochs)}"
     return Table(
         slug("convergence", dataset, epochs), title, "convergence", [top, low], groups, ["Architecture"], columns,
-        dataset=dataset,
+        dataset=dataset, collapsed=True,
     )  # fmt: skip
 
 

@@ -39,15 +39,9 @@ def _table(names: Names, key: tuple[str, str, str], rows: pd.DataFrame) -> Table
     title += f"{names.norm(rows['method'].iloc[0])} minus {names.norm(rows['baseline'].iloc[0])}"
     columns = [f"{epochs_label(setting)}: {text}" for setting in epochs for text in ("points", "p (Holm)")]
     return Table(
-        slug("method_vs_baseline", *key),
-        title,
-        "equivalence",
-        [top, low],
-        groups,
-        ["Architecture"],
-        columns,
-        dataset=dataset,
-    )
+        slug("method_vs_baseline", *key), title, "own", [top, low], groups, ["Architecture"], columns,
+        dataset=dataset, own=source == names.inputs.name, collapsed=True,
+    )  # fmt: skip
 
 
 def _cells(names: Names, row: dict | None) -> list[Cell]:

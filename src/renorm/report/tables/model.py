@@ -12,6 +12,7 @@ class Cell:
     text: str = ABSENT
     mark: str = ""
     tone: str = ""  # better, within, below, missing: the verdict, as a CSS class
+    label: str = ""  # the column's heading, where the table becomes cards
     depth: int = 0  # 0–3: how far from the claim, for the tint behind the value
     id: str = ""
     sort: float | str = ""
@@ -73,6 +74,8 @@ class Table:
     caption: str = ""
     dataset: str = ""
     sortable: bool = True
+    own: bool = True  # whether a value of this study is in it
+    collapsed: bool = False  # shown when it is asked for
 
     @property
     def rows(self) -> list[Row]:

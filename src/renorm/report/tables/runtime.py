@@ -32,8 +32,9 @@ def _table(inputs: Inputs, names: Names, dataset: str, source: str, rows: pd.Dat
     titles = [f"{epochs_label(e)}, {names.norm(n)} {what}" for e, n, what, _ in columns]
     heads = _heads(names, columns)
     return Table(
-        slug("runtime", dataset, source), title, "runtime", heads, groups, ["Architecture"], titles, dataset=dataset
-    )
+        slug("runtime", dataset, source), title, "runtime", heads, groups, ["Architecture"], titles, dataset=dataset,
+        own=source == inputs.name,
+    )  # fmt: skip
 
 
 def _columns(inputs: Inputs, names: Names, rows: pd.DataFrame) -> list[tuple[float, str, str, bool]]:

@@ -41,6 +41,8 @@ def _row(names: Names, rows: pd.DataFrame, columns: list[tuple[str, str]]) -> Ro
     asked = {("own" if row["role"] == "own" else row["source"]): row for row in rows.to_dict("records")}
     said = Cell(names.source(first["statement_source"]), kind="text", card=[("where", first["place"])])
     cells = [said] + [_cell(asked.get(key)) for key, _ in columns[1:]]
+    for cell, (_, title) in zip(cells, columns, strict=True):
+        cell.label = title
     return Row([first["text"]], cells)
 
 

@@ -59,7 +59,7 @@ def _table(names: Names, dataset: str, cells: pd.DataFrame, metric: str, known: 
     title = f"{names.dataset(dataset)}, {names.label('metric', metric)} accuracy"
     return Table(
         slug("own", dataset, metric), title, "own", norm_heads(names, columns, sort=True), groups, ["Architecture"],
-        [column_title(names, key) for key in columns], dataset=dataset,
+        [column_title(names, key) for key in columns], dataset=dataset, collapsed=metric != "top1",
     )  # fmt: skip
 
 

@@ -1,0 +1,130 @@
+"""The four questions of a study, each answered in a word and a sentence: what the page and `renorm verdict` print.
+
+Thresholds of the words: docs/judging.md.
+"""
+
+from collections import Counter
+from typing import Any
+
+from renorm.core.table_specs import columns
+from renorm.judging import statistics
+from renorm.judging.inputs import Inputs
+
+Row = dict[str, Any]
+HOLDS, MOSTLY, FAILS, OPEN = "holds", "holds mostly", "fails", "cannot say yet"
+QUESTIONS = ("holds", "sure", "complete", "cost")
+MOST = 0.9  # the share of the measured pairs, or of the planned cells, from which on it is (nearly) all of them
+ENOUGH = 0.5  # the share of the planned pairs that must have been measured
+SLOWER = 1.05  # the ratio of training times from which on the method is slower; its inverse: faster
+
+
+def rows(inputs: Inputs, tables: dict[str, list[Row]]) -> list[Row]:
+    """The table answers.csv; pairs count where a claim is about their cell, each once."""
+    pairs = _claimed(inputs, tables, "comparison")
+    tests = _claimed(inputs, tables, "method_vs_baseline")
+    return [_holds(inputs, tables, pairs), _sure(inputs, pairs, tests), _complete(inputs), _cost(inputs, tables)]
+
+
+def _claimed(inputs: Inputs, tables: dict[str, list[Row]], name: str) -> list[Row]:
+    """The study's own deciding pairs in cells that somebody made a claim about."""
+    claimed = {_setting(row) for row in tables["threshold_rule"] if row["source"] == inputs.study}
+    return [row for row in _own(inputs, tables[name]) if _setting(row) in claimed]
+
+
+def _own(inputs: Inputs, found: list[Row]) -> list[Row]:
+    return [row for row in found if row["source"] == inputs.study and row["counted"]]
+
+
+def _setting(row: Row) -> tuple:
+    return tuple(row[key] for key in ("dataset", "arch", "recipe", "epochs"))
+
+
+def answer(question: str, verdict: str, count: float | None, measured: int, planned: int, text: str) -> Row:
+    return dict(zip(columns("answers"), (question, verdict, count, measured, planned, text), strict=True))
+
+
+def _holds(inputs: Inputs, tables: dict[str, list[Row]], pairs: list[Row]) -> Row:
+    found = Counter(row["holds"] for row in pairs)
+    wins, measured = found[True], found[True] + found[False]
+    if not pairs:
+        return answer("holds", OPEN, None, 0, 0, _unclaimed(inputs, _own(inputs, tables["comparison"])))
+    text = _share(inputs, wins, measured, len(pairs))
+    if measured < ENOUGH * len(pairs) or not measured:
+        return answer("holds", OPEN, wins, measured, len(pairs), text)
+    share = wins / measured
+    verdict = HOLDS if share >= MOST else MOSTLY if share > 0.5 else FAILS
+    return answer("holds", verdict, wins, measured, len(pairs), text)
+
+
+def _unclaimed(inputs: Inputs, own: list[Row]) -> str:
+    """A study whose cells nobody made a claim about says what it found, and that this tests no claim."""
+    measured = [row["holds"] for row in own if row["holds"] is not None]
+    text = "no claim is about a cell of this study"
+    return f"{text}; here {_share(inputs, sum(measured), len(measured), len(own))}" if measured else text
+
+
+def _share(inputs: Inputs, wins: int, measured: int, planned: int) -> str:
+    pairs = "pair" if measured == 1 else "pairs"
+    if not measured:
+        return f"no pair of {inputs.method} and {inputs.baseline} has been measured ({planned} planned)"
+    said = f"all {measured}" if wins == measured > 1 else f"{wins} of {measured}"
+    whole = f" of {planned} planned" if measured < planned else ""
+    return (
+        f"{inputs.method} is more accurate than {inputs.baseline} in {said} measured {pairs}{whole}"
+        f"{' so far' if measured < planned else ''}"
+    )
+
+
+def _sure(inputs: Inputs, pairs: list[Row], tests: list[Row]) -> Row:
+    found = Counter(row["outcome"] for row in tests)
+    better, worse, tested = found["better"], found["worse"], len(tests) - found["missing"]
+    order = Counter(row["holds"] for row in pairs)
+    wins, losses = order[True], order[False]
+    if not tested:
+        text = "no pair with a claim has been tested" if pairs else "no claim is about a cell of this study"
+        return answer("sure", OPEN, None, 0, len(tests), text)
+    p = statistics.sign_test(wins, losses)
+    clear = p < inputs.settings.alpha
+    if worse > better or (clear and losses > wins):
+        verdict = FAILS
+    elif not worse and better >= ENOUGH * tested:
+        verdict = HOLDS
+    else:
+        verdict = MOSTLY if clear and wins > losses else OPEN
+    text = (
+        f"tested pair by pair, {inputs.method} is better in {better} of {tested} pairs, worse in {worse} and undecided "
+        f"in {tested - better - worse}; over all pairs, {wins} for and {losses} against, sign test p = {p:.2g}"
+    )
+    return answer("sure", verdict, better, tested, len(tests), text)
+
+
+def _complete(inputs: Inputs) -> Row:
+    count = Counter(cell["status"] for cell in inputs.cells)
+    planned, done = len(inputs.cells), count["completed"] + count["diverged"]
+    share = done / planned if planned else 0
+    if not planned or not (done or count["failed"]):
+        verdict = "nothing has run"
+    else:
+        verdict = "complete" if share == 1 else "mostly complete" if share >= MOST else "incomplete"
+    rest = [f"{count[status]} {status}" for status in ("diverged", "failed", "missing") if count[status]]
+    text = f"{count['completed']} of {planned} planned cells were trained to the end"
+    return answer("complete", verdict, count["completed"], done, planned, text + "".join(f", {part}" for part in rest))
+
+
+def _cost(inputs: Inputs, tables: dict[str, list[Row]]) -> Row:
+    found = {
+        row["name"]: row
+        for row in tables["summary"]
+        if (row["section"], row["source"], row["dataset"]) == ("runtime", inputs.study, "")
+    }
+    if "ratio_geometric_mean" not in found:
+        return answer("cost", OPEN, None, 0, int(found["known"]["of"]) if found else 0, "no pair has been timed")
+    mean, low, high = (found[f"ratio_{name}"]["value"] for name in ("geometric_mean", "minimum", "maximum"))
+    known, planned = int(found["known"]["value"]), int(found["known"]["of"])
+    verdict = "slower" if mean >= SLOWER else "faster" if mean <= 1 / SLOWER else "as fast"
+    pairs = f"{known} pair{'s' * (known != 1)}" + (f" of {planned} planned" if known < planned else "")
+    text = (
+        f"{inputs.method} takes {mean:.2f} times the training time of {inputs.baseline} (geometric mean of {pairs}, "
+        f"from {low:.2f} to {high:.2f})"
+    )
+    return answer("cost", verdict, mean, known, planned, text)

@@ -1,0 +1,108 @@
+"""`renorm verdict`: what a judged study found, for programs; the same words and numbers that its page prints."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from renorm.core.errors import RenormError, suggest
+from renorm.core.table_specs import CELL, TABLES
+from renorm.judging.answers import QUESTIONS
+
+VERSION = 1  # of the schema: raised when a key changes its meaning or goes
+HEADLINE = "headline"  # another name for the first question
+CLAIM = (*CELL[:5], "metric", "split", "selection")
+
+
+def verdict(folder: str | Path) -> dict[str, Any]:
+    """The verdicts of the judged study in `folder`.
+
+    Returns:
+        `schema`, `study`, `headline` (the word for the first question), `questions` (verdict, counts and sentence by
+        key), `statements` (outcome per published sentence) and `claims` (per claimed value: outcome, `interval` of the
+        mean as fractions, runs).
+
+    Raises:
+        RenormError: A table is not there or cannot be read.
+    """
+    folder = Path(folder)
+    study = _study(folder)
+    questions = {row.pop("question"): row for row in _read(folder, "answers")}
+    missing = [key for key in QUESTIONS if key not in questions]
+    if missing:
+        raise RenormError(f"{folder / 'answers.csv'}: question '{missing[0]}' is missing; run `renorm judge` again")
+    statements = [row for row in _read(folder, "statements") if row["role"] == "study"]
+    keys = ("statement_source", "id", "text", "outcome", "counted", "of", "found")
+    return {
+        "schema": VERSION,
+        "study": study,
+        HEADLINE: questions[QUESTIONS[0]]["verdict"],
+        "questions": questions,
+        "statements": [{key: row[key] for key in keys} for row in statements],
+        "claims": _claims(folder, study),
+    }
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """The four answers, one line each."""
+    return [f"{key}: {row['verdict']}: {row['text']}" for key, row in found["questions"].items()]
+
+
+def fails(found: dict[str, Any], conditions: list[str]) -> list[str]:
+    """Those of the conditions `question: verdict` that are met.
+
+    Raises:
+        RenormError: A condition is not of that form or names no question.
+    """
+    met = []
+    for condition in conditions:
+        key, colon, word = (part.strip() for part in condition.partition(":"))
+        if not colon or not word:
+            raise RenormError(f"verdict: --fail-if: '{condition}': write 'question: verdict', e.g. 'headline: fails'")
+        if key not in (HEADLINE, *QUESTIONS):
+            raise RenormError(f"verdict: --fail-if: unknown question '{key}': {suggest(key, (HEADLINE, *QUESTIONS))}")
+        said = found[HEADLINE] if key == HEADLINE else found["questions"][key]["verdict"]
+        met += [condition] if said == word else []
+    return met
+
+
+def _study(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / "study.json").read_text(encoding="utf-8"))["study"])
+    except FileNotFoundError:
+        raise RenormError(f"{folder / 'study.json'}: not there; run `renorm collect` first") from None
+    except (ValueError, KeyError, TypeError):
+        raise RenormError(f"{folder / 'study.json'}: not readable; run `renorm collect` again") from None
+
+
+def _claims(folder: Path, study: str) -> list[dict[str, Any]]:
+    """The study's own value for every claim, with both verdicts."""
+    key = ("claim_source", *CLAIM, "source", "table")
+    published = {tuple(row[part] for part in key): row["verdict"] for row in _read(folder, "threshold_rule")}
+    found = []
+    for row in _read(folder, "equivalence"):
+        if row["source"] == study:
+            ends = [row["mean_low"], row["mean_high"]]
+            found.append(
+                {part: row[part] for part in ("claim_source", "table", *CLAIM, "claimed", "value")}
+                | {"outcome": row["verdict"], "threshold_rule": published.get(tuple(row[part] for part in key))}
+                | {"interval": None if None in ends else ends, "n": row["n"], "n_expected": row["n_expected"]}
+                | {"reason": row["reason"]}
+            )
+    return found
+
+
+def _read(folder: Path, name: str) -> list[dict[str, Any]]:
+    """A table's rows with numbers as numbers and empty fields of numbers as None."""
+    spec = TABLES[name]
+    kinds = {column.name: column.kind for column in spec.columns}
+    return [
+        {key: _typed(value, kinds.get(key, "text")) for key, value in row.items()}
+        for row in spec.read(folder / spec.file)
+    ]
+
+
+def _typed(value: str, kind: str) -> Any:
+    if kind in ("number", "count"):
+        number = float(value) if value.strip() else None
+        return int(number) if number is not None and kind == "count" else number
+    return value
