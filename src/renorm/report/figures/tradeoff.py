@@ -139,12 +139,14 @@ def clock_ticks(low: float, high: float) -> list[float]:
     """Round durations between two, or equal parts of the range where fewer than three are round."""
     places = [place for place in CLOCK if low <= place <= high]
     if len(places) < TICKS[0]:
-        return [place for place in MaxNLocator(4, min_n_ticks=TICKS[0]).tick_values(low, high) if low <= place <= high]
+        unit = next(unit for unit, _ in UNITS if high >= unit or unit == 1)
+        parts = MaxNLocator(4, min_n_ticks=TICKS[0]).tick_values(low / unit, high / unit)
+        return [float(part * unit) for part in parts if low <= part * unit <= high]
     return places[:: -(-len(places) // TICKS[1])]
 
 
 def _clock(seconds: float) -> str:
-    return next(f"{seconds / unit:g} {name}" for unit, name in UNITS if seconds >= unit or unit == 1)
+    return next(f"{seconds / unit:.3g} {name}" for unit, name in UNITS if seconds >= unit or unit == 1)
 
 
 def _handles(names: Names, looks: Looks) -> list[Line2D]:
