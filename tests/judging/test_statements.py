@@ -16,7 +16,7 @@ FAILS = {
     ("obadage2024", "better-imagenet"): "11 of 14 better",  # printed: 9
     ("obadage2024", "better-adds-up"): "36 + 36 + 9 = 81, printed 80",
     ("obadage2024", "reproducible"): "105 of 134 reproduced",
-    ("obadage2024", "always-better"): "58 of 66 pairs better",
+    ("obadage2024", "always-better"): "56 of 63 pairs better",
     ("obadage2024", "trend-20-100"): "34 of 40 pairs better",
     ("obadage2024", "improved-20-100"): "64 of 80 better",
     (
@@ -50,7 +50,7 @@ def test_every_statement_asks_everybody(checked):
 
 def test_the_reproduction_on_the_original(checked):
     row = one(checked, statement_source="ye2020", id="method-beats-baseline", source="obadage2024")
-    assert (row["outcome"], row["counted"], row["of"]) == ("fails", 58, 66)
+    assert (row["outcome"], row["counted"], row["of"]) == ("holds", 56, 63)
 
 
 def test_own_runs_answer_when_they_exist(study):
@@ -91,9 +91,9 @@ def test_missing_answers(answers, share, outcome):
     [
         ({"check": "method_beats_baselin"}, "did you mean 'method_beats_baseline'?"),
         ({"check": "__import__"}, "unknown '__import__'"),
-        ({"parameters": {"shar": 1}}, "parameters.shar: unknown: did you mean 'share'?"),
-        ({"parameters": {"share": "all"}}, "parameters.share: 'all' is not a float"),
-        ({"parameters": {"share": True}}, "parameters.share: True is not a float"),
+        ({"parameters": {"at_leas": 1}}, "parameters.at_leas: unknown: did you mean 'at_least'?"),
+        ({"parameters": {"at_least": "all"}}, "parameters.at_least: 'all' is not a float"),
+        ({"parameters": {"at_least": True}}, "parameters.at_least: True is not a float"),
         ({"parameters": {"where": {"archs": "x"}}}, "parameters.where.archs: unknown: did you mean 'arch'?"),
         ({"check": "extreme", "parameters": {"arch": "a", "kind": "largst"}}, "did you mean 'largest'?"),
         ({"check": "value_above", "parameters": {"percent": 3}}, "parameters.where: is missing"),
@@ -112,9 +112,9 @@ def test_bad_statements_are_one_line(study, tmp_path, change, said):
     assert said in str(error.value) and "statements.yaml: one: " in str(error.value)
 
 
-def test_every_check_is_used_and_documented():
+def test_every_check_is_documented():
     used = {s.check for name in SOURCES for s in load_claims(ROOT / "claims" / name).statements}
-    assert used == set(statement_checks.CHECKS)
+    assert used <= set(statement_checks.CHECKS)
     assert all(function.__doc__ for function in statement_checks.CHECKS.values())
 
 
@@ -132,11 +132,117 @@ def test_who_is_weakest_is_asked_about_the_networks_of_the_sentence(study):
     assert (row["outcome"], row["found"][:8]) == ("holds", "0 of 9 o")
 
 
-def test_a_sentence_asked_about_other_networks_says_so(study):
-    """Two small networks may bear out what was said of ten large ones; the reader is told that they are others."""
+def test_a_sentence_is_judged_on_the_cells_that_it_is_about(study):
+    """A6: two small networks can neither bear out nor refute what was said of ten large ones."""
     study.against("ye2020", "obadage2024")
-    for arch, told in (("tiny_vgg", "1 of 1 pairs better (none of them in cells that the sentence is about)"),
-                       ("vgg16", "2 of 2 pairs better (1 of them in cells that the sentence is about)")):  # fmt: skip
-        study.cell("cifar10", arch, "batch_norm", 1, 1, 0.3).cell("cifar10", arch, "deconv", 1, 1, 0.6)
-        row = one(judge(study.write())["statements"], id="first-epoch", role="study")
-        assert (row["outcome"], row["found"]) == ("holds", told)
+    study.cell("cifar10", "tiny_vgg", "batch_norm", 1, 1, 0.6).cell("cifar10", "tiny_vgg", "deconv", 1, 1, 0.3)
+    row = one(judge(study.write())["statements"], id="first-epoch", role="study")
+    assert (row["outcome"], row["found"]) == ("not testable", "no such values")
+    study.cell("cifar10", "vgg16", "batch_norm", 1, 1, 0.3).cell("cifar10", "vgg16", "deconv", 1, 1, 0.6)
+    row = one(judge(study.write())["statements"], id="first-epoch", role="study")
+    assert (row["outcome"], row["found"]) == ("holds", "1 of 1 pairs better")
+
+
+def test_generally_is_less_than_always(study):
+    row = one(judge(study.against("ye2020", "obadage2024").write())["statements"], id="method-beats-baseline",
+              source="obadage2024")  # fmt: skip
+    assert (row["outcome"], row["headline"], row["quote"]) == ("holds", True, False)
+
+
+@pytest.mark.parametrize(
+    ("answers", "doubts", "at_least", "outcome"),
+    [
+        ([True, True], [False, False], 1.0, "holds"), ([True, True], [False, True], 1.0, "holds within noise"),
+        ([True, False], [False, True], 1.0, "fails within noise"), ([True, False], [True, False], 1.0, "fails"),
+        ([True, True, False], [True, False, True], 0.3, "holds"), ([None, True], [False, True], 1.0, "not testable"),
+    ],
+)  # fmt: skip
+def test_outcomes_with_doubt(answers, doubts, at_least, outcome):
+    assert statement_checks.tally(answers, at_least, "x", doubts).outcome == outcome
+
+
+def asked(study, tmp_path, check, cells, **parameters):
+    """The outcome of one sentence about `cells`, (arch, norm) → accuracies of this study's runs, claimed as printed."""
+    folder = tmp_path / "paper"
+    folder.mkdir(exist_ok=True)
+    (folder / "source.yaml").write_text("name: paper\nlabel: P\ntitle: T\nkind: original\n")
+    statement = {"id": "one", "text": "t", "place": "p", "check": check, "parameters": parameters}
+    (folder / "statements.yaml").write_text(yaml.safe_dump([statement]))
+    header = "source,table,page,dataset,arch,norm,recipe,epochs,metric,split,selection,value,unit,n"
+    rows = [f"paper,1,1,cifar10,{arch},{norm},paper,20,top1,test,final,50,percent,1" for arch, norm in cells]
+    (folder / "table.csv").write_text("\n".join([header, *rows]) + "\n")
+    study.json["claims"] = {"original": str(folder), "reproductions": []}
+    study.cells.clear(), study.runs.clear()
+    for (arch, norm), values in cells.items():
+        for seed, value in enumerate(values, 1):
+            study.cell("cifar10", arch, norm, 20, seed, value, status=None if value else "diverged")
+    return one(judge(study.write())["statements"], role="study")["outcome"]
+
+
+def test_a_difference_within_the_noise_neither_holds_nor_fails(study, tmp_path):
+    """F17: 0.01 points over or under with an SD of half a point were "holds" and "fails"."""
+    noisy = (0.80, 0.81, 0.79)
+    outcomes = {0.0001: "holds within noise", -0.0001: "fails within noise", 0.1: "holds", -0.1: "fails"}
+    for gain, outcome in outcomes.items():
+        method = [x + gain + d for x, d in zip(noisy, (0.01, -0.02, 0.01), strict=True)]
+        cells = {("vgg16", "batch_norm"): noisy, ("vgg16", "deconv"): method}
+        assert asked(study, tmp_path, "method_beats_baseline", cells) == outcome
+
+
+@pytest.mark.parametrize(
+    ("check", "parameters", "better", "outcome"),
+    [
+        ("ranking", {"order": ["a", "b", "c"], "where": {"norm": "deconv"}}, (0.9, 0.8, 0.7), "holds"),
+        ("ranking", {"order": ["b", "a", "c"], "where": {"norm": "deconv"}}, (0.9, 0.8, 0.7), "fails"),
+        ("ranking", {"order": ["b", "a", "c"], "top": 2, "where": {"norm": "deconv"}}, (0.9, 0.8, 0.7), "holds"),
+        ("ranking", {"order": ["a", "b", "c"], "where": {"norm": "deconv"}}, (0.9, 0.89, 0.7), "holds within noise"),
+        ("trend", {"axis": "arch", "order": ["a", "b", "c"], "direction": "falls", "where": {"norm": "deconv"}},
+         (0.9, 0.8, 0.7), "holds"),
+        ("trend", {"axis": "arch", "order": ["a", "b", "c"], "direction": "rises", "where": {"norm": "deconv"}},
+         (0.9, 0.8, 0.7), "fails"),
+    ],
+)  # fmt: skip
+def test_orders(study, tmp_path, check, parameters, better, outcome):
+    cells = {(arch, "deconv"): (top - 0.01, top, top + 0.01) for arch, top in zip("abc", better, strict=True)}
+    assert asked(study, tmp_path, check, cells, **parameters) == outcome
+
+
+@pytest.mark.parametrize(
+    ("check", "parameters", "method", "outcome"),
+    [
+        ("no_difference", {"points": 3}, (0.80, 0.81, 0.805), "holds"),
+        ("no_difference", {"points": 0.1}, (0.801, 0.8105, 0.804), "holds within noise"),
+        ("no_difference", {"points": 1}, (0.86, 0.87, 0.865), "fails"),
+        ("error_reduction", {"percent": 20}, (0.86, 0.87, 0.865), "holds"),
+        ("error_reduction", {"percent": 40}, (0.86, 0.87, 0.865), "fails"),
+        ("error_reduction", {"percent": 20}, (None, None, None), "fails"),
+        ("less_variable", {}, (0.90000, 0.90001, 0.90002), "holds"),
+        ("less_variable", {}, (0.90, 0.903, 0.906), "holds within noise"),
+        ("less_variable", {}, (0.10, 0.9, 0.5), "fails"),
+        ("value_above", {"percent": 70, "where": {"norm": "deconv"}}, (None, None, None), "fails"),
+    ],
+)  # fmt: skip
+def test_two_sides(study, tmp_path, check, parameters, method, outcome):
+    cells = {("vgg16", "batch_norm"): (0.80, 0.81, 0.805), ("vgg16", "deconv"): method}
+    assert asked(study, tmp_path, check, cells, **parameters) == outcome
+
+
+def test_a_value_at_an_epoch_is_read_from_the_curves(study, tmp_path):
+    for epoch, top1 in ((1, 0.3), (2, 0.7)):
+        study.histories.append({"dataset": "cifar10", "arch": "vgg16", "norm": "deconv", "recipe": "paper",
+                                "epochs": 20, "seed": 1, "epoch": epoch, "test_top1": top1, "train_seconds": 1})  # fmt: skip
+    for epoch, outcome in ((2, "holds"), (1, "fails"), (3, "not testable")):
+        found = asked(study, tmp_path, "value_at_epoch", {("vgg16", "deconv"): (0.9,)}, epoch=epoch, percent=60,
+                      where={"norm": "deconv"})  # fmt: skip
+        assert found == outcome
+
+
+def test_kendalls_tau_by_hand():
+    assert statement_checks.kendall([3, 2, 1]) == 1 and statement_checks.kendall([1, 2, 3]) == -1
+    assert statement_checks.kendall([3, 1, 2]) == pytest.approx(1 / 3) and statement_checks.kendall([1, 1]) == 0
+
+
+def test_sums_of_decimals_add_up():
+    """F10: 0.1 + 0.2 = 0.3 failed by the last bit."""
+    view = statement_checks.View("x", True, None, [], [], frozenset())
+    assert statement_checks.run("adds_up", view, {"parts": [0.1, 0.2], "total": 0.3}, "x").outcome == "holds"

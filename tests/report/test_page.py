@@ -239,7 +239,8 @@ def test_the_real_judge_and_the_real_claims(tmp_path, monkeypatch):
     )
     assert len(results) and 'id="own-imagenet-vgg11-imagenet-none-imagenet-90-top1"' in text  # outside the pair
     ledger = pd.read_csv(folder / "statements.csv")
-    assert sum(text.count(f"{mark}</a>") for mark in ("✓ holds", "✗ fails", "… not testable")) == len(ledger)
+    marks = ("✓ holds", "✓? holds within noise", "✗? fails within noise", "✗ fails", "… not testable")
+    assert sum(text.count(f"{mark}</a>") for mark in marks) == len(ledger)
     assert "14.38" in text and "99.86" in text and "Nothing is known about this yet" not in text
     assert len(text.encode()) < 1_500_000  # its figures take as much again
 

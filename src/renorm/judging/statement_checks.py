@@ -5,26 +5,37 @@ other sources the same sentence is read as a bound, since nobody expects another
 """
 
 import inspect
+import math
 import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin
 
+import pandas as pd
+from scipy.stats import f as f_test
+
 from renorm.core.errors import RenormError, suggest
 from renorm.judging.inputs import GROUP
+from renorm.judging.intervals import compare
+from renorm.judging.noise import doubtful
 from renorm.judging.observations import TINY, Value, ahead
-from renorm.judging.pairing import Pair, judge_value
+from renorm.judging.pairing import Pair, rule_verdict
 from renorm.judging.repeat_consistency import deviation
 from renorm.judging.settings import Settings
 from renorm.study.claims import ACCURACIES
 
 HOLDS, FAILS, OPEN = "holds", "fails", "not testable"
+HOLDS_IN_NOISE, FAILS_IN_NOISE = "holds within noise", "fails within noise"
+OUTCOMES = (HOLDS, HOLDS_IN_NOISE, FAILS_IN_NOISE, FAILS, OPEN)
 CHECKS: dict[str, Callable] = {}
 Verdict = Literal["better", "within", "below", "reproduced"]
 ThresholdKind = Literal["relative", "absolute"]
 End = Literal["largest", "smallest"]
 Quantity = Literal["value", "difference"]
+Axis = Literal["dataset", "arch", "norm", "recipe", "epochs"]
+Direction = Literal["rises", "falls"]
 Answers = list[bool | None]  # one for each thing looked at; None where a value is missing
 
 
@@ -56,6 +67,16 @@ class View:
     values: list[Value] = field(repr=False)
     pairs: list[Pair] = field(repr=False)
     statement_cells: frozenset[tuple] = field(repr=False)
+    curves: pd.DataFrame | None = field(repr=False, default=None)
+
+    def at_epoch(self, value: Value, epoch: int) -> float | None:
+        """Mean test accuracy of the value's runs after `epoch`, from the curves; None where there are none."""
+        if self.curves is None or self.curves.empty:
+            return None
+        rows = self.curves[self.curves.epoch == epoch]
+        for key in GROUP:
+            rows = rows[rows[key] == getattr(value, key)]
+        return float(rows.test_top1.mean()) if len(rows) else None
 
     def select(self, where: dict | None, **more: Any) -> list[Value]:
         return [v for v in self.values if matches(v, where) and matches(v, more)]
@@ -64,13 +85,9 @@ class View:
         """Those of `values` that the statement's own source has too."""
         return [v for v in values if v.group in self.statement_cells]
 
-    def scope_note(self, couples: list[tuple[Value, Value]]) -> str:
-        """What to say when not all of `couples` are of cells that the statement's own source has."""
-        own = len(self.in_scope(method for method, _ in couples))
-        return "" if own == len(couples) else f" ({own or 'none'} of them in cells that the sentence is about)"
-
-    def couples(self, method: str, baseline: str, where: dict | None, metrics=ACCURACIES) -> list[tuple[Value, Value]]:
-        """(method, baseline) that differ in nothing but the normaliser."""
+    def couples(self, method: str, baseline: str, where: dict | None, metrics=None) -> list[tuple[Value, Value]]:
+        """(method, baseline) that differ in the normaliser alone; of the study's metric unless `where` names one."""
+        metrics = metrics or (ACCURACIES if "metric" in (where or {}) else (self.settings.metric,))
         others = {key_without(v, "norm"): v for v in self.values if v.norm == (baseline or self.settings.baseline)}
         wanted = [v for v in self.select(where) if v.norm == (method or self.settings.method) and v.metric in metrics]
         return [(v, others[key_without(v, "norm")]) for v in wanted if key_without(v, "norm") in others]
@@ -133,15 +150,25 @@ def _fits(value: Any, kind: Any) -> bool:
     return isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
 
 
-def tally(answers: Answers, share: float, phrase: str) -> Outcome:
-    """Holds when `share` of all answers are yes, whatever is missing; fails when it cannot be reached any more."""
+def tally(answers: Answers, at_least: float, phrase: str, doubts: Iterable[bool] = ()) -> Outcome:
+    """Holds when `at_least` that share of all answers are yes, whatever is missing; fails when it is out of reach.
+
+    `doubts`: whether each answer may be chance; the outcome is "within noise" where the other answers alone would not
+    have decided it.
+    """
     yes, missing, of = answers.count(True), answers.count(None), len(answers)
+    unsure = [answer for answer, doubt in zip(answers, doubts, strict=False) if doubt and answer is not None]
     found = f"{yes} of {of} {phrase}" + (f", {missing} without a value" if missing else "")
+    found += f", {len(unsure)} within noise" if unsure else ""
     if not of:
         return Outcome(OPEN, None, None, "no such values")
-    if yes >= share * of - TINY:
-        return Outcome(HOLDS, yes, of, found)
-    return Outcome(FAILS if yes + missing < share * of - TINY else OPEN, yes, of, found)
+    needed = at_least * of - TINY
+    if yes >= needed:
+        return Outcome(HOLDS if yes - unsure.count(True) >= needed else HOLDS_IN_NOISE, yes, of, found)
+    if yes + missing < needed:
+        out_of_reach = yes + missing + unsure.count(False) < needed
+        return Outcome(FAILS if out_of_reach else FAILS_IN_NOISE, yes, of, found)
+    return Outcome(OPEN, yes, of, found)
 
 
 def _greater(a: Value, b: Value) -> bool | None:
@@ -150,24 +177,30 @@ def _greater(a: Value, b: Value) -> bool | None:
     return None if found is None else found > 0
 
 
+def _diverged(a: Value, b: Value) -> bool | None:
+    """False where `a` diverged in every run and `b` did not: whatever it was to be better at, it is not."""
+    return False if a.all_diverged and b.mean is not None else None
+
+
 @check
 def method_beats_baseline(
-    view: View, method: str = "", baseline: str = "", where: dict | None = None, share: float = 1.0
+    view: View, method: str = "", baseline: str = "", where: dict | None = None, at_least: float = 1.0
 ) -> Outcome:
-    """The method's accuracy is above the baseline's in at least `share` of the pairs."""
-    return _pairs(view, view.couples(method, baseline, where), share, "pairs better")
+    """The method's accuracy is above the baseline's in at least `at_least` of the pairs."""
+    return _pairs(view, view.couples(method, baseline, where), at_least, "pairs better")
 
 
 @check
 def method_slower(
-    view: View, method: str = "", baseline: str = "", where: dict | None = None, share: float = 1.0
+    view: View, method: str = "", baseline: str = "", where: dict | None = None, at_least: float = 1.0
 ) -> Outcome:
-    """Training takes longer with the method in at least `share` of the pairs."""
-    return _pairs(view, view.couples(method, baseline, where, ("seconds",)), share, "pairs take longer")
+    """Training takes longer with the method in at least `at_least` of the pairs."""
+    return _pairs(view, view.couples(method, baseline, where, ("seconds",)), at_least, "pairs take longer")
 
 
-def _pairs(view: View, couples: list[tuple[Value, Value]], share: float, phrase: str) -> Outcome:
-    return tally([_greater(m, b) for m, b in couples], share, phrase).but(view.scope_note(couples))
+def _pairs(view: View, couples: list[tuple[Value, Value]], at_least: float, phrase: str) -> Outcome:
+    doubts = [doubtful(m, b, view.settings) for m, b in couples]
+    return tally([_greater(m, b) for m, b in couples], at_least, phrase, doubts)
 
 
 @check
@@ -181,7 +214,7 @@ def verdict_count(
     answers: Answers = []
     for pair in view.pairs:
         if matches(pair.value, where):
-            found = judge_value(pair.claim.value, pair.value.mean, rule)
+            found = rule_verdict(pair.claim.value, pair.value, rule)
             answers.append(None if found == "missing" else found in wanted)
     if not view.own or not answers:
         return tally(answers, count / of, verdict)
@@ -199,10 +232,11 @@ def deviation_range(view: View, low: float, high: float, digits: int = 2, where:
 
 
 @check
-def consistent(view: View, threshold: float = 0.5, where: dict | None = None, share: float = 1.0) -> Outcome:
+def consistent(view: View, threshold: float = 0.5, where: dict | None = None, at_least: float = 1.0) -> Outcome:
     """The squared deviations from the claims are below the threshold."""
-    found = [deviation(p.claim.value, p.value) for p in view.pairs if matches(p.value, where)]
-    return tally([None if x is None else x < threshold for x in found], share, f"deviations below {threshold:g}")
+    asked = [p for p in view.pairs if matches(p.value, where)]
+    found = [math.inf if p.value.all_diverged else deviation(p.claim.value, p.value) for p in asked]
+    return tally([None if x is None else x < threshold for x in found], at_least, f"deviations below {threshold:g}")
 
 
 @check
@@ -213,7 +247,7 @@ def growth_range(
     """Training time grows by `low` to `high` percent from baseline to method."""
     couples = view.couples(method, baseline, where, ("seconds",))
     found = [None if None in (m.mean, b.mean) else (m.mean / b.mean - 1) * 100 for m, b in couples]
-    return _range(view, found, low, high, digits, unit=" %").but(view.scope_note(couples))
+    return _range(view, found, low, high, digits, unit=" %")
 
 
 @check
@@ -227,7 +261,7 @@ def ratio_between(
     found = tally(
         [None if r is None else low <= r <= high for r in ratios], 1.0, f"ratios as said ({phrase or 'none yet'})"
     )
-    return found.but(view.scope_note(couples))
+    return found
 
 
 def _range(
@@ -256,7 +290,7 @@ def _range(
 @check
 def extreme(
     view: View, arch: str, kind: End, quantity: Quantity = "value", metric: str = "seconds", where: dict | None = None,
-    share: float = 1.0,
+    at_least: float = 1.0,
 ) -> Outcome:  # fmt: skip
     """`arch` has the largest or smallest value - or difference between method and baseline - in each column."""
     columns: dict[tuple, dict[str, float | None]] = {}
@@ -267,7 +301,7 @@ def extreme(
     for column in columns.values():
         if arch in column and len(column) > 1:
             answers.append(None if None in column.values() else column[arch] == pick(column.values()))
-    return tally(answers, share, f"columns with {arch} {kind}")
+    return tally(answers, at_least, f"columns with {arch} {kind}")
 
 
 def _quantities(
@@ -288,19 +322,20 @@ def value_above(view: View, percent: float, where: dict) -> Outcome:
     """Every selected accuracy is above `percent`."""
     found = [v for v in view.select(where) if v.metric in ACCURACIES]
     phrase = ", ".join(f"{v.mean * 100:.2f}" for v in found[:4] if v.mean is not None)
-    answers = [None if v.mean is None else v.mean > percent / 100 + TINY for v in found]
+    answers = [False if v.all_diverged else None if v.mean is None else v.mean > percent / 100 + TINY for v in found]
     return tally(answers, 1.0, f"above {percent:g} % ({phrase or 'none yet'})")
 
 
 @check
 def gain(view: View, points: float, method: str, baseline: str, where: dict, digits: int = 2) -> Outcome:
     """The gain of `method` over `baseline` is `points` (elsewhere: at least that)."""
-    found = [
-        None if None in (m.mean, b.mean) else (m.mean - b.mean) * 100 for m, b in view.couples(method, baseline, where)
-    ]
+    couples = view.couples(method, baseline, where)
+    found = [None if None in (m.mean, b.mean) else (m.mean - b.mean) * 100 for m, b in couples]
     phrase = ", ".join(f"{x:+.{digits}f}" for x in found if x is not None)
     answers = [None if x is None else round(x, digits) == points if view.own else x >= points - TINY for x in found]
-    return tally(answers, 1.0, f"gains as said ({phrase or 'none yet'} points)")
+    answers = [_diverged(m, b) if x is None else x for x, (m, b) in zip(answers, couples, strict=True)]
+    doubts = [doubtful(m, b, view.settings) for m, b in couples]
+    return tally(answers, 1.0, f"gains as said ({phrase or 'none yet'} points)", () if view.own else doubts)
 
 
 @check
@@ -319,12 +354,13 @@ def gain_times(
 
 
 @check
-def recipe_beats(view: View, better: str, worse: str, where: dict | None = None, share: float = 1.0) -> Outcome:
+def recipe_beats(view: View, better: str, worse: str, where: dict | None = None, at_least: float = 1.0) -> Outcome:
     """Accuracy under the recipe `better` is above that under `worse`, all else equal."""
     others = {key_without(v, "recipe"): v for v in view.select(where, recipe=worse)}
     found = [v for v in view.select(where, recipe=better) if v.metric in ACCURACIES]
     couples = [(v, others[key_without(v, "recipe")]) for v in found if key_without(v, "recipe") in others]
-    return tally([_greater(a, b) for a, b in couples], share, "pairs better")
+    doubts = [doubtful(a, b, view.settings) for a, b in couples]
+    return tally([_greater(a, b) for a, b in couples], at_least, "pairs better", doubts)
 
 
 @check
@@ -343,7 +379,7 @@ def recipes_close(view: View, recipes: list[str], points: float, where: dict | N
 @check
 def earlier(
     view: View, method_epochs: int, baseline_epochs: int, method: str = "", baseline: str = "",
-    where: dict | None = None, share: float = 1.0,
+    where: dict | None = None, at_least: float = 1.0,
 ) -> Outcome:  # fmt: skip
     """The method after `method_epochs` is at least as accurate as the baseline after `baseline_epochs`."""
     late = {
@@ -354,20 +390,22 @@ def earlier(
     for v in view.select(where, norm=method or view.settings.method, epochs=method_epochs, metric=list(ACCURACIES)):
         other = late.get(key_without(v, "norm", "epochs"))
         if other is not None:
-            answers.append(None if None in (v.mean, other.mean) else v.mean >= other.mean - TINY)
-    return tally(answers, share, f"pairs as good after {method_epochs} epochs as the baseline after {baseline_epochs}")
+            order = ahead(v, other)
+            answers.append(None if order is None else order >= 0)
+    phrase = f"pairs as good after {method_epochs} epochs as the baseline after {baseline_epochs}"
+    return tally(answers, at_least, phrase)
 
 
 @check
-def lower_mostly(view: View, where: dict, share: float = 0.5) -> Outcome:
-    """Of the values below their claims, more than `share` are where `where` says."""
+def lower_mostly(view: View, where: dict, at_least: float = 0.5) -> Outcome:
+    """Of the values below their claims, more than `at_least` are where `where` says."""
     lower = [p for p in view.pairs if p.value.mean is not None and p.value.mean < p.claim.value - TINY]
     missing = sum(p.value.mean is None for p in view.pairs)
     there = sum(matches(p.value, where) for p in lower)
     if not lower or (missing and not view.own):
         return Outcome(OPEN, there, len(lower) or None, f"{there} of {len(lower)} lower values; {missing} missing")
     phrase = f"{there} of {len(lower)} lower values"
-    return Outcome(HOLDS if there > share * len(lower) else FAILS, there, len(lower), phrase)
+    return Outcome(HOLDS if there > at_least * len(lower) else FAILS, there, len(lower), phrase)
 
 
 @check
@@ -392,4 +430,119 @@ def adds_up(view: View, parts: list[float], total: float) -> Outcome:
     if not view.own:
         return Outcome(OPEN, None, None, "printed counts are the paper's own")
     found = f"{' + '.join(f'{part:g}' for part in parts)} = {sum(parts):g}, printed {total:g}"
-    return Outcome(HOLDS if sum(parts) == total else FAILS, sum(parts), total, found)
+    equal = math.isclose(sum(parts), total, rel_tol=1e-12, abs_tol=1e-12)
+    return Outcome(HOLDS if equal else FAILS, sum(parts), total, found)
+
+
+@check
+def ranking(
+    view: View, order: list[str], axis: Axis = "arch", where: dict | None = None, top: int = 0, correlation: float = 1.0
+) -> Outcome:
+    """Along `axis` the values come in `order`, best first: Kendall's tau is at least `correlation` in every column.
+
+    With `top` only the first `top` of `order` must be the best, in any order among them.
+    """
+    columns: dict[tuple, dict[str, Value]] = {}
+    for value in view.in_scope(view.select(where, metric=view.settings.metric, **{axis: list(order)})):
+        columns.setdefault(key_without(value, axis), {})[getattr(value, axis)] = value
+    full = [[column[name] for name in order] for column in columns.values() if len(column) == len(order)]
+    answers, doubts, taus = [], [], []
+    for values in full:
+        if any(v.mean is None and not v.all_diverged for v in values):
+            answers.append(None)
+            doubts.append(False)
+            continue
+        means = [-math.inf if v.mean is None else v.mean for v in values]
+        tau = kendall(means)
+        taus.append(f"{tau:.2f}")
+        first = min(means[:top]) >= max(means[top:]) - TINY if 0 < top < len(means) else None
+        answers.append(tau >= correlation - TINY if first is None else first)
+        doubts.append(any(doubtful(a, b, view.settings) for a, b in pairwise(values)))
+    return tally(answers, 1.0, f"columns in this order (Kendall's tau {', '.join(taus[:4]) or 'unknown'})", doubts)
+
+
+def kendall(means: list[float]) -> float:
+    """Kendall's tau of values with the order that they are listed in, best first; ties count neither way."""
+    pairs = [(a > b) - (a < b) for i, a in enumerate(means) for b in means[i + 1 :]]
+    return sum(pairs) / len(pairs)
+
+
+@check
+def trend(
+    view: View, axis: Axis, order: list[str | int], direction: Direction, where: dict | None = None,
+    at_least: float = 1.0,
+) -> Outcome:  # fmt: skip
+    """Along the ordered values of `axis` the means rise (or fall) from each to the next, in each column."""
+    columns: dict[tuple, dict] = {}
+    for value in view.in_scope(view.select(where, metric=view.settings.metric, **{axis: list(order)})):
+        columns.setdefault(key_without(value, axis), {})[getattr(value, axis)] = value
+    steps = [(a, b) for c in columns.values() if len(c) == len(order) for a, b in pairwise(c[name] for name in order)]
+    wanted = steps if direction == "falls" else [(b, a) for a, b in steps]
+    doubts = [doubtful(a, b, view.settings) for a, b in wanted]
+    return tally([_greater(a, b) for a, b in wanted], at_least, f"steps along {axis} where it {direction}", doubts)
+
+
+@check
+def no_difference(
+    view: View, points: float, method: str = "", baseline: str = "", where: dict | None = None
+) -> Outcome:
+    """Method and baseline are equivalent: their difference is within `points` in every pair.
+
+    Where both have several runs the interval of the difference decides (1 - 2 alpha, two one-sided tests): inside the
+    margin it holds, outside it fails, across it the difference of the means decides within noise.
+    """
+    answers: Answers = []
+    doubts = []
+    for m, b in view.couples(method, baseline, where):
+        gap = None if None in (m.mean, b.mean) else abs(m.mean - b.mean)
+        answers.append(_diverged(m, b) if gap is None else gap <= points / 100 + TINY)
+        found = compare(m.runs, b.runs, 1 - 2 * view.settings.alpha).difference
+        known = found is not None and math.isfinite(found.low)
+        ends = [abs(end) * 100 for end in (found.low, found.high)] if known else []
+        inside, outside = known and max(ends) < points, known and min(ends) > points and found.low * found.high > 0
+        doubts.append(gap is not None and not view.own and not inside and not outside)
+    return tally(answers, 1.0, f"pairs within {points:g} points", doubts)
+
+
+@check
+def error_reduction(
+    view: View, percent: float, method: str = "", baseline: str = "", where: dict | None = None, at_least: float = 1.0
+) -> Outcome:
+    """The method's error rate is lower than the baseline's by at least `percent` of it, in each pair."""
+    couples = view.couples(method, baseline, where)
+    cuts = [None if None in (m.mean, b.mean) or b.mean >= 1 else 100 * (m.mean - b.mean) / (1 - b.mean)
+            for m, b in couples]  # fmt: skip
+    phrase = ", ".join(f"{cut:.1f} %" for cut in cuts[:4] if cut is not None)
+    answers = [_diverged(m, b) if cut is None else cut >= percent - 1e-6
+               for cut, (m, b) in zip(cuts, couples, strict=True)]  # fmt: skip
+    doubts = [not view.own and doubtful(m, b, view.settings) for m, b in couples]
+    return tally(answers, at_least, f"errors lower by {percent:g} % or more ({phrase or 'none yet'})", doubts)
+
+
+@check
+def less_variable(
+    view: View, method: str = "", baseline: str = "", where: dict | None = None, at_least: float = 1.0
+) -> Outcome:
+    """The SD over runs is smaller with the method, in each pair with two runs a side or more.
+
+    In doubt where an F test of the two variances is not significant.
+    """
+    answers: Answers = []
+    doubts = []
+    for m, b in view.couples(method, baseline, where):
+        known = m.sd is not None and b.sd is not None
+        answers.append(m.sd < b.sd if known else None)
+        ratio = (m.sd / b.sd) ** 2 if known and b.sd else 0.0
+        freedom = (m.n - 1, b.n - 1) if known else (1, 1)
+        tail = min(f_test.cdf(ratio, *freedom), f_test.sf(ratio, *freedom)) if ratio else 0.0
+        doubts.append(known and bool(2 * tail >= view.settings.alpha))
+    return tally(answers, at_least, "pairs with a smaller SD", doubts)
+
+
+@check
+def value_at_epoch(view: View, epoch: int, percent: float, where: dict, at_least: float = 1.0) -> Outcome:
+    """After `epoch` epochs of training the test accuracy (mean over the runs) is at least `percent`."""
+    means = [view.at_epoch(v, epoch) for v in view.select(where, metric="top1")]
+    phrase = ", ".join(f"{mean * 100:.2f}" for mean in means[:4] if mean is not None)
+    answers = [None if mean is None else mean >= percent / 100 - TINY for mean in means]
+    return tally(answers, at_least, f"at least {percent:g} % after epoch {epoch} ({phrase or 'none yet'})")

@@ -20,16 +20,28 @@ def rows(inputs: Inputs, values: Values, pairs: list[Pair]) -> list[dict[str, An
     for claims in inputs.published:
         statement_cells = frozenset(v.group for v in values.of(claims.source.name))
         for statement in claims.statements:
-            for role, source in _sources(inputs, statement.source):
+            for role, source in _sources(inputs, statement):
                 own_pairs = [pair for pair in pairs if pair.value.source == source]
                 seen = _seen(inputs, values, source)
-                view = statement_checks.View(source, role == "own", inputs.settings, seen, own_pairs, statement_cells)
+                if role != "own" and statement_cells:
+                    seen = [value for value in seen if value.group in statement_cells]
+                    own_pairs = [pair for pair in own_pairs if pair.value.group in statement_cells]
+                curves = inputs.histories if role == "study" else None
+                view = statement_checks.View(
+                    source, role == "own", inputs.settings, seen, own_pairs, statement_cells, curves
+                )
                 found.append(_row(statement, role, view))
     return found
 
 
-def _sources(inputs: Inputs, own: str) -> list[tuple[str, str]]:
-    """(role, source): the paper itself, every other published reproduction, this study."""
+def _sources(inputs: Inputs, statement: Statement) -> list[tuple[str, str]]:
+    """(role, source): the paper itself, every other published reproduction, this study.
+
+    A sentence of scope `own` is about its source's own runs: nobody else can answer it.
+    """
+    own = statement.source
+    if statement.scope == "own":
+        return [("own", own)]
     others = [c.source.name for c in inputs.reproductions if c.source.name != own]
     return [("own", own), *(("reproduction", name) for name in others), ("study", inputs.study)]
 
@@ -52,13 +64,14 @@ def _row(statement: Statement, role: str, view: statement_checks.View) -> dict[s
         "statement_source": statement.source, "id": statement.id, "place": statement.place, "text": statement.text,
         "check": statement.check, "role": role, "source": view.source, "outcome": outcome.outcome,
         "counted": outcome.counted, "of": outcome.of, "found": outcome.found, "note": statement.note,
+        "quote": statement.quote, "headline": statement.headline,
     }  # fmt: skip
 
 
 def summarise(inputs: Inputs, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of summary.csv: how many sentences hold, by who was asked (the source) and by role."""
     out = []
-    words = {statement_checks.HOLDS: "holds", statement_checks.FAILS: "fails", statement_checks.OPEN: "not_testable"}
+    words = {outcome: outcome.replace(" ", "_") for outcome in statement_checks.OUTCOMES}
     for role in ROLES:
         part = [r for r in found if r["role"] == role]
         count = Counter(r["outcome"] for r in part)

@@ -84,6 +84,9 @@ class Statement(_Head):
     check: Text
     parameters: dict[str, Any] = {}
     note: str = ""
+    quote: bool = True
+    scope: Literal["any", "own"] = "any"
+    headline: bool = False
     _source: str = PrivateAttr("")
 
     @property

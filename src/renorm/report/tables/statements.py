@@ -8,7 +8,10 @@ from renorm.report.labels import Names, slug
 from renorm.report.tables.model import Cell, Group, Head, Row, Table
 
 # outcome → (mark, tone)
-LOOKS = {"holds": ("✓", "better"), "fails": ("✗", "below")}
+LOOKS = {
+    "holds": ("✓", "better"), "holds within noise": ("✓?", "within"), "fails within noise": ("✗?", "within"),
+    "fails": ("✗", "below"),
+}  # fmt: skip
 OPEN = ("…", "missing")
 
 
@@ -39,11 +42,13 @@ def _columns(names: Names, frame: pd.DataFrame) -> list[tuple[str, str]]:
 def _row(names: Names, rows: pd.DataFrame, columns: list[tuple[str, str]]) -> Row:
     first = rows.iloc[0]
     asked = {("own" if row["role"] == "own" else row["source"]): row for row in rows.to_dict("records")}
-    said = Cell(names.source(first["statement_source"]), kind="text", card=[("where", first["place"])])
+    where = "; ".join(filter(None, (first["place"], first["note"])))
+    said = Cell(names.source(first["statement_source"]), kind="text", below=where)
     cells = [said] + [_cell(asked.get(key)) for key, _ in columns[1:]]
     for cell, (_, title) in zip(cells, columns, strict=True):
         cell.label = title
-    return Row([first["text"]], cells)
+    quoted = first["quote"] == "true"
+    return Row([f"“{first['text']}”" if quoted else first["text"]], cells)
 
 
 def _cell(row: dict | None) -> Cell:
