@@ -164,7 +164,8 @@ class DeviceSplit:
         self.images = torch.from_numpy(split.images[:limit]).to(device)
         self.labels = torch.from_numpy(split.labels[:limit]).to(device)
         self.normalised = Normalisation(mean, std, device)
-        self.evaluation_batch = evaluation_batch(*split.images.shape[2:], device)
+        height, width = split.images.shape[2:]
+        self.evaluation_batch = evaluation_batch(height, width, device)
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -71,17 +71,17 @@ class Dataset:
         Raises:
             RenormError: The channels do not match, or nothing was published for this data set.
         """
+        if not isinstance(choice, str):
+            if len(choice["mean"]) != self.channels:
+                raise RenormError(f"normalise: {len(choice['mean'])} channels, and {self.name} has {self.channels}")
+            return Normalisation(tuple(choice["mean"]), tuple(choice["std"]))
         if choice == "dataset":
             return Normalisation(self.mean, self.std)
         if choice == "none":
             return Normalisation((0.0,) * self.channels, (1.0,) * self.channels)
-        if choice == "published":
-            if self.name not in PUBLISHED_NORMALISATION:
-                raise RenormError(f"normalise: nothing was published for {self.name}: use dataset, or mean and std")
-            return PUBLISHED_NORMALISATION[self.name]
-        if len(choice["mean"]) != self.channels:
-            raise RenormError(f"normalise: {len(choice['mean'])} channels, and {self.name} has {self.channels}")
-        return Normalisation(tuple(choice["mean"]), tuple(choice["std"]))
+        if self.name not in PUBLISHED_NORMALISATION:
+            raise RenormError(f"normalise: nothing was published for {self.name}: use dataset, or mean and std")
+        return PUBLISHED_NORMALISATION[self.name]
 
     @property
     def channels(self) -> int:

@@ -133,8 +133,9 @@ class StreamedSplit:
         Raises `RenormError` when an image cannot be read. The workers end when the generator is closed.
         """
         workers = min(self.workers, len(rows))
-        loader = DataLoader(
-            Decoder(self, draws), batch_size=None, sampler=rows, num_workers=workers, worker_init_fn=_start_worker,
+        loader: DataLoader = DataLoader(
+            Decoder(self, draws),  # type: ignore[arg-type]
+            batch_size=None, sampler=rows, num_workers=workers, worker_init_fn=_start_worker,
             prefetch_factor=AHEAD if workers else None, pin_memory=self.device.type == "cuda",
             # Workers share the list of images and start at once; a spawned process would spawn its own.
             multiprocessing_context="fork" if workers else None,
@@ -150,7 +151,8 @@ class StreamedSplit:
             raise RenormError(WORKER_ENDED) from None
         finally:
             if workers:
-                ready._shutdown_workers()  # not when the last reference goes: a traceback may hold one to the end
+                # Not when the last reference goes: a traceback may hold one to the end.
+                ready._shutdown_workers()  # type: ignore[attr-defined]
 
     def _delivered(self, batch: tuple[Tensor, Tensor] | str) -> tuple[Tensor, Tensor]:
         if isinstance(batch, str):

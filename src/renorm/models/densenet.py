@@ -50,7 +50,7 @@ def _transition(inputs: int) -> nn.Module:
 )
 def densenet121(num_classes: int, image_size: int, in_channels: int) -> nn.Module:
     channels = 2 * GROWTH
-    body = OrderedDict(stem=nn.Conv2d(in_channels, channels, 3, padding=1, bias=False))
+    body: OrderedDict[str, nn.Module] = OrderedDict(stem=nn.Conv2d(in_channels, channels, 3, padding=1, bias=False))
     for number, depth in enumerate((6, 12, 24, 16), start=1):
         body[f"block{number}"] = nn.Sequential(*[Dense(channels + GROWTH * index) for index in range(depth)])
         channels += GROWTH * depth

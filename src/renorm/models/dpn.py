@@ -39,7 +39,8 @@ class DualPath(nn.Module):
     stem=("body.stem.conv", "body.stem.bn"),
 )
 def dpn92(num_classes: int, image_size: int, in_channels: int) -> nn.Module:
-    body, channels = OrderedDict(stem=conv_bn_relu(in_channels, 64, 3)), 64
+    body: OrderedDict[str, nn.Module] = OrderedDict(stem=conv_bn_relu(in_channels, 64, 3))
+    channels = 64
     for stage, (width, residual, count, depth) in enumerate(STAGES):
         blocks = []
         for index in range(count):

@@ -91,7 +91,7 @@ FROZEN = {"body.stem.conv": {"freeze": True, "iterations": 10}}
     stem=STEM,
 )
 def mobilenet_v2(num_classes: int, image_size: int, in_channels: int) -> nn.Module:
-    body = OrderedDict(stem=conv_bn_relu(in_channels, STEM_WIDTH, 3))
+    body: OrderedDict[str, nn.Module] = OrderedDict(stem=conv_bn_relu(in_channels, STEM_WIDTH, 3))
     body["blocks"] = nn.Sequential(*[InvertedResidual(*block) for block in _plan(MOBILENET)])
     body["last"] = conv_bn_relu(320, 1280, 1)
     return Classifier(nn.Sequential(body), 1280, num_classes)
@@ -104,7 +104,7 @@ def mobilenet_v2(num_classes: int, image_size: int, in_channels: int) -> nn.Modu
     stem=STEM,
 )
 def efficientnet_b0(num_classes: int, image_size: int, in_channels: int) -> nn.Module:
-    body = OrderedDict(stem=conv_bn_relu(in_channels, STEM_WIDTH, 3))
+    body: OrderedDict[str, nn.Module] = OrderedDict(stem=conv_bn_relu(in_channels, STEM_WIDTH, 3))
     body["blocks"] = nn.Sequential(*[GatedInvertedResidual(*block) for block in _plan(EFFICIENTNET)])
     model = nn.Sequential()
     model.body = nn.Sequential(body)

@@ -29,7 +29,8 @@ class CellA(nn.Module):
     stem=("body.stem.conv", "body.stem.bn"),
 )
 def pnasnet_a(num_classes: int, image_size: int, in_channels: int) -> nn.Module:
-    body, channels = OrderedDict(stem=conv_bn_relu(in_channels, 44, 3)), 44
+    body: OrderedDict[str, nn.Module] = OrderedDict(stem=conv_bn_relu(in_channels, 44, 3))
+    channels = 44
     for number in range(3):
         if number:
             body[f"reduce{number}"] = CellA(channels, 2 * channels, 2)

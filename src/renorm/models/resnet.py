@@ -40,7 +40,7 @@ def bottleneck(inputs: int, width: int, stride: int) -> tuple[nn.Module, int]:
 
 
 def _resnet(block, depths: tuple, widths: tuple, num_classes: int, in_channels: int) -> nn.Module:
-    body = OrderedDict(stem=conv_bn_relu(in_channels, widths[0], 3))
+    body: OrderedDict[str, nn.Module] = OrderedDict(stem=conv_bn_relu(in_channels, widths[0], 3))
     channels = widths[0]
     for stage, (depth, width) in enumerate(zip(depths, widths, strict=True)):
         blocks = []
@@ -65,5 +65,5 @@ def resnet50(num_classes: int, image_size: int, in_channels: int) -> nn.Module:
 def tiny_resnet(num_classes: int, image_size: int, in_channels: int) -> nn.Module:
     """Three basic blocks behind a strided stem, for demonstration and tests."""
     model = _resnet(basic, (1, 1, 1), (8, 16, 32), num_classes, in_channels)
-    model.body.stem.conv.stride = (2, 2)
+    model.get_submodule("body.stem.conv").stride = (2, 2)  # type: ignore[assignment]
     return model

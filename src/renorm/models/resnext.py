@@ -21,7 +21,8 @@ GROUPS = 32
     stem=("body.stem.conv", "body.stem.bn"),
 )
 def resnext29_32x4d(num_classes: int, image_size: int, in_channels: int) -> nn.Module:
-    body, channels = OrderedDict(stem=conv_bn_relu(in_channels, 64, 1)), 64
+    body: OrderedDict[str, nn.Module] = OrderedDict(stem=conv_bn_relu(in_channels, 64, 1))
+    channels = 64
     for stage, width in enumerate((128, 256, 512)):
         blocks = []
         for index in range(3):

@@ -1,5 +1,7 @@
 """VGG in CIFAR form: 3×3 convolutions with bias, five pools, one linear layer."""
 
+from typing import Any
+
 from torch import nn
 
 from renorm.models.registry import register_arch
@@ -11,7 +13,7 @@ PLANS = {
     "vgg19": (64, 64, "M", 128, 128, "M", *(256,) * 4, "M", *(512,) * 4, "M", *(512,) * 4, "M"),
 }
 PAPER = "Simonyan and Zisserman 2015, table 1"
-DESCRIPTION = {
+DESCRIPTION: dict[str, Any] = {
     "source": PAPER,
     "min_size": 32,
     "deconv_overrides": {"features.0": {"freeze": True, "iterations": 15}},
@@ -20,7 +22,8 @@ DESCRIPTION = {
 
 
 def _vgg(plan: tuple, num_classes: int, image_size: int, in_channels: int) -> nn.Module:
-    layers, channels = [], in_channels
+    layers: list[nn.Module] = []
+    channels = in_channels
     for width in plan:
         if width == "M":
             layers.append(nn.MaxPool2d(2))

@@ -37,6 +37,12 @@ class Deconvolution:
     called once between a forward pass and its backward pass. Under `torch.compile` a layer in training runs eagerly.
     """
 
+    # Of the layer it is mixed into, and the buffers.
+    weight: Tensor
+    running_mean: Tensor
+    running_deconv: Tensor
+    blocks: int
+
     def _set_up(self, settings: LayerSettings, groups: int, features: int, sampler: Sampler) -> None:
         self.iterations, self.eps, self.momentum = settings.iterations, settings.eps, settings.momentum
         self.path, self.features, self.sampler, self.deconv_groups = settings.path, features, sampler, groups

@@ -47,9 +47,10 @@ def configure(hyper: dict[str, Any], threads: int, device: torch.device) -> None
     # The same as use_deterministic_algorithms(…), which would import torch's compiler as well.
     torch.set_deterministic_debug_mode("error" if hyper["deterministic"] else "default")
     # Nothing here reads memory before it was written, so that filling it all with NaN would be for nothing.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # float32: no TF32 anywhere; the others leave convolutions in TF32, as PyTorch does by default, and products not.
-    torch.backends.cudnn.conv.fp32_precision = "ieee" if hyper["precision"] == "float32" else "tf32"
+    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    convolutions.fp32_precision = "ieee" if hyper["precision"] == "float32" else "tf32"
     torch.backends.cuda.matmul.fp32_precision = "ieee"
     torch.backends.cudnn.benchmark = device.type == "cuda" and not hyper["deterministic"]
 

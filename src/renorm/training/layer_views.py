@@ -8,6 +8,7 @@ import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from renorm import data
 from renorm.core import files
 from renorm.core.errors import RenormError
+from renorm.norms.deconv import DeconvConv2d
 from renorm.norms.deconvolution import Deconvolution
 from renorm.norms.patches import Patches
 from renorm.norms.registry import is_batch_norm
@@ -38,7 +40,7 @@ class Seen:
     """A layer with the input (images, C, H, W) that the network gives it."""
 
     path: str
-    layer: Deconvolution
+    layer: DeconvConv2d
     x: Tensor
 
 
@@ -96,7 +98,7 @@ def _take_statistics(model: nn.Module, images: Tensor) -> None:
     """Let the running statistics of every layer be those of `images`."""
     for module in model.modules():
         if isinstance(module, Deconvolution) or is_batch_norm(module):
-            module.momentum = 1.0
+            module.momentum = 1.0  # type: ignore[assignment]
     model.train()(images)
 
 
@@ -107,8 +109,8 @@ def _inspected(view: LayerView, model: nn.Module, images: Tensor) -> Seen:
     if view.layer > len(convolutions):
         raise RenormError(f"layer: {view.of} has {len(convolutions)} convolutions, no {view.layer}th")
     path, layer = convolutions[view.layer - 1]
-    if not isinstance(layer, Deconvolution) or layer.deconv_groups > 1:
-        what = "has groups" if isinstance(layer, Deconvolution) else "is not deconvolved"
+    if not isinstance(layer, DeconvConv2d) or layer.deconv_groups > 1:
+        what = "has groups" if isinstance(layer, DeconvConv2d) else "is not deconvolved"
         raise RenormError(f"layer: convolution {view.layer} of {view.of} ('{path}') {what}: name another")
     caught: list[Tensor] = []
     with layer.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0])):
@@ -178,13 +180,14 @@ def _deconvolved(seen: Seen) -> tuple[Tensor, Tensor]:
     taps = math.prod(layer.kernel_size) if patches else 1
     middles = torch.arange(channels) * taps + taps // 2
     mean = layer.running_mean.repeat(1, layer.blocks)  # row feature·blocks + block
+    padding = cast(tuple[int, ...], layer.padding)  # of all convolutions of the registered networks
     shape = [size + 2 * p - d * (k - 1) for size, p, d, k in zip(
-        seen.x.shape[2:], layer.padding, layer.dilation, layer.kernel_size, strict=True)]  # fmt: skip
+        seen.x.shape[2:], padding, layer.dilation, layer.kernel_size, strict=True)]  # fmt: skip
     out = []
     for image in seen.x.split(1):  # one by one: all patches of a batch would not fit into memory
         columns = image.flatten(2)[0]
         if patches:
-            columns = F.unfold(image, layer.kernel_size, layer.dilation, layer.padding)[0]
+            columns = F.unfold(image, layer.kernel_size, layer.dilation, padding)[0]
         rows = columns.view(layer.features, layer.blocks, -1) - layer.running_mean[..., None]
         white = (layer.running_deconv @ rows.flatten(1)).view(len(columns), -1)[middles]
         out.append(white.view(channels, *(shape if patches else image.shape[2:])))

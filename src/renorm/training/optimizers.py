@@ -30,10 +30,9 @@ class Optimizer(abc.ABC):
 
     @torch.no_grad()
     def step(self) -> None:
-        chosen = [row for row, parameter in enumerate(self.parameters) if parameter.grad is not None]
-        if chosen:
-            gradients = [self.parameters[row].grad for row in chosen]
-            self._step([self.parameters[row] for row in chosen], gradients, chosen)
+        given = [(row, p, p.grad) for row, p in enumerate(self.parameters) if p.grad is not None]
+        if given:
+            self._step([p for _, p, _ in given], [gradient for *_, gradient in given], [row for row, *_ in given])
 
     @abc.abstractmethod
     def _step(self, parameters: list[Tensor], gradients: list[Tensor], chosen: list[int]) -> None:
