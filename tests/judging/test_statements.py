@@ -229,8 +229,8 @@ def test_two_sides(study, tmp_path, check, parameters, method, outcome):
 
 def test_a_value_at_an_epoch_is_read_from_the_curves(study, tmp_path):
     for epoch, top1 in ((1, 0.3), (2, 0.7)):
-        study.histories.append({"dataset": "cifar10", "arch": "vgg16", "norm": "deconv", "recipe": "paper",
-                                "epochs": 20, "seed": 1, "epoch": epoch, "test_top1": top1, "train_seconds": 1})  # fmt: skip
+        cell = {"dataset": "cifar10", "arch": "vgg16", "norm": "deconv", "recipe": "paper", "epochs": 20, "seed": 1}
+        study.histories.append(cell | {"epoch": epoch, "test_top1": top1, "train_seconds": 1})
     for epoch, outcome in ((2, "holds"), (1, "fails"), (3, "not testable")):
         found = asked(study, tmp_path, "value_at_epoch", {("vgg16", "deconv"): (0.9,)}, epoch=epoch, percent=60,
                       where={"norm": "deconv"})  # fmt: skip
