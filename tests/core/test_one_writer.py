@@ -48,6 +48,8 @@ def is_write(call: ast.Call, buffers: set[str]) -> bool:
         return any(isinstance(word, str) and bool(set("wax+") & set(word)) for word in words)
     if name not in WRITERS or (name in FROM_MODULES and owner not in FROM_MODULES[name]):
         return False
+    if name == "ZipFile" and [ast.unparse(mode) for mode in call.args[1:2]] == ["'r'"]:
+        return False
     place = WRITERS[name]
     if place is None or not owner:
         return place is None or name == "ZipFile"

@@ -106,7 +106,7 @@ def test_the_normaliser_counts_more_than_the_network(study):
         ({"device": "Another Processor"}, "Another Processor, torch .*: here is "),
         ({"torch": "1.0"}, ".*torch 1.0, 2 threads: installed is torch 2"),
         ({"threads": 3}, ".*3 threads: the study has 2 threads"),
-        ({"kind": "cuda", "device": "NVIDIA H200"}, "NVIDIA H200, .*: the study trains on the processor"),
+        ({"kind": "cuda", "device": "NVIDIA H200"}, "NVIDIA H200, .*: the study trains on the CPU"),
     ],
 )
 def test_a_calibration_of_another_device_is_ignored_and_said(study, other, words):

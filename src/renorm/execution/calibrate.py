@@ -244,7 +244,7 @@ def start_seconds(device: torch.device) -> float:
     code = (
         "import torch; from renorm import cli; from renorm.training import device, job, provenance; "
         f"where = torch.device('{device.type}'); device.wake(where); "
-        "provenance.describe(where, 1, {'precision': '', 'deterministic': False}, '')"
+        "provenance.describe(where, 1, {'precision': '', 'deterministic': False})"
     )
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True)

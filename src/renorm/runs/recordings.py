@@ -72,7 +72,7 @@ def _read(path: Path) -> Iterator[Offered]:
         for file in sorted(path.rglob(RECORD)):
             yield _checked(file.read_bytes(), _bytes(file.with_name(HISTORY)), str(file))
     elif zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as crate:
+        with zipfile.ZipFile(path, "r") as crate:
             names = set(crate.namelist())
             for name in sorted(n for n in names if PurePosixPath(n).name == RECORD):
                 history = str(PurePosixPath(name).with_name(HISTORY))
