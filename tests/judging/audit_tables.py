@@ -5,7 +5,6 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -51,7 +50,7 @@ def claims_of(frame: pd.DataFrame) -> Claims:
         source="original", selection="unstated", value=frame.value.astype(float) / 100, attempt=pd.NA
     )
     source = load_claims(ROOT / "claims/ye2020").source
-    return Claims(replace(source, name="original"), first)
+    return Claims(source.model_copy(update={"name": "original"}), first)
 
 
 class Plant:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -300,7 +299,7 @@ def test_a_wrong_unit_in_a_claims_folder_is_found_inside_a_study(study, tmp_path
     found = one_kind(audit(as_written(mini.frame)), "mixed_units")
     assert wrong in found.sentence and found.rows == (4,)
     assert "mixed_units" not in accused(audit(mini.frame))
-    assert replace(paper.source, name="mini").name == mini.source.name
+    assert paper.source.model_copy(update={"name": "mini"}).name == mini.source.name
 
 
 def test_own_runs_are_audited_before_judging(study):

@@ -16,8 +16,8 @@ FAILS = {
     ("obadage2024", "better-imagenet"): "11 of 14 better",  # printed: 9
     ("obadage2024", "better-adds-up"): "36 + 36 + 9 = 81, printed 80",
     ("obadage2024", "reproducible"): "105 of 134 reproduced",
-    ("obadage2024", "always-better"): "56 of 63 pairs better",
-    ("obadage2024", "trend-20-100"): "34 of 40 pairs better",
+    ("obadage2024", "always-better"): "56 of 63 pairs better, 12 within noise",
+    ("obadage2024", "trend-20-100"): "34 of 40 pairs better, 11 within noise",
     ("obadage2024", "improved-20-100"): "64 of 80 better",
     (
         "obadage2024",
@@ -203,16 +203,18 @@ def test_a_difference_within_the_noise_neither_holds_nor_fails(study, tmp_path):
     ],
 )  # fmt: skip
 def test_orders(study, tmp_path, check, parameters, better, outcome):
-    cells = {(arch, "deconv"): (top - 0.01, top, top + 0.01) for arch, top in zip("abc", better, strict=True)}
+    # Not parallel by seed: differences of equal size have no spread to be tested by.
+    spreads = {"a": (-0.01, 0.0, 0.01), "b": (0.012, -0.01, -0.002), "c": (0.0, 0.01, -0.01)}
+    cells = {(arch, "deconv"): [top + x for x in spreads[arch]] for arch, top in zip("abc", better, strict=True)}
     assert asked(study, tmp_path, check, cells, **parameters) == outcome
 
 
 @pytest.mark.parametrize(
     ("check", "parameters", "method", "outcome"),
     [
-        ("no_difference", {"points": 3}, (0.80, 0.81, 0.805), "holds"),
+        ("no_difference", {"points": 3}, (0.801, 0.8105, 0.804), "holds"),
         ("no_difference", {"points": 0.1}, (0.801, 0.8105, 0.804), "holds within noise"),
-        ("no_difference", {"points": 1}, (0.86, 0.87, 0.865), "fails"),
+        ("no_difference", {"points": 1}, (0.862, 0.869, 0.866), "fails"),
         ("error_reduction", {"percent": 20}, (0.86, 0.87, 0.865), "holds"),
         ("error_reduction", {"percent": 40}, (0.86, 0.87, 0.865), "fails"),
         ("error_reduction", {"percent": 20}, (None, None, None), "fails"),

@@ -22,7 +22,7 @@ def audit(
 ) -> None:
     """Check any table of runs for impossible, duplicate and mixed-up values.
 
-    Exit codes: 0 nothing found, 1 findings, 2 the table cannot be read. A check that could not be made is no finding.
+    Exit codes: 0 nothing found, 1 findings, 2 the table cannot be read. A check that could not be made does not count.
     """
     from renorm.judging.audit import NOT_CHECKED, load_runs_csv, places, rows, titled
     from renorm.judging.audit import audit as run

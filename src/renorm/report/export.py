@@ -70,7 +70,7 @@ def to_csv(table: Table) -> str:
 
 
 def _beside(cells: list[Cell]) -> list[str]:
-    """Which parts of a column's cells are no numbers: the verdict's word and mark, the runs, the second line."""
+    """Which parts of a column's cells are not numbers: the verdict's word and mark, the runs, the second line."""
     return [part for part in ("verdict", "mark", "runs", "note") if any(_text(cell, part) for cell in cells)]
 
 

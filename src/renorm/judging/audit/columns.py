@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from renorm.judging.audit.loader import Finding, Row, Table, grouped, in_epochs
 
-# Columns are equal where so many networks, and this share of those in both, have equal values that differ among them.
+# Columns are equal where n networks, and this share of those in both, have equal values that differ among them.
 NETWORKS, SHARE, DISTINCT = 4, 0.75, 3
 
 

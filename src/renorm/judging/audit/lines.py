@@ -9,8 +9,8 @@ def places(rows: str) -> str:
     # A file's name may hold blanks.
     for file, line in re.findall(r"(?:(\S.*?):)?(\d+)(?= |$)", rows):
         files.setdefault(file, []).append(int(line))
-    told = (", ".join(f"{a}–{b}" if a < b else str(a) for a, b in _ranges(sorted(lines))) for lines in files.values())
-    return "; ".join(f"{file}: {lines}" if file else lines for file, lines in zip(files, told, strict=True))
+    listed = (", ".join(f"{a}–{b}" if a < b else str(a) for a, b in _ranges(sorted(lines))) for lines in files.values())
+    return "; ".join(f"{file}: {lines}" if file else lines for file, lines in zip(files, listed, strict=True))
 
 
 def _ranges(lines: list[int]) -> list[tuple[int, int]]:
