@@ -92,8 +92,10 @@ def decide_by_content():
     """
     workflow.dag_settings.rerun_triggers = frozenset({RerunTrigger.MTIME})
     workflow.dag_settings.force_incomplete = True
-    workflow.execution_settings.keep_incomplete = True
-    workflow.execution_settings.keep_going = True
+    # There are none where nothing is executed, as with --summary.
+    if workflow.execution_settings:
+        workflow.execution_settings.keep_incomplete = True
+        workflow.execution_settings.keep_going = True
     # Cells lock themselves, and the kernel frees their locks however a process ends.
     workflow.persistence.lock = workflow.persistence.noop
 
