@@ -9,7 +9,7 @@ from browser import browser
 WIDTHS, SCREEN = (390, 1280, 1920), 900
 # A text is cut where its SVG, or a box that does not scroll, ends before it does; a scroll box is one with a height.
 PROBE = """(() => {
-  const shown = (node) => node.getClientRects().length > 0;
+  const shown = (node) => node.checkVisibility();
   const cut = [...document.querySelectorAll('svg text')].filter(shown).filter((text) => {
     const box = text.getBoundingClientRect(), svg = text.ownerSVGElement.getBoundingClientRect();
     return box.left < svg.left - 1 || box.right > svg.right + 1 || box.top < svg.top - 1 || box.bottom > svg.bottom + 1;

@@ -15,7 +15,7 @@ from renorm.report.figures.style import WIDTH, legend_columns, look
 from renorm.report.inputs import load
 from renorm.report.palette import DARK, LIGHT, norm_colours, norm_markers
 
-NORMS = ["batch_norm", "deconv", *(f"norm {place}" for place in range(8))]
+NORMS = ["batch_norm", "deconv", *(f"norm{place}" for place in range(8))]
 # Full colour blindness of the red, green and blue cones: Machado, Oliveira & Fernandes 2009, severity 1, linear RGB.
 BLIND = {
     "none": np.eye(3),
@@ -85,8 +85,11 @@ def outside(canvas):
     canvas.canvas.draw()
     width, height = canvas.bbox.width, canvas.bbox.height
     found = []
+    axes = [axis for ax in canvas.axes for axis in (ax.xaxis, ax.yaxis)]
+    ticks = [(tick, sorted(axis.get_view_interval())) for axis in axes for tick in axis.get_major_ticks()]
+    undrawn = {tick.label1 for tick, (low, high) in ticks if not low <= tick.get_loc() <= high}
     for text in canvas.findobj(matplotlib.text.Text):
-        if text.get_visible() and text.get_text().strip():
+        if text.get_visible() and text.get_text().strip() and text not in undrawn:
             box = text.get_window_extent()
             if min(box.x0, box.y0) < -2 or box.x1 > width + 2 or box.y1 > height + 2:
                 found.append((text.get_text(), [round(end) for end in box.extents]))

@@ -155,7 +155,9 @@ def _sections(inputs: Inputs, names: Names, rule: dict) -> list[dict]:
 
 
 def _interleaved(tables: list, figures: list[dict]) -> list[dict]:
-    """A dataset's figures follow its last table, so that both are seen together."""
+    """Data set by data set; its figures follow its last table, so that both are seen together."""
+    order = list(dict.fromkeys(table.dataset for table in tables if table.dataset))
+    tables = sorted(tables, key=lambda table: order.index(table.dataset) if table.dataset else len(order))
     last = {table.dataset: place for place, table in enumerate(tables)}
     parts, placed = [], set()
     for place, table in enumerate(tables):

@@ -13,16 +13,17 @@ from renorm.report.labels import Names, epochs_label, slug
 
 
 def figures(inputs: Inputs) -> Iterator[Figure]:
-    """One figure per dataset and epoch setting; one epoch makes no curve."""
+    """One figure per dataset and epoch setting, shorter trainings collapsed; one epoch makes no curve."""
     rows = inputs["histories"]
     rows = rows[rows["epochs"] > 1]
     rows = rows[rows["test_top1"].notna()]
     for dataset in Names(inputs).order("dataset", rows):
         for epochs, same in rows[rows["dataset"] == dataset].groupby("epochs"):
-            yield _figure(inputs, dataset, epochs, same)
+            longest = epochs == rows[rows["dataset"] == dataset]["epochs"].max()
+            yield _figure(inputs, dataset, epochs, same, collapsed=not longest)
 
 
-def _figure(inputs: Inputs, dataset: str, epochs: float, rows: pd.DataFrame) -> Figure:
+def _figure(inputs: Inputs, dataset: str, epochs: float, rows: pd.DataFrame, collapsed: bool) -> Figure:
     names = Names(inputs)
     norms = names.norms(rows)
     pairs = names.rows(rows)
@@ -37,7 +38,8 @@ def _figure(inputs: Inputs, dataset: str, epochs: float, rows: pd.DataFrame) -> 
     legend(canvas, [Line2D([], [], **styles[norm], linewidth=2, label=plain(names.norm(norm))) for norm in norms])
     label = epochs_label(epochs)
     said = words("curves", dataset=names.dataset(dataset), epochs=label, norms=" and ".join(map(names.norm, norms)))
-    return Figure(slug("curves", dataset, epochs), **said, section="curves", dataset=dataset, canvas=canvas)
+    where = {"section": "curves", "dataset": dataset, "collapsed": collapsed}
+    return Figure(slug("curves", dataset, epochs), **said, **where, canvas=canvas)
 
 
 def _panel(ax, rows: pd.DataFrame, norms: list, styles: dict) -> None:

@@ -34,7 +34,7 @@ def _figure(inputs: Inputs, answers: Answers, dataset: str, metric: str) -> Figu
     epochs, pairs, norms = sorted(set(rows["epochs"])), names.rows(rows), names.norms(rows)
     colours = {norm: LIGHT[name] for norm, name in norm_colours(norms, inputs.baseline, inputs.method).items()}
     looks = _looks(inputs, names.sources(rows))
-    canvas, axes = panels(len(epochs), 3, HEAD + 0.36 * len(pairs))
+    canvas, axes = panels(len(epochs), 3, HEAD + 0.27 * len(pairs))
     for i, (ax, setting) in enumerate(zip(axes, epochs, strict=True)):
         _panel(ax, rows[rows["epochs"] == setting], pairs, norms, colours, looks)
         bands(ax, len(pairs))

@@ -27,7 +27,7 @@ def figures(inputs: Inputs) -> Iterator[Figure]:
 def _figure(inputs: Inputs, dataset: str, rows: pd.DataFrame) -> Figure:
     names = Names(inputs)
     epochs, pairs = sorted(set(rows["epochs"])), names.rows(rows)
-    canvas, axes = panels(len(epochs), 3, HEAD + 0.22 * len(pairs))
+    canvas, axes = panels(len(epochs), 3, HEAD + 0.2 * len(pairs))
     for i, (ax, setting) in enumerate(zip(axes, epochs, strict=True)):
         _panel(ax, rows[rows["epochs"] == setting], pairs)
         bands(ax, len(pairs))

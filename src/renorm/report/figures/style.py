@@ -42,6 +42,7 @@ RC = {
     "xtick.major.size": 3,
     "legend.frameon": False,
     "legend.fontsize": 8.5,
+    "figure.constrained_layout.wspace": 0.05,  # numbers of two axes do not touch
     "path.simplify": True,
     "path.simplify_threshold": 0.2,
 }

@@ -15,7 +15,7 @@ from renorm.report.labels import Names, epochs_label, slug
 from renorm.report.palette import LIGHT, norm_colours, norm_markers
 from renorm.report.tables.this_study import averages
 
-SIZES = (4.0, 5.6, 7.2, 8.8)  # of a mark, by its place among the epoch settings
+SIZES = (3.4, 4.6, 5.8, 7.0)  # of a mark, by its place among the epoch settings
 UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 CLOCK = [
     *(scale * step for scale in (0.01, 0.1, 1) for step in (1, 2, 3, 5)),
@@ -86,7 +86,7 @@ def _figure(inputs: Inputs, dataset: str, sources: list[str], found: list[Point]
     colours = {norm: LIGHT[name] for norm, name in norm_colours(norms, inputs.baseline, inputs.method).items()}
     looks = Looks(inputs.baseline, colours, norm_markers(norms, inputs.baseline, inputs.method),
                   {setting: SIZES[min(place, len(SIZES) - 1)] for place, setting in enumerate(epochs)})  # fmt: skip
-    canvas, axes = panels(len(sources), 2, 3.3, sharey=True)
+    canvas, axes = panels(len(sources), 2, 2.2, sharey=True)
     for ax, source in zip(axes, sources, strict=True):
         _panel(ax, inputs, [point for point in shown if point["source"] == source], looks)
         ax.set_title(plain(names.source(source)))

@@ -20,7 +20,7 @@ from renorm.report.tables import (
 from renorm.report.tables.model import Table
 
 SUBJECTS = (
-    *(audit, statements, completeness, comparison, equivalence, method_vs_baseline, this_study, runtime, normalisers),
+    *(this_study, method_vs_baseline, comparison, equivalence, statements, runtime, normalisers, completeness, audit),
     *(consistency, convergence),
     *(layer_views, provenance, sources),
 )

@@ -8,6 +8,7 @@ from renorm.report.labels import Names, epochs_label, slug
 from renorm.report.tables.model import Cell, Group, Head, Row, Table, flat, text
 
 CELL = ["dataset", "arch", "norm", "recipe", "epochs"]
+SHOWN = 8  # rows of unfinished cells; a longer list is collapsed
 DOTS = {"completed": "●", "diverged": "✕", "failed": "■", "missing": "○"}
 
 
@@ -81,4 +82,5 @@ def _unfinished(names: Names, cells: pd.DataFrame) -> Table:
         ]
         rows.append([*known, text(key[6] if len(key) > 6 else "")])
     titles = ["Status", "Dataset", "Architecture", "Norm", "Recipe", "Epochs", "Seeds", "Error"]
-    return flat("unfinished", "Cells without a result", "completeness", titles, rows)
+    title = f"Cells without a result: {len(cells)}"
+    return flat("unfinished", title, "completeness", titles, rows, collapsed=len(rows) > SHOWN)

@@ -16,21 +16,30 @@ OPEN = ("…", "missing")
 
 
 def tables(inputs: Inputs) -> list[Table]:
+    """The statements that this study's numbers answer, and, collapsed, those that they do not."""
     if not inputs.has("statements"):
         return []
     names, frame = Names(inputs), inputs["statements"]
-    columns = _columns(names, frame)
-    heads = [[Head("Statement", kind="text"), *(Head(title, kind="text") for _, title in columns)]]
+    columns, keys = _columns(names, frame), ["statement_source", "id"]
+    answered = frame[(frame["role"] == "study") & frame["outcome"].isin(LOOKS)]
+    known = frame.set_index(keys).index.isin(answered.set_index(keys).index)
+    return [
+        _table(names, frame[known], columns, "statements", "Statement by statement"),
+        _table(names, frame[~known], columns, "statements-open", "Statements that this study does not test"),
+    ]
+
+
+def _table(names: Names, frame: pd.DataFrame, columns: list[tuple[str, str]], id: str, title: str) -> Table:
+    titles = [head for _, head in columns]
+    heads = [[Head("Statement", kind="text"), *(Head(head, kind="text") for head in titles)]]
     groups = [
         Group([_row(names, rows, columns)], key=str(key[1]))
         for key, rows in frame.groupby(["statement_source", "id"], sort=False)
     ]
-    titles = [title for _, title in columns]
-    return [
-        Table(
-            "statements", "Statement by statement", "statements", heads, groups, ["Statement"], titles, sortable=False
-        )
-    ]
+    return Table(
+        id, f"{title}: {len(groups)}", "statements", heads, groups, ["Statement"], titles, sortable=False,
+        collapsed=id != "statements",
+    )  # fmt: skip
 
 
 def _columns(names: Names, frame: pd.DataFrame) -> list[tuple[str, str]]:
