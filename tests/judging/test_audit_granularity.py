@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
 import pytest
@@ -14,10 +14,10 @@ from renorm.judging.audit.typing_errors import explain
 
 
 def rounded(value: Fraction, digits: int) -> set[str]:
-    """How a value may be printed: a 5 in the next place is rounded up or to even."""
+    """How a value may be printed: a 5 in the next place is rounded up, down or to even."""
     exact = Decimal(value.numerator) / Decimal(value.denominator)
     step = Decimal(1).scaleb(-digits)
-    return {str(exact.quantize(step, rounding)) for rounding in (ROUND_HALF_UP, ROUND_HALF_EVEN)}
+    return {str(exact.quantize(step, rounding)) for rounding in (ROUND_HALF_UP, ROUND_HALF_DOWN, ROUND_HALF_EVEN)}
 
 
 def printed_sd(counts, ddof: int, digits: int) -> str:
