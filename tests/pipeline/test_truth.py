@@ -100,7 +100,8 @@ def test_an_archive_is_continued_elsewhere(copy, make_checkout, tmp_path):
     for name in ("run.json", "history.csv"):
         old, new = copy.folder / RUN / name, adopting.folder / RUN / name
         assert new.read_bytes() == old.read_bytes()
-    assert str(crate) in json.loads((adopting.folder / RUN / "adopted.json").read_text())["from"]
+    origin, _, member = json.loads((adopting.folder / RUN / "adopted.json").read_text())["from"].partition(":")
+    assert (adopting.folder / origin).resolve() == crate.resolve() and member.endswith(f"{RUN}/run.json")
 
 
 def test_a_job_of_a_cell_that_was_finished_meanwhile_ends_with_the_finished_record(copy):

@@ -31,7 +31,7 @@ rule collect:
         ),
     output:
         [f"{REPORT_DIR}/{table.file}" for table in table_specs.COLLECTED],
-        f"{REPORT_DIR}/study.json",
+        study=f"{REPORT_DIR}/study.json",
     log:
         f"{REPORT_DIR}/logs/collect.txt",
     conda:
@@ -43,14 +43,19 @@ rule collect:
     message:
         "The runs of {wildcards.report} into tidy tables"
     shell:
-        "renorm collect --config $(dirname {output[0]})/config.json > {log} 2>&1 || (cat {log} >&2; false)"
+        "renorm collect --config $(dirname {output.study})/config.json > {log} 2>&1 || (cat {log} >&2; false)"
 
 
 rule judge:
     input:
         when("judge", f"{REPORT_DIR}/summary.csv", rules.collect.output),
     output:
-        [f"{REPORT_DIR}/{table.file}" for table in table_specs.JUDGED],
+        [
+            f"{REPORT_DIR}/{table.file}"
+            for table in table_specs.JUDGED
+            if table.name != "summary"
+        ],
+        summary=f"{REPORT_DIR}/summary.csv",
     log:
         f"{REPORT_DIR}/logs/judge.txt",
     conda:
@@ -62,4 +67,4 @@ rule judge:
     message:
         "Claims compared with the runs of {wildcards.report}"
     shell:
-        "renorm judge $(dirname {output[0]}) > {log} 2>&1 || (cat {log} >&2; false)"
+        "renorm judge $(dirname {output.summary}) > {log} 2>&1 || (cat {log} >&2; false)"
