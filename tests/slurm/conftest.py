@@ -142,17 +142,18 @@ def undisturbed(prepared_digits, tmp_path_factory):
     """epochs → seed → the record of a cell that nothing happened to, trained without Slurm."""
     folder, records = tmp_path_factory.mktemp("undisturbed"), {}
 
-    def train(seed: int, epochs: int = EPOCHS) -> dict:
+    def record(seed: int, epochs: int = EPOCHS) -> dict:
         if (seed, epochs) not in records:
             from renorm.study import config, grid
             from renorm.study.cell import Cell
-            from renorm.training import job
+            from renorm.training.job import Job, train
 
             cell = Cell("digits", "tiny_vgg", "batch_norm", "base", epochs, seed)
             hyper = grid.hyperparameters(config.validate(study(recipe=LONG)), cell)
-            job = job.Job(cell, hyper, folder / f"e{epochs}s{seed}", Path("none"), prepared_digits, device="cpu",
-                          download=False, quiet=True)  # fmt: skip
-            records[seed, epochs] = job.train(job)
+            job = Job(cell, hyper, folder / f"e{epochs}s{seed}", Path("none"), prepared_digits, device="cpu",
+                      download=False, quiet=True)  # fmt: skip
+            train(job)
+            records[seed, epochs] = json.loads((job.out / "run.json").read_text())
         return records[seed, epochs]
 
-    return train
+    return record

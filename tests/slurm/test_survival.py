@@ -114,7 +114,7 @@ def test_snakemake_killed_and_started_again_never_trains_a_cell_twice(checkout):
     # The twin has its own job and waits for the lock, which the first one has.
     checkout.wait(lambda: len(trainers(checkout.folder)) == 2)
     assert (checkout.cell(1, epochs) / ".lock").read_text().startswith(f"process {trainer} ")
-    assert "1 jobs of an earlier start are still in the queue" in finish(checkout, second)
+    assert "1 jobs of a previous run are still in the queue" in finish(checkout, second)
     record = checkout.record(1, epochs)
     assert (record["status"], record["resumes"], record["epochs_completed"]) == ("completed", 0, epochs)
     assert record["started"] <= killed  # whole seconds

@@ -9,7 +9,8 @@ import torch
 from renorm import data
 from renorm.core.errors import RenormError
 from renorm.core.locks import locked
-from renorm.runs import collect, run_record
+from renorm.core.table_specs import TABLES
+from renorm.runs import run_record
 from renorm.study.cell import AXES, Cell
 from renorm.study.config import Recipe
 from renorm.training.device import configure, memory_errors
@@ -53,7 +54,7 @@ def test_the_history_has_a_row_per_epoch_and_the_final_one_is_the_records(run):
     out, record = run
     rows = run_record.read_history(out, record)
     assert [row["epoch"] for row in rows] == ["1", "2"]
-    assert tuple(rows[0]) == collect.HISTORIES[len(AXES) :]
+    assert tuple(rows[0]) == TABLES["histories"].names[len(AXES) :]
     assert float(rows[1]["test_top1"]) == record.metrics.final.value("test", "top1")
     best = max(float(row["test_top1"]) for row in rows)
     assert record.metrics.best.value("test", "top1") == best
