@@ -16,14 +16,16 @@ FAILS = {
     ("obadage2024", "better-imagenet"): "11 of 14 better",  # printed: 9
     ("obadage2024", "better-adds-up"): "36 + 36 + 9 = 81, printed 80",
     ("obadage2024", "reproducible"): "105 of 134 reproduced",
-    ("obadage2024", "always-better"): "56 of 63 pairs better, 12 within noise",
-    ("obadage2024", "trend-20-100"): "34 of 40 pairs better, 11 within noise",
+    ("obadage2024", "always-better"): "57 of 63 pairs better, 11 within noise",
+    ("obadage2024", "trend-20-100"): "35 of 40 pairs better, 10 within noise",
     ("obadage2024", "improved-20-100"): "64 of 80 better",
     (
         "obadage2024",
         "growth",
     ): "2 to 831 % over 63 of 63",  # printed: 2 % to 358 %, which are the trainings of 100 epochs
     ("obadage2024", "dpn-biggest-difference"): "5 of 6 columns with dpn92 largest",
+    # True of the printed table, whose CIFAR-100 deconv column of 20 epochs holds the batch norm runs of 100 epochs.
+    ("obadage2024", "resnet-shortest-cifar100"): "0 of 1 columns with resnet18 smallest",
 }
 
 
@@ -50,7 +52,7 @@ def test_every_statement_asks_everybody(checked):
 
 def test_the_reproduction_on_the_original(checked):
     row = one(checked, statement_source="ye2020", id="method-beats-baseline", source="obadage2024")
-    assert (row["outcome"], row["counted"], row["of"]) == ("holds", 56, 63)
+    assert (row["outcome"], row["counted"], row["of"]) == ("holds", 57, 63)
 
 
 def test_own_runs_answer_when_they_exist(study):

@@ -47,7 +47,7 @@ def test_every_printed_number_stands_once(claims, source, table, count):
 
 def test_no_other_tables(claims):
     assert {name: len(c.frame) for name, c in claims.items()} == {
-        "ye2020": 134, "obadage2024": 261, "ye2019": 25, "southampton": 58,
+        "ye2020": 134, "obadage2024": 1341, "ye2019": 25, "southampton": 58,
     }  # fmt: skip
 
 
@@ -120,7 +120,8 @@ def test_table_10_in_seconds(claims):
 def test_spot_values(claims, source, dataset, arch, norm, epochs, value):
     frame = claims[source].frame
     row = frame[(frame.dataset == dataset) & (frame.arch == arch) & (frame.norm == norm) & (frame.epochs == epochs)]
-    assert row[row.metric == "top1"].value.tolist() == [value]
+    printed = row[(row.metric == "top1") & row.attempt.isna()]
+    assert printed.value.tolist() == [value]
 
 
 def test_what_is_not_said_is_not_claimed(claims):
@@ -136,7 +137,7 @@ def test_headers_are_the_contract():
     section = tables.split("## Measurements")[1].split("\n## ")[0]
     names = [name for line in section.splitlines() if line.startswith("| `") for name in line.split("|")[1].split()]
     assert tuple(name.strip("`") for name in names) == COLUMNS
-    headers = {path.open().readline() for path in CLAIMS.glob("*/*.csv")}
+    headers = {path.open().readline() for path in CLAIMS.glob("*/*.csv") if path.stem != "attempts"}
     not_printed = {"attempt", "sd", "ci_low", "ci_high", "n_images", "epochs_completed", "status"}
     assert headers == {",".join(c for c in COLUMNS if c not in not_printed) + "\n"}
 
