@@ -40,7 +40,7 @@ def get_study():
     for file in workflow.configfiles:
         read_yaml(file)
     folder = Path(workflow.configfiles[-1]).parent if workflow.configfiles else Path()
-    return study_config.validate(dict(config)).read_from(folder)
+    return study_config.validate(dict(config), folder=folder)
 
 
 STUDY = or_end(get_study)
@@ -206,7 +206,8 @@ def get_prepared(wildcards):
     record = f"{RUNS}/{cell.path}/run.json"
     if IS_START and not has_to_run(not or_end(PENDING.look, cell).record, record):
         return []
-    return prepared_files(cell.dataset)
+    # A program reads its data itself.
+    return [] if grid.program(STUDY, cell) else prepared_files(cell.dataset)
 
 
 def get_layer_views_to_come(wildcards):

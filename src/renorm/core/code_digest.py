@@ -8,6 +8,7 @@ torch, and every file is read once while its time stamp and size stay.
 
 import ast
 import hashlib
+import warnings
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -57,32 +58,39 @@ def of_training() -> str:
 def of_files(paths: Iterable[str | Path], folder: str | Path = ".") -> dict[str, str]:
     """Declared path → digest; `folder` is where relative paths begin. Python by meaning, all else by its bytes.
 
-    Raises `RenormError` for a path that is not there.
+    A program may be of another version of Python: a file that this one cannot parse counts by its bytes, too.
+
+    Raises:
+        RenormError: A path is not there.
     """
-    return {str(path): of_path(Path(folder, path)) for path in paths}
+    return {str(path): of_path(Path(folder, path), any_python=True) for path in paths}
 
 
-def of_path(path: Path) -> str:
-    """The digest of a file, or of all files of a folder with their names."""
+def of_path(path: Path, any_python: bool = False) -> str:
+    """The digest of a file, or of all files of a folder with their names; `any_python` as in `of_file`."""
     if not path.is_dir():
-        return of_file(path)
+        return of_file(path, any_python)
     found = sorted(file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
-    return _joined(part for file in found for part in (file.relative_to(path).as_posix(), of_file(file)))
+    return _joined(part for file in found for part in (file.relative_to(path).as_posix(), of_file(file, any_python)))
 
 
-def of_file(path: Path) -> str:
-    """The digest of one file; of a Python file that of its meaning."""
+def of_file(path: Path, any_python: bool = False) -> str:
+    """The digest of one file; of a Python file that of its meaning, or with `any_python` of its bytes if need be."""
     try:
         facts = path.stat()
-        return _of_file(path, facts.st_mtime_ns, facts.st_size)
+        return _of_file(path, facts.st_mtime_ns, facts.st_size, any_python)
     except OSError as error:
         raise RenormError(f"{path}: cannot be read: {error.strerror}: restore the file or correct its path") from None
 
 
 @lru_cache(maxsize=4096)
-def _of_file(path: Path, _changed: int, _size: int) -> str:
+def _of_file(path: Path, _changed: int, _size: int, any_python: bool) -> str:
     if path.suffix == ".py":
-        return of_source(path.read_text(encoding="utf-8"), str(path))
+        try:
+            return of_source(path.read_text(encoding="utf-8"), str(path))
+        except (RenormError, UnicodeDecodeError, RecursionError):
+            if not any_python:
+                raise
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:LENGTH]
 
@@ -90,7 +98,8 @@ def _of_file(path: Path, _changed: int, _size: int) -> str:
 def of_source(text: str, where: str = "source") -> str:
     """The digest of what the Python source `text` means."""
     try:
-        tree = ast.parse(text)
+        with warnings.catch_warnings(action="ignore"):  # of escape sequences in code that is not ours
+            tree = ast.parse(text)
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
         raise RenormError(f"{where}:{line}: not readable as Python: {getattr(error, 'msg', error)}") from None

@@ -75,6 +75,8 @@ class Look:
 
 def identity(study: Study, cell: Cell) -> Identity:
     """What the record of `cell` must hold to count for `study`; `RenormError` for code that cannot be read."""
+    if grid.program(study, cell):  # its code is part of the hyper-parameters, and its data are its own
+        return Identity(cell, grid.hyperparameters(study, cell), {}, None)
     code = code_digest.dropped_in(dataset=cell.dataset, arch=cell.arch, norm=cell.norm)
     data = data_checksum(study, cell.dataset)
     return Identity(cell, grid.hyperparameters(study, cell), code, data)

@@ -5,11 +5,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    field_validator,
+    model_validator,
+)
 
 from renorm.core import plugins
 from renorm.core.errors import RenormError, suggest
 from renorm.core.validation import read_yaml, validate_model
+from renorm.study import names
+from renorm.study import programs as study_programs
 from renorm.study.cell import NAME, Cell
 from renorm.study.known_datasets import PUBLISHED_NORMALISATION
 
@@ -90,15 +101,24 @@ class Recipe(Strict):
     train_images: Count | None = None
     test_images: Count | None = None
     log_steps: Annotated[int, Field(ge=0, le=100_000, strict=True)] = 0
+    program: Name | None = None
+    values: dict[Name, StrictStr | StrictBool | StrictInt | Finite] = {}
     by_arch: dict[Name, dict] = {}
+
+    @model_validator(mode="after")
+    def _values(self) -> "Recipe":
+        if self.values and self.program is None:
+            raise ValueError("values: fill in the command of a program: name one with `program:`, or leave them out")
+        return self
 
     @model_validator(mode="after")
     def _by_arch(self) -> "Recipe":
         for arch, change in self.by_arch.items():
-            if arch not in plugins.names("arch"):
+            if self.program is None and arch not in plugins.names("arch"):
                 raise ValueError(f"by_arch: unknown arch '{arch}': {suggest(arch, plugins.names('arch'))}")
-            if "by_arch" in change:
-                raise ValueError(f"by_arch.{arch}: by_arch stands inside itself: take it out")
+            for key in ("by_arch", "program"):
+                if key in change:
+                    raise ValueError(f"by_arch.{arch}: {key} is not a value of one architecture: take it out")
             try:
                 self.for_arch(arch)
             except RenormError as error:
@@ -113,14 +133,19 @@ class Recipe(Strict):
         return validate_model(Recipe, deep_merge(values, self.by_arch[arch]), f"by_arch.{arch}")
 
     def resolved(self, norm: str, arch: str) -> dict:
-        """The hyper-parameters that a cell with normaliser `norm` in `arch` depends on, and no others."""
+        """The hyper-parameters that a built-in cell with normaliser `norm` in `arch` depends on, and no others."""
         recipe = self.for_arch(arch)
-        values = recipe.model_dump(exclude={"by_arch"})
+        values = recipe.model_dump(exclude={"by_arch", "program", "values"})
         if norm in PLAIN_NORMS:
             del values["norm"]
         if recipe.optimizer.name == "adam":
             del values["optimizer"]["momentum"]
         return {"protocol": PROTOCOL, **values}
+
+    def settings(self, arch: str) -> dict[str, Any]:
+        """What a program's command line may hold of the recipe: value by dotted name, those of `values` among them."""
+        recipe = self.for_arch(arch)
+        return flatten(recipe.model_dump(exclude={"by_arch", "program", "values"})) | recipe.values
 
 
 class Experiment(Strict):
@@ -146,15 +171,6 @@ class Experiment(Strict):
         twice = sorted({str(v) for v in values if values.count(v) > 1})
         if twice:
             raise ValueError(f"{', '.join(twice)} is there twice: name each value once")
-        return values
-
-    @field_validator("dataset", "arch", "norm")
-    @classmethod
-    def _known(cls, values: list[str], info) -> list[str]:
-        known = plugins.names(info.field_name)
-        for value in values:
-            if value not in known:
-                raise ValueError(f"unknown {info.field_name} '{value}': {suggest(value, known)}")
         return values
 
 
@@ -267,6 +283,7 @@ class Study(Strict):
     compare: Compare = Compare()
     judge: Judge = Judge()
     labels: Labels = Labels()
+    programs: dict[Name, study_programs.Program] = {}
     recipes: dict[Name, Recipe]
     experiments: dict[Name, Experiment]
     layer_views: dict[Name, LayerView] = {}
@@ -318,10 +335,6 @@ class Study(Strict):
             if "deconv" not in view.of.norm:
                 norm = view.of.norm
                 raise ValueError(f"layer_views.{name}.cell: '{norm}' deconvolves nothing: name a cell with deconv")
-        for axis in ("baseline", "method"):
-            norm = getattr(self.compare, axis)
-            if norm not in plugins.names("norm"):
-                raise ValueError(f"compare.{axis}: unknown norm '{norm}': {suggest(norm, plugins.names('norm'))}")
         if self.gpu_slots > 1 and self.gpu != 1:
             raise ValueError(f"gpu_slots: {self.gpu_slots} cells share a GPU only with gpu: 1 (found {self.gpu}): "
                              "change one")  # fmt: skip
@@ -329,7 +342,9 @@ class Study(Strict):
 
     def _check_normalisation(self, name: str, experiment: Experiment) -> None:
         for recipe in experiment.recipe:
-            if all(self.recipes[recipe].for_arch(arch).normalise != "published" for arch in experiment.arch):
+            if self.recipes[recipe].program or all(
+                self.recipes[recipe].for_arch(arch).normalise != "published" for arch in experiment.arch
+            ):
                 continue
             for dataset in experiment.dataset:
                 if dataset not in PUBLISHED_NORMALISATION:
@@ -389,7 +404,9 @@ class Study(Strict):
             "original": [place(path) for path in self.claims.original],
             "reproductions": [place(path) for path in self.claims.reproductions],
         })  # fmt: skip
-        return self.model_copy(update={"claims": claims, "adopt": [place(path) for path in self.adopt]})
+        programs = {name: program.placed(place) for name, program in self.programs.items()}
+        adopt = [place(path) for path in self.adopt]
+        return self.model_copy(update={"claims": claims, "adopt": adopt, "programs": programs})
 
     @property
     def claims_folders(self) -> list[str]:
@@ -441,11 +458,20 @@ def flatten(values: dict, prefix: str = "") -> dict:
     return out
 
 
-def validate(values: Any, where: str = "config") -> Study:
-    """The study in `values` (a parsed YAML document), or one `RenormError` line per mistake."""
+def validate(values: Any, where: str = "config", folder: Path | None = None) -> Study:
+    """The study in `values` (a parsed YAML document), or one `RenormError` line per mistake.
+
+    `folder`: where its file is, to which the folders that it names are relative; by default the working directory.
+    """
     if not isinstance(values, dict):
         raise RenormError(f"{where}: expected keys and values, found {type(values).__name__}")
-    return validate_model(Study, values, where)
+    study = validate_model(Study, values, where)
+    if folder is not None:
+        study = study.read_from(folder)
+    lines = list(names.mistakes(study))
+    if lines:
+        raise RenormError(*(f"{where}: {line}" for line in lines))
+    return study
 
 
 def load(path: str | Path, overrides: dict | None = None) -> Study:
@@ -456,7 +482,7 @@ def load(path: str | Path, overrides: dict | None = None) -> Study:
     values = read_yaml(path)
     if not isinstance(values, dict):
         raise RenormError(f"{path}: expected keys and values, found {type(values).__name__}")
-    return validate(deep_merge(values, overrides or {}), str(path)).read_from(Path(path).parent)
+    return validate(deep_merge(values, overrides or {}), str(path), Path(path).parent)
 
 
 def schema() -> dict:

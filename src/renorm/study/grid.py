@@ -3,7 +3,8 @@
 from itertools import product
 
 from renorm.study.cell import Cell
-from renorm.study.config import Experiment, LayerView, Study
+from renorm.study.config import PROTOCOL, Experiment, LayerView, Study
+from renorm.study.programs import Program
 
 
 def experiment_cells(experiment: Experiment) -> list[Cell]:
@@ -23,7 +24,17 @@ def cells(study: Study) -> dict[Cell, list[str]]:
 
 def hyperparameters(study: Study, cell: Cell) -> dict:
     """The resolved hyper-parameters of `cell`: what its run record must hold to count for this study."""
-    return study.recipes[cell.recipe].resolved(cell.norm, cell.arch)
+    recipe = study.recipes[cell.recipe]
+    if recipe.program is None:
+        return recipe.resolved(cell.norm, cell.arch)
+    identity = study.programs[recipe.program].identity(cell, recipe.settings(cell.arch))
+    return {"protocol": PROTOCOL, "program": identity}
+
+
+def program(study: Study, cell: Cell) -> Program | None:
+    """The program that trains `cell`; None for the built-in trainer."""
+    name = study.recipes[cell.recipe].program
+    return None if name is None else study.programs[name]
 
 
 def layer_views(study: Study) -> dict[str, LayerView]:

@@ -6,20 +6,16 @@ Set-up (device, data, network), then training with checkpoints, then the record:
 import hashlib
 import json
 import math
-import os
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 
 from renorm import data
-from renorm.core import code_digest, files
+from renorm.core import code_digest, files, signals
 from renorm.core.errors import RenormError
 from renorm.core.locks import locked
 from renorm.runs import finished, run_record
@@ -99,7 +95,8 @@ def train(job: Job) -> run_record.Record:
                 # Snakemake removes the log of a job that it starts anew, also while a concurrent job still writes it.
                 log.info(f"{job.cell}: was finished {done.finished}: nothing to train")
                 return done
-            with _signals() as caught, data.workers_watched(), device.memory_errors(what, job.hyper["batch_size"]):
+            batch_size = job.hyper["batch_size"]
+            with signals.collected() as caught, data.workers_watched(), device.memory_errors(what, batch_size):
                 return _train(job, log, caught)
         finally:
             log.close()
@@ -215,21 +212,3 @@ def _check_gpus(job: Job) -> None:
         raise RenormError(f"gpus: batch_size {batch} is not divisible by {job.gpus} processes: change one")
     if job.gpus > 1 and device.device_named(job.device).type == "cuda" and job.gpus > torch.cuda.device_count():
         raise RenormError(f"gpus: {job.gpus} were requested and {torch.cuda.device_count()} are here: request fewer")
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collect SIGTERM and SIGINT; the trainer looks after every step, a second one ends the process at once."""
-    caught: list[int] = []
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        if caught:
-            os._exit(128 + number)
-        caught.append(number)
-
-    before = {s: signal.signal(s, note) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,0 +1,108 @@
+"""What the names in a study refer to: registered ones for the built-in trainer, a program's own for its cells."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import product
+from typing import TYPE_CHECKING
+
+from renorm.core import plugins
+from renorm.core.errors import RenormError, suggest
+from renorm.study import programs
+from renorm.study.cell import AXES, NAME, Cell
+
+if TYPE_CHECKING:
+    from renorm.study.config import Experiment, Recipe, Study
+
+NAMED = ("dataset", "arch", "norm")
+
+
+def mistakes(study: Study) -> Iterator[str]:
+    """One line for each name that refers to nothing, and for each mistake in a program."""
+    yield from _recipes(study)
+    found = {name: list(programs.mistakes(name, one, _known(study, name))) for name, one in study.programs.items()}
+    for lines in found.values():
+        yield from lines
+    for name, experiment in study.experiments.items():
+        yield from _experiment(study, name, experiment, {name for name, lines in found.items() if lines})
+    yield from _compare(study)
+    for name, view in study.layer_views.items():
+        if study.recipes[view.of.recipe].program:
+            yield f"layer_views.{name}.cell: '{view.of}' is trained by a program, whose layers renorm does not know"
+
+
+def _recipes(study: Study) -> Iterator[str]:
+    for name, recipe in study.recipes.items():
+        if recipe.program is None:
+            continue
+        if recipe.program not in study.programs:
+            hint = suggest(recipe.program, study.programs)
+            yield f"recipes.{name}.program: unknown program '{recipe.program}': {hint}"
+            continue
+        used = study.programs[recipe.program].placeholders
+        for key in recipe.values:
+            if key not in used:
+                yield (f"recipes.{name}.values.{key}: the command of program '{recipe.program}' has no placeholder "
+                       f"{{{key}}}: {suggest(key, used)}")  # fmt: skip
+            elif key in (*AXES, *programs.AT_START):
+                yield f"recipes.{name}.values.{key}: is filled in by renorm: choose another name"
+
+
+def _known(study: Study, program: str) -> set[str]:
+    """The placeholders that the commands of `program` may have."""
+    recipes = [recipe for recipe in study.recipes.values() if recipe.program == program]
+    found = {key for recipe in recipes or list(study.recipes.values())[:1] for key in _scalars(recipe)}
+    return found | set(AXES)
+
+
+def _scalars(recipe: Recipe) -> set[str]:
+    changes = {key for change in recipe.by_arch.values() for key in change.get("values") or ()}
+    return changes | {
+        key for key, value in recipe.settings("").items() if value is None or isinstance(value, programs.Scalar)
+    }
+
+
+def _experiment(study: Study, name: str, experiment: Experiment, broken: set[str]) -> Iterator[str]:
+    builtin = [recipe for recipe in experiment.recipe if study.recipes[recipe].program is None]
+    for axis in NAMED:
+        values = getattr(experiment, axis)
+        for value in values:
+            if not NAME.fullmatch(value):
+                yield (f"experiments.{name}.{axis}: '{value}' is not a name: use lower-case letters, digits and _ . - "
+                       "only")  # fmt: skip
+            elif builtin and value not in plugins.names(axis):
+                hint = suggest(value, plugins.names(axis))
+                yield f"experiments.{name}.{axis}: unknown {axis} '{value}': {hint} (found {json.dumps(values)})"
+    seen = set()
+    for recipe in experiment.recipe:
+        program = study.recipes[recipe].program
+        if program not in study.programs or program in broken:
+            continue
+        for line in _unfilled(study, experiment, recipe):
+            if line not in seen:
+                seen.add(line)
+                yield f"experiments.{name}: {line}"
+
+
+def _unfilled(study: Study, experiment: Experiment, recipe: str) -> Iterator[str]:
+    """Cells of `experiment` whose command line cannot be filled in."""
+    chosen = study.recipes[recipe]
+    program = study.programs[chosen.program or ""]
+    for dataset, arch, norm in product(experiment.dataset, experiment.arch, experiment.norm):
+        try:
+            cells = [Cell(dataset, arch, norm, recipe, epochs, experiment.seeds[0]) for epochs in experiment.epochs]
+            for cell in cells:
+                program.filled(cell, chosen.settings(arch))
+        except RenormError as error:
+            yield f"program '{chosen.program}': {error}"
+
+
+def _compare(study: Study) -> Iterator[str]:
+    """Method and baseline are registered, or names of the study's programs."""
+    own = {norm for experiment in study.experiments.values() for norm in experiment.norm}
+    for axis in ("baseline", "method"):
+        norm = getattr(study.compare, axis)
+        known = own.union(plugins.names("norm"))
+        if norm not in known:
+            yield f"compare.{axis}: unknown norm '{norm}': {suggest(norm, known)}"
