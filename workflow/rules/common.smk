@@ -173,6 +173,12 @@ def get_keep(wildcards):
     return "--keep-weights" if kept else "--no-keep-weights"
 
 
+def get_runner(wildcards):
+    """The program that trains the cell; nothing for the built-in trainer. What it is does not change the cell."""
+    program = grid.program(STUDY, get_cell(wildcards))
+    return f"--program {shlex.quote(program.model_dump_json())}" if program else ""
+
+
 def get_mem_mb(wildcards, attempt):
     return estimate(STUDY, get_cell(wildcards), attempt).mem_mb
 

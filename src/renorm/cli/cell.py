@@ -13,6 +13,7 @@ from renorm.core.errors import RenormError, suggest
 from renorm.runs import run_record
 from renorm.study import config, grid
 from renorm.study.cell import Cell
+from renorm.study.programs import Identity, Program, Results
 
 CELL, FILES, MACHINE = "The cell", "Files", "Machine"  # groups of options of `train`
 
@@ -71,6 +72,10 @@ def train(
         str | None,
         typer.Option(help="All hyper-parameters as JSON (what the workflow passes).", rich_help_panel=WORKFLOW),
     ] = None,
+    program: Annotated[
+        str | None,
+        typer.Option(help="The program that trains it, as JSON (what the workflow passes).", rich_help_panel=WORKFLOW),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run; default results/runs/<cell>.", rich_help_panel=FILES)
     ] = None,
@@ -106,51 +111,81 @@ def train(
     cell = Cell(dataset, arch, norm, recipe, epochs, seed)
     if hyper and (study or settings):
         raise RenormError("train: --hyper holds all hyper-parameters: leave --set and --config out, or --hyper")
-    values = _from_json(hyper, cell) if hyper else _hyperparameters(cell, study, settings or [])
+    if program and not hyper:
+        raise RenormError("train: --program comes with --hyper: by hand, name a recipe with a program by --config")
+    own = _program(program) if program else None
+    values = _from_json(hyper, cell, own) if hyper else {}
+    if not hyper:
+        values, own = _hyperparameters(cell, study, settings or [])
+    from renorm.execution import runners
     from renorm.execution.gpu_slots import held
-    from renorm.training.job import Job
-    from renorm.training.job import train as run
 
-    job = Job(
-        cell, values, out or Path("results/runs") / cell.path, config.data_root(data_dir), prepared, device.value,
+    request = runners.Request(
+        cell, values, own, out or Path("results/runs") / cell.path, config.data_root(data_dir), prepared, device.value,
         threads, checkpoint_minutes, download, quiet, wait, gpus, workers, keep_weights,
     )  # fmt: skip
     with held(0 if device == Device.cpu else gpu_slots):
-        record = run(job)
+        record = runners.train(request)
     if not quiet:
-        print(_sentence(record, job.out))
+        print(_sentence(record, request.out))
 
 
-def _from_json(text: str, cell: Cell) -> dict:
-    """what the workflow passes: a resolved recipe and its protocol number, validated once more."""
+def _program(text: str) -> Program:
+    return validation.validate_model(Program, validation.parse_yaml(text, "--program"), "--program")
+
+
+def _from_json(text: str, cell: Cell, program: Program | None = None) -> dict:
+    """What the workflow passes: a resolved recipe and its protocol number, validated once more."""
     try:
         values = json.loads(text)
         recipe = {key: value for key, value in values.items() if key != "protocol"}
     except (ValueError, AttributeError, RecursionError):
         raise RenormError("--hyper: not a JSON object of hyper-parameters: by hand, use --set key=value") from None
+    if program:
+        return _of_program(values, program)
     whole = validation.validate_model(config.Recipe, recipe, "--hyper").resolved(cell.norm, cell.arch)
     # A default is good enough for a recipe, and not for a record, which names everything its numbers depend on.
     given = config.flatten(values)
     missing = [key for key in config.flatten(whole) if key not in given]
     if missing:
         raise RenormError(f"--hyper: {missing[0]}: is missing: by hand, use --set key=value")
-    if values["protocol"] != config.PROTOCOL:
-        raise RenormError(f"--hyper: protocol: {values['protocol']!r} is not {config.PROTOCOL}, that of this version")
+    _check_protocol(values)
     return values
 
 
-def _hyperparameters(cell: Cell, study: Path | None, settings: list[str]) -> dict:
-    for axis in ("dataset", "arch", "norm"):
+def _check_protocol(values: dict) -> None:
+    if values.get("protocol") != config.PROTOCOL:
+        found = values.get("protocol")
+        raise RenormError(f"--hyper: protocol: {found!r} is not {config.PROTOCOL}, that of this version")
+
+
+def _of_program(values: dict, program: Program) -> dict:
+    """The hyper-parameters of a program's cell, if they are of `program`."""
+    _check_protocol(values)
+    identity = validation.validate_model(Identity, values.get("program"), "--hyper: program")
+    results = validation.validate_model(Results, identity.results, "--hyper: program.results")
+    if set(values) != {"protocol", "program"} or (identity.command, results) != (program.command, program.results):
+        raise RenormError("--hyper: is not of the program in --program: leave both to the workflow")
+    return values
+
+
+def _hyperparameters(cell: Cell, study: Path | None, settings: list[str]) -> tuple[dict, Program | None]:
+    """The hyper-parameters of a cell that somebody names by hand, and the program that trains it, if one does."""
+    given = config.load(study) if study else None
+    recipes = given.recipes if given else {"paper": config.Recipe()}
+    recipe = recipes.get(cell.recipe)
+    for axis in ("dataset", "arch", "norm") if recipe is None or recipe.program is None else ():
         name, known = getattr(cell, axis), plugins.names(axis)
         if name not in known:
             raise RenormError(f"--{axis}: unknown {axis} '{name}': {suggest(name, known)}")
-    recipes = config.load(study).recipes if study else {"paper": config.Recipe()}
-    if cell.recipe not in recipes:
+    if recipe is None:
         raise RenormError(f"--recipe: unknown recipe '{cell.recipe}': {suggest(cell.recipe, recipes)}")
-    values = recipes[cell.recipe].model_dump()
+    values = recipe.model_dump()
     for setting in settings:
         values = config.deep_merge(values, _setting(setting))
-    return validation.validate_model(config.Recipe, values, "--set").resolved(cell.norm, cell.arch)
+    recipe = validation.validate_model(config.Recipe, values, "--set")
+    program = given.programs.get(recipe.program or "") if given else None
+    return grid.resolved(recipe, program, cell), program
 
 
 def _setting(text: str) -> dict:
@@ -169,6 +204,10 @@ def _sentence(record: run_record.Record, out: Path) -> str:
     if final is None:
         where = f" in epoch {record.diverged.epoch}" if record.diverged else ""
         return f"diverged{where}: {out / 'run.json'}"
+    if record.runner.kind == "program":
+        numbers = [f"{split} {name} {value:.6g}" for split, part in final.splits.items()
+                   for name, value in part.values.items()]  # fmt: skip
+        return f"{', '.join(numbers)}, {record.seconds.total:.1f} s: {out / 'run.json'}"
     return (
         f"test top-1 {final.value('test', 'top1'):.2%} (train {final.value('train', 'top1'):.2%}), "
         f"{record.seconds.train:.1f} s training, {record.seconds.test:.1f} s testing: {out / 'run.json'}"

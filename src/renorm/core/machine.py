@@ -53,16 +53,23 @@ def code_version() -> dict:
     commit is the one that RENORM_COMMIT names, if any.
     """
     here = Path(__file__).resolve().parents[1]
-
-    def git(*command: str) -> str | None:
-        try:
-            done = subprocess.run(["git", "-C", str(here), *command], capture_output=True, text=True, timeout=20)
-        except (OSError, subprocess.SubprocessError):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
     release = package_version("renorm")
-    if git("ls-files", "--error-unmatch", str(here / "__init__.py")) is None:
+    if _git(here, "ls-files", "--error-unmatch", str(here / "__init__.py")) is None:
         return {"renorm": release, "commit": os.environ.get("RENORM_COMMIT"), "dirty": None}
-    changes = git("status", "--porcelain", "--", ".")
-    return {"renorm": release, "commit": git("rev-parse", "HEAD"), "dirty": None if changes is None else bool(changes)}
+    commit, dirty = commit_of(here)
+    return {"renorm": release, "commit": commit, "dirty": dirty}
+
+
+def commit_of(folder: Path) -> tuple[str | None, bool | None]:
+    """The commit of the repository that `folder` is in, and whether files below `folder` differ from it; None of both
+    where there is no repository."""
+    changes = _git(folder, "status", "--porcelain", "--", ".")
+    return _git(folder, "rev-parse", "HEAD"), None if changes is None else bool(changes)
+
+
+def _git(folder: Path, *command: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *command], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

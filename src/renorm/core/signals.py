@@ -2,14 +2,14 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 
 @contextmanager
-def collected() -> Iterator[list[int]]:
-    """Collect SIGTERM and SIGINT while the block runs; a second one ends the process at once.
+def collected(at_second: Callable[[], object] = lambda: None) -> Iterator[list[int]]:
+    """Collect SIGTERM and SIGINT while the block runs; a second one calls `at_second` and ends the process at once.
 
     Yields:
         The numbers of the signals so far, for the block to look at.
@@ -18,6 +18,7 @@ def collected() -> Iterator[list[int]]:
 
     def note(number: int, _frame: FrameType | None) -> None:
         if caught:
+            at_second()
             os._exit(128 + number)
         caught.append(number)
 

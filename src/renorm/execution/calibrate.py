@@ -191,7 +191,9 @@ def _place(study: Study, device: torch.device) -> Calibration:
 
 def _kinds(study: Study) -> list[Kind]:
     """The kinds of step of the cells that have no record yet; of all cells when none is missing."""
-    cells = list(grid.cells(study))
+    cells = [cell for cell in grid.cells(study) if not grid.program(study, cell)]
+    if not cells:
+        raise RenormError("calibrate: every cell is trained by a program: `renorm plan` uses their finished cells")
     runs = Path(study.results_dir) / "runs"
     missing = [cell for cell in cells if not (runs / cell.path / "run.json").exists()]
     found: dict[str, Kind] = {}

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Literal
 
 from renorm.core.errors import RenormError
-from renorm.execution import calibration_store, workload
+from renorm.execution import calibration_store, program_cost, workload
 from renorm.execution.calibration_store import Calibration
 from renorm.execution.workload import Step, Workload
+from renorm.study import grid
 from renorm.study.cell import Cell
 from renorm.study.config import PLAIN_NORMS, Study
+from renorm.study.programs import Program
 
 # Seconds per 50,000 training images of 32×32 with batch norm on the slowest device we plan for: a V100, after the
 # reproduction's Tables 8 and 9 (Obadage et al. 2024; seconds of 100 epochs / 100, the slower data set, rounded up).
@@ -98,11 +100,24 @@ class Prediction:
 
 def estimate(study: Study, cell: Cell, attempt: int = 1) -> Estimate:
     """What to ask for at the `attempt`-th try: half as much again for each one that failed."""
-    work, kind = workload.workload(study, cell), workload.kind(study)
     grow = 1 + 0.5 * (attempt - 1)
+    program = grid.program(study, cell)
+    if program:
+        return _of_program(study, cell, program, grow)
+    work, kind = workload.workload(study, cell), workload.kind(study)
     expected = _predict(study, cell, work)
     minutes = START_MINUTES + SAFETY * expected.doubt * grow * expected.seconds / 60
     return Estimate(int(minutes), int(grow * _mem_mb(work, kind)), expected.seconds, expected.basis)
+
+
+def _of_program(study: Study, cell: Cell, program: Program, grow: float) -> Estimate:
+    """By the program's finished cells; of the first ones only their time limit is known."""
+    known, limit = program_cost.seconds(study, cell), program.timeout_minutes
+    seconds = known or (60 * limit if limit else program_cost.UNKNOWN_SECONDS)
+    minutes = START_MINUTES + SAFETY * grow * seconds / 60
+    if limit:
+        minutes = min(minutes, START_MINUTES + limit)
+    return Estimate(int(minutes), int(grow * program.memory_mb), seconds, "measured" if known else "table")
 
 
 def _predict(study: Study, cell: Cell, work: Workload) -> Prediction:
@@ -223,6 +238,14 @@ def _mem_mb(work: Workload, kind: str) -> float:
 
 def basis(study: Study, cells: Iterable[Cell]) -> str:
     """In a few sentences: what the predicted seconds of `cells` rest on, and which calibrations were not used."""
+    cells = list(cells)
+    programs = [cell for cell in cells if grid.program(study, cell)]
+    if programs:
+        built_in = [cell for cell in cells if cell not in set(programs)]
+        known = sum(program_cost.seconds(study, cell) is not None for cell in programs)
+        own = (f"Of {len(programs)} cells of programs, {known} are predicted from similar finished ones; each of the "
+               f"others counts as its time limit, else as {program_cost.UNKNOWN_SECONDS / 3600:g} h.")  # fmt: skip
+        return f"{basis(study, built_in)} {own}" if built_in else own
     choice = calibration_store.choose(study)
     parts = [f"Ignored calibration: {reason}." for reason in choice.ignored]
     if not choice.taken:
@@ -238,8 +261,9 @@ def basis(study: Study, cells: Iterable[Cell]) -> str:
 def disk_mb(study: Study, cells: Iterable[Cell]) -> float:
     """What `cells` need of the disk at most: the prepared data, and all their checkpoints at one time."""
     cells = list(cells)
-    images = sum(workload.size_of(study, name).nbytes for name in {cell.dataset for cell in cells})
-    weights = sum(PARAMETERS.get(cell.arch, UNKNOWN_PARAMETERS) for cell in cells)
+    built_in = [cell for cell in cells if not grid.program(study, cell)]
+    images = sum(workload.size_of(study, name).nbytes for name in {cell.dataset for cell in built_in})
+    weights = sum(PARAMETERS.get(cell.arch, UNKNOWN_PARAMETERS) for cell in built_in)
     return images / 1e6 + weights * CHECKPOINT_BYTES + RECORD_MB * len(cells)
 
 
@@ -250,7 +274,8 @@ def check_space(study: Study, cells: Iterable[Cell]) -> None:
     """
     folder = Path(study.results_dir).absolute()
     left = [cell for cell in cells if not (folder / "runs" / cell.path / "run.json").exists()]
-    largest = max((PARAMETERS.get(cell.arch, UNKNOWN_PARAMETERS) for cell in left), default=0)
+    built_in = [cell for cell in left if not grid.program(study, cell)]
+    largest = max((PARAMETERS.get(cell.arch, UNKNOWN_PARAMETERS) for cell in built_in), default=0)
     need = largest * CHECKPOINT_BYTES + RECORD_MB * len(left)
     there = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(there).free / 1e6

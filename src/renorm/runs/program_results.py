@@ -4,7 +4,6 @@ Each mistake is one line that names the file and the column.
 """
 
 import csv
-import glob
 import json
 import math
 import re
@@ -123,11 +122,17 @@ def _files(source: Source, folder: Path, output: Path) -> list[Path]:
     """The files of `source`, the oldest first."""
     if source.file is None:
         return [output]
-    names = glob.glob(source.file, root_dir=folder, recursive=True, include_hidden=True)
-    paths = [folder / name for name in names if (folder / name).is_file()]
+    paths = matching(folder, source.file)
     if not paths:
         raise RenormError(f"{folder / source.file}: is missing: the program did not write it, or `file` is wrong")
-    return sorted(paths, key=lambda path: (path.stat().st_mtime_ns, str(path)))
+    return paths
+
+
+def matching(folder: Path, pattern: str) -> list[Path]:
+    """The files in `folder` that the glob finds, the oldest first; none behind a link, which are of no run."""
+    inside = folder.resolve()
+    found = [path for path in folder.glob(pattern) if path.is_file() and path.resolve().is_relative_to(inside)]
+    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, str(path)))
 
 
 def _values(source: Source, path: Path) -> Iterator[tuple[int, str, float]]:
@@ -228,8 +233,8 @@ def _table(source: Source, path: Path, text: str) -> Iterator[Raw]:
                 header = [name.strip() for name in row]
                 _check_columns(source, f"{path}:{lines.line_num}", header)
             elif len(row) != len(header):
-                raise RenormError(f"{path}:{lines.line_num}: row: {len(row)} values for {len(header)} columns: the file "
-                                  "is not complete")  # fmt: skip
+                raise RenormError(f"{path}:{lines.line_num}: row: {len(row)} values for {len(header)} columns: the "
+                                  "file is not complete")  # fmt: skip
             else:
                 yield f"{path}:{lines.line_num}", dict(zip(header, row, strict=True))
     except csv.Error as error:
@@ -283,7 +288,7 @@ def _json(where: str, text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise RenormError(f"{where}: not readable as JSON: the file is not complete, or something else is in it") from None
+        raise RenormError(f"{where}: not readable as JSON: it is incomplete, or it holds something else") from None
 
 
 def _flat(row: Mapping[str, Any], prefix: str = "", depth: int = 0) -> dict[str, Any]:

@@ -111,12 +111,16 @@ class Builtin(_Part):
 
 
 class Program(_Part):
-    """Any other program: its command line, and its code (declared file → SHA-256, and the commit of its repository)."""
+    """Any other program: its command line, and its code.
+
+    `code_sha256`: declared file → digest; `commit`: of its repository; `dirty`: whether its files differ from that.
+    """
 
     kind: Literal["program"] = "program"
     command: str
     code_sha256: dict[str, Checksum] = {}
     commit: str | None = None
+    dirty: bool | None = None
 
 
 class Provenance(_Part):

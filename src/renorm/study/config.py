@@ -461,14 +461,14 @@ def flatten(values: dict, prefix: str = "") -> dict:
 def validate(values: Any, where: str = "config", folder: Path | None = None) -> Study:
     """The study in `values` (a parsed YAML document), or one `RenormError` line per mistake.
 
-    `folder`: where its file is, to which the folders that it names are relative; by default the working directory.
+    `folder`: where its file is, to which the paths that it names are relative; without it no file is looked for.
     """
     if not isinstance(values, dict):
         raise RenormError(f"{where}: expected keys and values, found {type(values).__name__}")
     study = validate_model(Study, values, where)
     if folder is not None:
         study = study.read_from(folder)
-    lines = list(names.mistakes(study))
+    lines = list(names.mistakes(study, files=folder is not None))
     if lines:
         raise RenormError(*(f"{where}: {line}" for line in lines))
     return study

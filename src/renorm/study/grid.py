@@ -3,7 +3,7 @@
 from itertools import product
 
 from renorm.study.cell import Cell
-from renorm.study.config import PROTOCOL, Experiment, LayerView, Study
+from renorm.study.config import PROTOCOL, Experiment, LayerView, Recipe, Study
 from renorm.study.programs import Program
 
 
@@ -24,11 +24,14 @@ def cells(study: Study) -> dict[Cell, list[str]]:
 
 def hyperparameters(study: Study, cell: Cell) -> dict:
     """The resolved hyper-parameters of `cell`: what its run record must hold to count for this study."""
-    recipe = study.recipes[cell.recipe]
-    if recipe.program is None:
+    return resolved(study.recipes[cell.recipe], program(study, cell), cell)
+
+
+def resolved(recipe: Recipe, by: Program | None, cell: Cell) -> dict:
+    """The hyper-parameters of `cell` with `recipe`, trained by a program or, with None, by the built-in trainer."""
+    if by is None:
         return recipe.resolved(cell.norm, cell.arch)
-    identity = study.programs[recipe.program].identity(cell, recipe.settings(cell.arch))
-    return {"protocol": PROTOCOL, "program": identity}
+    return {"protocol": PROTOCOL, "program": by.identity(cell, recipe.settings(cell.arch))}
 
 
 def program(study: Study, cell: Cell) -> Program | None:

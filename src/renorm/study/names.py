@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 NAMED = ("dataset", "arch", "norm")
 
 
-def mistakes(study: Study) -> Iterator[str]:
-    """One line for each name that refers to nothing, and for each mistake in a program."""
+def mistakes(study: Study, files: bool) -> Iterator[str]:
+    """One line for each name that refers to nothing, and for each mistake in a program; `files`: theirs as well."""
     yield from _recipes(study)
     found = {name: list(programs.mistakes(name, one, _known(study, name))) for name, one in study.programs.items()}
-    for lines in found.values():
+    for name, lines in found.items():
         yield from lines
+        yield from programs.missing(name, study.programs[name]) if files else ()
     for name, experiment in study.experiments.items():
         yield from _experiment(study, name, experiment, {name for name, lines in found.items() if lines})
     yield from _compare(study)
@@ -75,10 +76,19 @@ def _experiment(study: Study, name: str, experiment: Experiment, broken: set[str
                 hint = suggest(value, plugins.names(axis))
                 yield f"experiments.{name}.{axis}: unknown {axis} '{value}': {hint} (found {json.dumps(values)})"
     seen = set()
+    counts = {
+        axis: len(getattr(experiment, "seeds" if axis == "seed" else axis)) for axis in (*NAMED, "epochs", "seed")
+    }
     for recipe in experiment.recipe:
         program = study.recipes[recipe].program
         if program not in study.programs or program in broken:
             continue
+        placeholders = study.programs[program or ""].placeholders
+        for axis, count in counts.items():
+            if count > 1 and axis not in placeholders:
+                # All of them would be one and the same run, and count as several.
+                yield (f"experiments.{name}: {count} values of {axis}, and the command of program '{program}' has no "
+                       f"placeholder {{{axis}}}: add it, or name one value")  # fmt: skip
         for line in _unfilled(study, experiment, recipe):
             if line not in seen:
                 seen.add(line)

@@ -7,10 +7,10 @@ Here is what the configuration says of them, how a cell's command line is filled
 import os
 import re
 import shlex
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -43,6 +43,8 @@ def _inside(path: str) -> str:
     pure = PurePosixPath(path)
     if not path.strip() or "\0" in path or pure.is_absolute() or ".." in pure.parts or pure == PurePosixPath("."):
         raise ValueError(f"'{path}' must be a path below the program's directory: without '..' and a leading '/'")
+    if any("**" in part and part != "**" for part in pure.parts):
+        raise ValueError(f"'{path}': ** stands for folders and is a part of its own, as in logs/**/test.csv")
     return path
 
 
@@ -201,6 +203,15 @@ class Results(_Part):
         return [part for source in (*self.history, *self.final) for part in source.metrics.values()]
 
 
+class Identity(_Part):
+    """`Program.identity` as the workflow passes it on."""
+
+    command: str
+    values: dict[str, str]
+    code: dict[str, str]
+    results: dict[str, Any]
+
+
 class Resume(_Part):
     """`argument` is appended to the command with the newest file that `checkpoint` (a glob) finds."""
 
@@ -353,9 +364,7 @@ class Program(_Part):
             paths = {kind: value for kind, value in environment if value and ("/" in value or kind == "container")}
             environment = environment.model_copy(update={kind: place(path) for kind, path in paths.items()})
         links = {name: path if path.startswith("{") else place(path) for name, path in self.links.items()}
-        return self.model_copy(
-            update={"directory": place(self.directory), "links": links, "environment": environment}
-        )
+        return self.model_copy(update={"directory": place(self.directory), "links": links, "environment": environment})
 
 
 def insert(template: str, values: Mapping[str, str]) -> str:
@@ -364,15 +373,9 @@ def insert(template: str, values: Mapping[str, str]) -> str:
     return re.sub(r"(?<!\$)\{\{([A-Za-z_][A-Za-z0-9_.]*)\}\}", r"{\1}", text)
 
 
-def mistakes(name: str, program: Program, known: Collection[str]) -> Iterable[str]:
-    """What is wrong with a program beside its form, one line each; `known`: names that a placeholder may have."""
+def mistakes(name: str, program: Program, known: Collection[str]) -> Iterator[str]:
+    """What is wrong with the words of a program, one line each; `known`: names that a placeholder may have."""
     key = f"programs.{name}"
-    if not os.path.isdir(program.directory):
-        yield f"{key}.directory: '{program.directory}' is not a folder: clone the program there, or correct the path"
-        return
-    for path in program.code:
-        if not Path(program.directory, path).exists():
-            yield f"{key}.code: '{path}' is not in {program.directory}: correct the path"
     names = [*known, *AT_START]
     for placeholder in program.placeholders:
         if placeholder not in names:
@@ -384,11 +387,22 @@ def mistakes(name: str, program: Program, known: Collection[str]) -> Iterable[st
     for link, target in program.links.items():
         if target.startswith("{") and target.partition("/")[0] != "{data_dir}":
             yield f"{key}.links.{link}: '{target}': {{data_dir}} is the only placeholder of a link"
-        elif not target.startswith("{") and not os.path.lexists(target):
+
+
+def missing(name: str, program: Program) -> Iterator[str]:
+    """The files and folders of a program that are not there, one line each."""
+    key = f"programs.{name}"
+    if not os.path.isdir(program.directory):
+        yield f"{key}.directory: '{program.directory}' is not a folder: clone the program there, or correct the path"
+        return
+    for path in program.code:
+        if not os.path.exists(os.path.join(program.directory, path)):
+            yield f"{key}.code: '{path}' is not in {program.directory}: correct the path"
+    for link, target in program.links.items():
+        if not target.startswith("{") and not os.path.exists(target):
             yield f"{key}.links.{link}: '{target}' is not there: correct the path"
     environment = program.environment
-    if isinstance(environment, Environment):
-        for kind in ("python", "container"):
-            path = getattr(environment, kind)
-            if path and (kind == "container" or "/" in path) and not os.path.exists(path):
-                yield f"{key}.environment.{kind}: '{path}' is not there: correct the path"
+    for kind in ("python", "container") if isinstance(environment, Environment) else ():
+        path = getattr(environment, kind)
+        if path and (kind == "container" or "/" in path) and not os.path.exists(path):
+            yield f"{key}.environment.{kind}: '{path}' is not there: correct the path"

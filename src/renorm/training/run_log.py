@@ -63,11 +63,18 @@ class RunLogger(NullLogger):
     def warning(self, message: str) -> None:
         self._write("WARNING", message)
 
+    def output(self, line: str) -> None:
+        """Log a line that a program printed, as it is."""
+        self._write_line(line, line)
+
     def _write(self, level: run_log.Level, message: str) -> None:
+        self._write_line(run_log.line(level, message), message)
+
+    def _write_line(self, line: str, shown: str) -> None:
         with writing(self.path):
-            self.log.write(f"{run_log.line(level, message)}\n".encode())
+            self.log.write(f"{line}\n".encode())
         if self.console:
-            self.console.print(message, markup=False, soft_wrap=True)
+            self.console.print(shown, markup=False, soft_wrap=True)
 
     def open_bar(self, epochs: int, steps: int, done: int) -> None:
         self.epochs, self.steps = epochs, steps
