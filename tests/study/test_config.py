@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from renorm.core.errors import RenormError
 from renorm.study import config, grid
+from renorm.study.programs import Environment, Program, Results, Resume, Source
 
 GOOD = {
     "study": "demo",
@@ -272,7 +273,8 @@ def test_every_claim_of_an_accuracy_has_its_cell_in_the_study(root):
 def test_every_key_is_explained(root):
     text = (root / "config/README.md").read_text()
     models = [config.Study, config.Recipe, config.Optimizer, config.NormOptions, config.Experiment, config.Judge,
-              config.Compare, config.Claims, config.Labels, config.LayerView]  # fmt: skip
+              config.Compare, config.Claims, config.Labels, config.LayerView, Program, Results,
+              Source, Environment, Resume]  # fmt: skip
     missing = [f"{m.__name__}.{key}" for m in models for key in m.model_fields if f"`{key}`" not in text]
     assert missing == []
 

@@ -1,7 +1,7 @@
 """A program as a runner: its command in a working directory of the cell, watched to its end, its results read.
 
 The working directory holds links to the program's files, so that programs which write to fixed paths do not overwrite
-each other's results. When a run fails it stays for whoever looks into it; a run that only could not be read is read
+each other's results. When a run fails, it is kept for inspection; a run that only could not be read is read
 again without being repeated once the configuration says how.
 """
 
