@@ -4,12 +4,14 @@ import copy
 import csv
 import json
 import shutil
-import subprocess
-import sys
 
 import pytest
 
+from renorm.core.errors import RenormError
+from renorm.execution import plan, status
+from renorm.execution.pending import Pending
 from renorm.runs import run_record
+from renorm.study import config
 
 from .conftest import ROOT
 
@@ -44,14 +46,41 @@ def checkout(make_checkout, tmp_path_factory):
     return made
 
 
-def renorm(checkout, *arguments: str) -> str:
-    done = subprocess.run([sys.executable, "-m", "renorm", *arguments], cwd=checkout.folder, env=checkout.environment(),
-                          capture_output=True, text=True, check=True)  # fmt: skip
-    return done.stdout
+@pytest.fixture
+def study(checkout, monkeypatch):
+    """Reads a configuration as the commands do, in the study's folder but in this process: a start costs seconds."""
+    monkeypatch.chdir(checkout.folder)
+
+    def load(values: dict, name: str = "study.yaml") -> config.Study:
+        return config.load(checkout.write(values, name))
+
+    return load
 
 
-def test_a_program_is_planned_trained_judged_and_rerun_like_the_built_in_trainer(checkout):
-    assert "4" in renorm(checkout, "plan", "--config", "study.yaml")
+def with_seeds(*seeds: int) -> dict:
+    changed = copy.deepcopy(STUDY)
+    changed["experiments"]["one"]["seeds"] = list(seeds)
+    return changed
+
+
+def to_train(study: config.Study) -> int:
+    """Cells that the Snakefile, which asks the same object, would train."""
+    return len(Pending(study).to_train(study.study))
+
+
+def printed_plan(study: config.Study, capsys) -> str:
+    plan.plan(study)
+    return " ".join(capsys.readouterr().out.split())
+
+
+def printed_status(study: config.Study, capsys) -> dict:
+    status.status(study, as_json=True)
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_program_is_planned_trained_judged_and_rerun_like_the_built_in_trainer(checkout, study, capsys):
+    read = study(STUDY)
+    assert to_train(read) == 4 and "4 are predicted" not in printed_plan(read, capsys)
     checkout.snakemake()
     folder = checkout.folder / "results" / "foreign"
     with open(folder / "cells.csv", newline="") as file:
@@ -59,50 +88,50 @@ def test_a_program_is_planned_trained_judged_and_rerun_like_the_built_in_trainer
     with open(folder / "threshold_rule.csv", newline="") as file:
         judged = [row for row in csv.DictReader(file) if row["source"] == "foreign"]
     assert {(row["norm"], row["epochs"]) for row in judged} == {("batch_norm", "1"), ("deconv", "1")}
-    assert "VGG-16" in (folder / "report.html").read_text() or "vgg16" in (folder / "report.html").read_text()
+    assert "vgg16" in (folder / "report.html").read_text()
     path = "cifar10/vgg16/deconv/paper/e1/s1"
     record = run_record.read(checkout.folder / "results/runs" / path / "run.json")
     assert record.runner.kind == "program" and record.metrics.final.value("test", "top1") > 0.6
     assert not (checkout.folder / "results/data").exists()
 
-    assert checkout.planned() == {}
-    status = json.loads(renorm(checkout, "status", "--json", "--config", "study.yaml"))
-    assert status["all"] == {"completed": 4} and status["eta_seconds"] == 0
-    assert "would not be trained" in renorm(checkout, "why", path, "--config", "study.yaml")
+    read = study(STUDY)
+    pending = Pending(read)
+    assert to_train(read) == 0 and not pending.steps("foreign") and not pending.claims_unread
+    seen = printed_status(read, capsys)
+    assert seen["all"] == {"completed": 4} and seen["eta_seconds"] == 0
+    assert "would not be trained" in status.why(read, path)
 
-    more = copy.deepcopy(STUDY)
-    more["experiments"]["one"]["seeds"] = [1, 2, 3]
-    checkout.write(more)
-    assert checkout.planned()["train"] == 2
+    more = study(with_seeds(1, 2, 3), "more.yaml")
+    assert to_train(more) == 2
     # 0.25 s of testing an epoch and the start of an interpreter, by its siblings.
-    assert "2 are predicted from similar finished ones" in " ".join(
-        renorm(checkout, "plan", "--config", "study.yaml").split()
-    )
-    checkout.write(STUDY)
+    assert "2 are predicted from similar finished ones" in printed_plan(more, capsys)
+
     code = checkout.folder / "theirs" / "train.py"
-    code.write_text(code.read_text() + "# a comment\n")
-    assert checkout.planned() == {}
-    code.write_text(code.read_text().replace("50 + 5", "40 + 5"))
+    before = code.read_text()
+    code.write_text(before + "# a comment\n")
+    assert to_train(study(STUDY)) == 0
+    code.write_text(before.replace("50 + 5", "40 + 5"))
     assert checkout.planned()["train"] == 4
-    assert "program.code.train.py was" in renorm(checkout, "why", path, "--config", "study.yaml")
+    assert "program.code.train.py was" in status.why(study(STUDY), path)
+    code.write_text(before)
 
 
-def test_a_program_that_fails_is_one_line_and_the_others_are_reported(checkout):
-    study = copy.deepcopy(STUDY)
-    study["study"] = "failing"
-    words = study["programs"]["theirs"]["words"]["norm"]
-    words["deconv"] += " --misbehave short"
-    checkout.write(study, "failing.yaml")
+def test_a_program_that_fails_is_one_line_and_the_others_are_reported(checkout, study, capsys):
+    """The cells of another seed beside finished ones: one word of the command line goes wrong."""
+    values = with_seeds(1, 2, 3)
+    values["programs"]["theirs"]["words"]["seed"] = {"1": "1", "2": "2", "3": "3 --misbehave short"}
+    failing = study(values, "failing.yaml")
+    finished = 4 if (checkout.folder / "results/runs").exists() else 0
+    assert to_train(failing) == 6 - finished
     output = checkout.snakemake(config="failing.yaml", expect=1)
     assert "0 of 1 epochs" in output and "Traceback (most recent call last)" not in output
-    status = json.loads(renorm(checkout, "status", "--json", "--config", "failing.yaml"))
-    assert status["all"] == {"completed": 2, "failed": 2}
-    assert all("test.log: epoch: 0 of 1 epochs" in item["error"] for item in status["failed"])
+    seen = printed_status(failing, capsys)
+    assert seen["all"] == {"completed": 4, "failed": 2}
+    assert all("test.log: epoch: 0 of 1 epochs" in item["error"] for item in seen["failed"])
 
 
-def test_a_mistake_in_a_program_ends_before_anything_starts(checkout):
-    study = copy.deepcopy(STUDY)
-    study["programs"]["theirs"]["command"] += " --wd {optimizer.decay}"
-    checkout.write(study, "wrong.yaml")
-    output = checkout.snakemake("--dry-run", config="wrong.yaml", expect=2)
-    assert "renorm: config: programs.theirs.command: unknown placeholder {optimizer.decay}: did you mean" in output
+def test_a_mistake_in_a_program_ends_before_anything_starts(study):
+    values = copy.deepcopy(STUDY)
+    values["programs"]["theirs"]["command"] += " --wd {optimizer.decay}"
+    with pytest.raises(RenormError, match=r"theirs\.command: unknown placeholder \{optimizer\.decay\}: did you"):
+        study(values, "wrong.yaml")

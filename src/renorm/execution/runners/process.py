@@ -129,9 +129,10 @@ def _signal(group: int, number: int) -> None:
         os.killpg(group, number)
 
 
-def kill(group: int) -> None:
-    """End all processes of a group at once."""
-    _signal(group, signal.SIGKILL)
+def kill(*groups: int) -> None:
+    """End all processes of the groups at once."""
+    for group in groups:
+        _signal(group, signal.SIGKILL)
 
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -77,7 +77,7 @@ def train(request: Request) -> run_record.Record:
             if seen.problem:
                 log.info(f"{request.cell}: set aside as {finished.set_aside(request.out)}: {seen.problem}")
             groups: list[int] = []
-            with signals.collected(lambda: [kill(group) for group in groups]) as caught:
+            with signals.collected(lambda: kill(*groups)) as caught:
                 return _Run(request, program, log, caught, groups).record()
         finally:
             log.close()
