@@ -252,10 +252,10 @@ def basis(study: Study, cells: Iterable[Cell]) -> str:
         return " ".join(["Hours are estimated upwards, for the slowest device planned for; `renorm calibrate` measures "
                          "the training device in a minute.", *parts])  # fmt: skip
     kinds = {workload.workload(study, cell).step.key for cell in cells}
-    measured = kinds.intersection(*(one.steps for one in choice.taken))
+    timed = kinds.intersection(*(one.steps for one in choice.taken))
     names = " and of ".join(one.name for one in choice.taken)
-    basis_text = f"Hours are those of {names}: {len(measured)} of {len(kinds)} kinds of training step were measured there"
-    return " ".join([basis_text + (", the others are scaled from them." if len(measured) < len(kinds) else "."), *parts])
+    basis_text = f"Hours are those of {names}: {len(timed)} of {len(kinds)} kinds of training step were measured there"
+    return " ".join([basis_text + (", the others are scaled from them." if len(timed) < len(kinds) else "."), *parts])
 
 
 def disk_mb(study: Study, cells: Iterable[Cell]) -> float:
