@@ -145,7 +145,6 @@ def test_two_seeds_of_a_cell_by_different_code_are_refused_where_the_study_says_
         collect.collect(study.model_copy(update={"mixed_records": "refuse"}))
 
 
-
 @pytest.mark.parametrize(
     ("log", "status", "error"),
     [

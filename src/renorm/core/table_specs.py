@@ -421,8 +421,12 @@ SPECS = (
         _columns(
             "question verdict count measured planned text",
             question=("text", False, "`holds`, `sure`, `complete`, `cost`"),
-            verdict=("text", False, "`holds`, `holds mostly`, `fails`, `cannot say yet`; words of their own for "
-                     "`complete` and `cost`: docs/judging.md"),
+            verdict=(
+                "text",
+                False,
+                "`holds`, `holds mostly`, `fails`, `cannot say yet`; words of their own for "
+                "`complete` and `cost`: docs/judging.md",
+            ),
             count=("number", True, "pairs for the method, better pairs, completed cells, or the ratio of times"),
             measured=("count", False, "pairs or cells with an answer"),
             planned=("count", False, "pairs or cells that are to have one"),

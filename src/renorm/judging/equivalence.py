@@ -46,7 +46,8 @@ class Pools:
                 first = members[0]
                 sd, _ = statistics.pooled_sd(live)
                 self._elsewhere.setdefault(_setting(first), []).append(
-                    (inputs.source_label(first.source), sd, len(live)))
+                    (inputs.source_label(first.source), sd, len(live))
+                )
 
     def spread(self, value: Value) -> Spread | None:
         """The moderated SD, that of the pool for a single run, or the one printed with an average."""

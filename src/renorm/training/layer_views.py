@@ -137,9 +137,7 @@ def _covariance(view: LayerView, seen: Seen) -> dict:
             _measure("off_diagonal", *map(_off_diagonal, pair)),
             _measure("identity_distance", *map(_identity_distance, pair)),
         ],
-        "layer_view_images": [
-            _shown(name, 0, matrix) for name, matrix in zip(("before", "after"), shown, strict=True)
-        ],
+        "layer_view_images": [_shown(name, 0, matrix) for name, matrix in zip(("before", "after"), shown, strict=True)],
     }
 
 

@@ -9,6 +9,7 @@ from fractions import Fraction
 from functools import partial
 
 from renorm.judging.audit import typing_errors
+from renorm.judging.audit.columns import other_means
 from renorm.judging.audit.granularity import Interval, debit, grim, grimmer, printed
 from renorm.judging.audit.loader import Finding, Row, Table, counted, grouped
 from renorm.study.known_datasets import SIZES
@@ -160,11 +161,13 @@ def mixed_units(table: Table) -> Iterator[Finding]:
 
 def averages(table: Table) -> Iterator[Finding]:
     """Printed averages that are not the mean of the attempts in the same table, with what explains them."""
-    runs = table.by_cell
+    runs = table.with_seconds
+    explained = {row.row for _, _, rows, _ in other_means(table) for row in rows}
     wrong = []
-    for row in table.values:
+    for row in (*table.values, *table.seconds):
         attempts = runs.get((row.cell, row.kind), [])
-        if row.is_average and attempts and row.n in (None, len(attempts)) and not _is_mean(row, attempts):
+        asked = row.is_average and attempts and row.n in (None, len(attempts)) and row.row not in explained
+        if asked and not _is_mean(row, attempts):
             wrong.append((row, attempts, _exchanges(row, attempts, runs)))
     # An exchange that explains several averages is the likelier one.
     usual = Counter(pattern for _, _, exchanges in wrong for pattern in exchanges)

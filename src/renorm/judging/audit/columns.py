@@ -41,7 +41,19 @@ def duplicate_columns(table: Table) -> Iterator[Finding]:
 
 def column_of_another(table: Table) -> Iterator[Finding]:
     """A column of averages that holds the means of another column's attempts."""
-    averages = grouped([r for r in table.accuracies if r.is_average and r.status == "completed"], _column)
+    for column, other, same, known in other_means(table):
+        what = "" if same[0].measure.granular else f"{same[0].measure.label} of "
+        sentence = (
+            f"the column {what}{_name(table, column)} holds the means of {_name(table, other)} for "
+            f"{len(same)} of {known} networks"
+        )
+        yield _finding("column_mixup", sentence, column, [r.row for r in same])
+
+
+def other_means(table: Table) -> Iterator[tuple[Column, Column, list[Row], int]]:
+    """Columns of averages with another column's means: both columns, those averages, and of how many networks."""
+    printed = [r for r in (*table.accuracies, *table.seconds) if r.is_average and r.status == "completed"]
+    averages = grouped(printed, _column)
     means = _means(table)
     for column, rows in sorted(averages.items()):
         own = means.get(column._replace(attempt="mean"), {})
@@ -51,11 +63,7 @@ def column_of_another(table: Table) -> Iterator[Finding]:
             known = [r for r in rows if r.arch in others]
             same = [r for r in known if _rounds(r, others[r.arch]) and not _rounds(r, own.get(r.arch))]
             if _telling([r.text for r in same], len(known)):
-                sentence = (
-                    f"the column {_name(table, column)} holds the means of {_name(table, other)} for "
-                    f"{len(same)} of {len(known)} networks"
-                )
-                yield _finding("column_mixup", sentence, column, [r.row for r in same])
+                yield column, other, same, len(known)
 
 
 def _column(row: Row) -> Column:
@@ -85,7 +93,7 @@ def _telling(values: list[str], of: int) -> bool:
 def _means(table: Table) -> dict[Column, dict[str, float]]:
     """Column → network → the mean of its attempts."""
     found: dict[Column, dict[str, float]] = {}
-    for rows in table.by_cell.values():
+    for rows in table.with_seconds.values():
         if len(rows) > 1 and rows[0].attempt:
             column = _column(rows[0])._replace(attempt="mean")
             found.setdefault(column, {})[rows[0].arch] = statistics.fmean(r.fraction for r in rows)
@@ -93,7 +101,8 @@ def _means(table: Table) -> dict[Column, dict[str, float]]:
 
 
 def _rounds(row: Row, mean: float | None) -> bool:
-    return mean is not None and abs(row.fraction - mean) <= row.resolution + 1e-9
+    """Whether the printed value is `mean`, rounded or cut off."""
+    return mean is not None and abs(row.fraction - mean) <= 2 * row.resolution + 1e-9
 
 
 def _name(table: Table, column: Column) -> str:

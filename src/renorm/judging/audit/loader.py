@@ -157,7 +157,8 @@ class Time:
 class Table:
     """Everything the checks need: values, seconds, published values, and who is compared with whom."""
 
-    values: list[Row]
+    values: list[Row]  # of every metric but seconds
+    seconds: list[Row]  # values of rows of their own, as printed
     times: list[Time]
     # (dataset, arch, norm, epochs, metric) → source and value
     claims: dict[tuple, tuple[str, float]] = field(default_factory=dict)
@@ -193,12 +194,17 @@ class Table:
     @cached_property
     def runs(self) -> list[Row]:
         """The values of single finished runs."""
-        return [r for r in self.values if not r.is_average and r.status == "completed"]
+        return _of_runs(self.values)
 
     @cached_property
     def by_cell(self) -> dict[tuple, list[Row]]:
         """(cell, metric, split, selection) → its runs."""
         return grouped(self.runs, lambda r: (r.cell, r.kind))
+
+    @cached_property
+    def with_seconds(self) -> dict[tuple, list[Row]]:
+        """`by_cell`, with the seconds that have rows of their own."""
+        return {**self.by_cell, **grouped(_of_runs(self.seconds), lambda r: (r.cell, r.kind))}
 
     @cached_property
     def claimed(self) -> list[tuple[list[Row], float]]:
@@ -210,6 +216,10 @@ class Table:
             if value is not None and (source != cell[0] or not source):
                 found.append((rows, value))
         return found
+
+
+def _of_runs(rows: list[Row]) -> list[Row]:
+    return [r for r in rows if not r.is_average and r.status == "completed"]
 
 
 def in_epochs(epochs: int) -> str:
@@ -316,15 +326,18 @@ def prepare(
     unread = grouped([r for r in records if r["attempt"] == "other"], lambda r: "other summaries than mean and SD")
     spreads = {_identity(r): r["written"] for r in records if r["attempt"] == "sd"}
     records = [r for r in records if r["attempt"] not in ("other", "sd")]
-    seconds = _seconds(records)
+    _mark_averages(records)
+    times = _times(records)
     unit = _usual_unit(records)
-    values = [
-        _row(record, seconds.get((record["cell"], record["attempt"])), unit, spreads)
+    rows = [
+        _row(record, times.get((record["cell"], record["attempt"])), unit, spreads)
         for record in records
-        if record["metric"] != "seconds" and record["value"] is not None
+        if record["value"] is not None
     ]
+    seconds = [row for row in rows if row.metric == "seconds"]
+    values = [row for row in rows if row.metric != "seconds"]
     return Table(
-        values, [seconds[key] for key in seconds], _claims(claims, metrics), baseline, method, labels or Labels(),
+        values, seconds, list(times.values()), _claims(claims, metrics), baseline, method, labels or Labels(),
         _provenance(records), {what: [r["row"] for r in rows] for what, rows in unread.items()},
     )  # fmt: skip
 
@@ -388,7 +401,15 @@ def _identity(record: dict[str, Any]) -> tuple:
     return (record["cell"], record["metric"], record["split"], record["selection"])
 
 
-def _seconds(records: list[dict[str, Any]]) -> dict[tuple, Time]:
+def _mark_averages(records: list[dict[str, Any]]) -> None:
+    """A value without attempt and n, beside several attempts of the same number, is their average."""
+    attempts = {_identity(r) for r in records if r["attempt"] not in ("", "mean")}
+    for record in records:
+        if not record["attempt"] and record["n"] is None and _identity(record) in attempts:
+            record["attempt"] = "mean"
+
+
+def _times(records: list[dict[str, Any]]) -> dict[tuple, Time]:
     """(cell, attempt) → its seconds, from columns beside an accuracy or from rows of their own."""
     found: dict[tuple, dict[str, Any]] = {}
     for record in records:
