@@ -129,8 +129,8 @@ def repeat_consistency(inputs: Inputs, rows: list[Row]) -> list[Row]:
 
 def runtime(inputs: Inputs, rows: list[Row]) -> list[Row]:
     """The cost of the method: geometric mean and range of the ratios of training time, all and per epochs."""
-    found, twins = [], {_pair(r) for r in rows if r["norm"] == inputs.settings.baseline}
-    pairs = [r for r in rows if r["norm"] == inputs.settings.method and _pair(r) in twins]
+    found, baselines = [], {_pair(r) for r in rows if r["norm"] == inputs.settings.baseline}
+    pairs = [r for r in rows if r["norm"] == inputs.settings.method and _pair(r) in baselines]
     for source, dataset, part in by_dataset(pairs):
         for epochs in ("", *sorted({r["epochs"] for r in part})):
             some = [r for r in part if epochs in ("", r["epochs"])]

@@ -21,7 +21,7 @@ ROUNDED = 10_000
 # Two clusters: a gap of this many robust SDs of the siblings, of this many points (fractions of 1), and this many times
 # as wide as both clusters together.
 GAP_SDS, GAP_POINTS, GAP_TIMES, SIBLINGS = 10.0, 0.03, 5.0, 5
-# Without siblings: so many points, and so many times as wide as both clusters.
+# Without siblings: a gap of this many points, and this many times as wide as both clusters.
 ALONE_POINTS, ALONE_TIMES = 0.10, 10.0
 MEDIAN_SD = {2: 0.6745, 3: 0.8326, 4: 0.8881, 5: 0.9161}  # median of an SD of n normal values, in units of sigma
 
@@ -215,7 +215,7 @@ def two_clusters(table: Table) -> Iterator[Finding]:
     """Repeats of one cell that form two clusters, far apart for what sibling cells do."""
     cells = {key: rows for key, rows in table.by_cell.items() if key[1][0] == "top1" and key[1][1] != "train"}
     blocks = grouped(cells, lambda key: (key[0][0], key[0][1], key[0][5], key[1]))
-    told: dict[tuple, list] = {}
+    seen: dict[tuple, list] = {}
     for members in blocks.values():
         several = {key: cells[key] for key in members if len(cells[key]) > 1}
         sds = {key: _sd(rows) for key, rows in several.items()}
@@ -224,8 +224,8 @@ def two_clusters(table: Table) -> Iterator[Finding]:
             siblings = [sd for other, sd in sds.items() if other != key]
             usual = statistics.median(siblings) if len(siblings) >= SIBLINGS else None
             if len(rows) > 2 and values[-1] <= 1 and _two_clusters(values, usual):
-                told.setdefault(key[0], []).append((key[1], rows))
-    for cell, kinds in told.items():
+                seen.setdefault(key[0], []).append((key[1], rows))
+    for cell, kinds in seen.items():
         values = sorted(r.fraction for r in kinds[0][1])
         numbers = ", ".join(f"{value * 100:.2f}" for value in values)
         rows = [r.row for _, found in kinds for r in found]

@@ -10,21 +10,21 @@ from renorm.judging.audit.loader import Finding, Table, counted, grouped
 
 # A table is suspect where equal pairs are this improbable beside the pairs that differ by 1 to NEAR units.
 P_REPEATED, NEAR, PAIRS, SMALLEST = 1e-5, 4, 5, 20
-# Accuracies this near to 0 or 1 lie so close together that equal ones are no surprise.
+# Accuracies this near to 0 or 1 lie so close together that equal ones are expected.
 SATURATED = 0.02
 NONE: Counter = Counter()
 
 
 def duplicate_attempts(table: Table) -> Iterator[Finding]:
     """Two attempts of one cell with the same accuracy and the same seconds: one run, entered twice."""
-    told: dict[tuple, list] = {}
+    seen: dict[tuple, list] = {}
     for (cell, kind), rows in table.by_cell.items():
         timed = [r for r in rows if r.train_seconds and kind[0] == "top1"]
         for same in grouped(timed, lambda r: (r.value, r.train_seconds, r.test_seconds)).values():
             attempts = tuple(sorted({r.attempt for r in same}))
             if len(attempts) > 1:
-                told.setdefault((cell, attempts), []).extend(r.row for r in same)
-    for (cell, attempts), rows in told.items():
+                seen.setdefault((cell, attempts), []).extend(r.row for r in same)
+    for (cell, attempts), rows in seen.items():
         sentence = f"attempts {', '.join(attempts)} have the same accuracy and the same seconds: is it one run?"
         yield table.finding("duplicate_attempt", rows, cell, sentence)
 
@@ -32,12 +32,12 @@ def duplicate_attempts(table: Table) -> Iterator[Finding]:
 def duplicate_rows(table: Table) -> Iterator[Finding]:
     """Different cells with accuracies equal to four digits and equal seconds."""
     timed = [r for r in table.runs if r.train_seconds and r.metric == "top1"]
-    told = set()
+    seen = set()
     for same in grouped(timed, lambda r: (r.kind, round(r.fraction, 4), r.train_seconds, r.test_seconds)).values():
         cells = tuple(sorted({r.cell for r in same}))
         # Runs that are the same at their last epoch are the same at their best one.
-        if len(cells) > 1 and cells not in told:
-            told.add(cells)
+        if len(cells) > 1 and cells not in seen:
+            seen.add(cells)
             names = " and ".join(", ".join(filter(None, table.names(cell))) for cell in cells)
             sentence = f"the same accuracy {same[0].printed} and the same seconds in different cells: {names}"
             yield table.finding("duplicate_row", [r.row for r in same], cells[0], sentence)

@@ -252,7 +252,7 @@ def load_runs_csv(path: str | Path) -> pd.DataFrame:
     """A table of runs as text, with the line of each row in `line`; only its shape is checked here.
 
     Raises:
-        RenormError: `file:line: ...` for what is no table of runs.
+        RenormError: `file:line: ...` for a file that is not a table of runs.
     """
     path = Path(path)
     header, rows = read_cells(path, check=lambda names: _check_header(path, names))

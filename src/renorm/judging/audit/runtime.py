@@ -9,8 +9,8 @@ from renorm.judging.audit.loader import Finding, Row, Table, Time, grouped, in_e
 SPLITS = {"train": "training", "test": "testing"}
 SIBLING_FACTOR = 1.3  # seconds per epoch against the other attempts
 SIBLING_SDS = 5.0  # and against how much attempts of the whole table differ
-SIBLING_DISTANCES = 10  # where so many are known
-SIBLING_SECONDS = 30.0  # and by so many seconds in all: shorter runs are measured by their start-up
+SIBLING_DISTANCES = 10  # where this many are known
+SIBLING_SECONDS = 30.0  # and by this many seconds in all: shorter runs are measured by their start-up
 SETTING_FACTOR = 1.5  # seconds per epoch between settings of 10 epochs and more
 SETTING_EPOCHS = 10
 # Training and testing may take equally long by chance where they usually differ by less than this.
