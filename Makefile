@@ -63,5 +63,6 @@ benchmarks: $(STAMP) ## Run every benchmark, on a GPU if there is one (an hour o
 torture: $(STAMP) ## Run the long fault tests and write docs/reliability.md (an hour; RENORM_SOAK=500 shortens the soak)
 	mkdir -p results && rm -f results/tally.jsonl
 	RENORM_TORTURE=1 RENORM_KILLS=50 RENORM_TALLY=$(CURDIR)/results/tally.jsonl \
-		$(BIN)/python -m pytest --timeout 20000 -s tests/training/test_resume.py tests/faults tests/judging/test_audit_accuracy.py $(PYTEST_ARGS)
+		$(BIN)/python -m pytest --timeout 20000 -s tests/training/test_resume.py tests/faults tests/pipeline/test_arrivals.py \
+		tests/judging/test_audit_accuracy.py $(PYTEST_ARGS)
 	$(BIN)/python -m tests.faults.reliability results/tally.jsonl docs/reliability.md
