@@ -86,6 +86,8 @@ def test_an_archive_is_continued_elsewhere(copy, make_checkout, tmp_path):
     there = make_checkout(tmp_path / "there")
     with zipfile.ZipFile(crate) as packed:
         packed.extractall(there.folder)
+    written = there.folder / "results/small/as_written/study.yaml"
+    assert written.read_text() == (copy.folder / "study.yaml").read_text()
     # The configuration in the crate is the study's: nothing is trained, and the same report comes of it.
     assert there.planned(config="results/small/config.json") == {}
     there.write(more)

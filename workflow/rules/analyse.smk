@@ -14,10 +14,14 @@ rule study:
         runtime=5,
     params:
         study=get_study_json,
+        # As its author wrote it, comments and all: for readers; config.json is what the steps read.
+        written=[os.path.relpath(file) for file in workflow.configfiles],
+        folder=lambda wildcards: f"{REPORT_DIR}/as_written".format(**wildcards),
     message:
         "Configuration of {wildcards.report}"
     shell:
-        "printf '%s\\n' {params.study:q} > {output} 2> {log}"
+        "(mkdir -p {params.folder:q} && cp -- {params.written:q} {params.folder:q}/"
+        " && printf '%s\\n' {params.study:q} > {output}) 2> {log}"
 
 
 rule collect:

@@ -31,6 +31,7 @@ METADATA, SUMS = "ro-crate-metadata.json", "SHA256SUMS"
 NEEDED = ("study.json", "cells.csv", "runs.csv", "provenance.csv", "threshold_rule.csv", "summary.csv")
 JUDGE = "collect and judge the study first"
 LEFT_OUT = ("logs",)
+AS_WRITTEN = "as_written"  # as the rule `study` calls the folder
 HAND_OVER = ("config.json", "study.json")
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the crate's bytes depend on the study, not on the time
 FORMATS = {
@@ -191,7 +192,9 @@ def _entity(member: Member, digest: str) -> dict[str, Any]:
         "@id": quote(member.path), "@type": "File", "name": member.path, "sha256": digest,
         "contentSize": str(len(member.data)),
     }  # fmt: skip
-    if member.name in DESCRIPTIONS:
+    if f"/{AS_WRITTEN}/" in member.path:
+        entity["description"] = "The configuration as its author wrote it; config.json has the paths of this crate"
+    elif member.name in DESCRIPTIONS:
         entity["description"] = DESCRIPTIONS[member.name]
     if (suffix := PurePosixPath(member.path).suffix) in FORMATS:
         entity["encodingFormat"] = FORMATS[suffix]
