@@ -1,11 +1,13 @@
 """Mean, covariance and whitened weight as differentiable functions with hand-written gradients."""
 
+from types import ModuleType
+
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from renorm.core.errors import RenormError
-from renorm.norms import newton_schulz, spectral
+from renorm.norms import kernels, newton_schulz, spectral
 from renorm.norms.patches import Features, Sampler
 from renorm.norms.products import covariance, exact_products, fma
 
@@ -73,7 +75,7 @@ class WhitenRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, covariance: Tensor, rows: Tensor, iterations: int):
         with exact_products(rows.device):
-            ctx.form = spectral if spectral.pays(covariance, iterations) else newton_schulz
+            ctx.form = form_of(covariance, iterations)
             d, saved = ctx.form.forward(covariance, iterations)
             whitened = torch.matmul(rows, d)
         ctx.save_for_backward(covariance, rows, d, *saved)
@@ -89,7 +91,7 @@ class WhitenRows(torch.autograd.Function):
             grad_rows = torch.matmul(grad, d)
             if not ctx.needs_input_grad[0]:
                 return None, grad_rows, None
-            inner = newton_schulz.frobenius_product(grad_rows, rows)
+            inner = None if ctx.form is kernels else newton_schulz.frobenius_product(grad_rows, rows)
             return ctx.form.backward(covariance, saved, rows, grad, inner), grad_rows, None
 
 
@@ -129,6 +131,13 @@ def _less_mean(bias: Tensor, weight: Tensor, rows: Tensor, mean: Tensor, layer) 
         repeated = mean.expand(-1, layer.blocks).reshape(-1)  # as the weight's features: feature·blocks + block
         return torch.addmv(bias, weight.view(len(bias), -1), repeated, alpha=-1)
     return bias - torch.matmul(rows, mean).view(len(bias), -1).sum(1)
+
+
+def form_of(covariance: Tensor, iterations: int) -> ModuleType:
+    """The module whose `forward` and `backward` are the fastest for the device and size of `covariance`."""
+    if kernels.pays(covariance, iterations):
+        return kernels
+    return spectral if spectral.pays(covariance, iterations) else newton_schulz
 
 
 def gathered(x: Tensor, sampler: Sampler, groups: int, features: int) -> Tensor:
