@@ -10,7 +10,9 @@ from renorm.core.errors import RenormError
 from renorm.core.table_specs import TABLES
 from renorm.judging import answers, verdict
 
-INPUTS = SimpleNamespace(study="mine", method="ND", baseline="BN", settings=SimpleNamespace(alpha=0.05), cells=[])
+INPUTS = SimpleNamespace(
+    study="mine", answering="mine", method="ND", baseline="BN", settings=SimpleNamespace(alpha=0.05), cells=[],
+)  # fmt: skip
 SETTING = {"source": "mine", "dataset": "digits", "recipe": "paper", "epochs": 1, "metric": "top1"}
 
 

@@ -111,7 +111,7 @@ def test_extends_takes_over_nested_keys():
         ("layer_views", "d", ["layer_views: expected keys and values (found"]),
         ("claims", {"original": "claims/x", "reproductions": ["a/y", "b/y"]},
          ["claims.reproductions: 'y' is there twice: each source needs a name of its own"]),
-        ("experiments", {}, ["experiments", "empty"]),
+        ("experiments", {}, ["experiments", "is missing"]),
         ("study", "../../x", ["study", "lower-case letters"]),
         ("study", "$(reboot)", ["study", "lower-case letters"]),
         ("results_dir", "a b", ["results_dir", "letters, digits"]),
@@ -155,11 +155,16 @@ def test_every_mistake_is_told_at_once():
     assert len(complaint(values).splitlines()) == 2
 
 
-@pytest.mark.parametrize("missing", ["study", "recipes", "experiments"])
+@pytest.mark.parametrize("missing", ["study", "experiments"])
 def test_a_missing_key_is_named(missing):
-    values = copy.deepcopy(GOOD)
+    values = {key: value for key, value in copy.deepcopy(GOOD).items() if key != "claims"}
     del values[missing]
     assert f"{missing}: is missing" in complaint(values)
+
+
+def test_a_study_may_be_of_claims_alone_and_then_names_are_its_claims_own():
+    study = config.validate({"study": "s", "claims": {"original": "claims/paper"}, "compare": {"baseline": "sgd"}})
+    assert not grid.cells(study) and study.compare.baseline == "sgd"
 
 
 @pytest.mark.parametrize("values", [None, [], "x", 3])

@@ -22,17 +22,18 @@ def rows(inputs: Inputs, tables: dict[str, list[Row]]) -> list[Row]:
     """The table answers.csv; pairs count where a claim is about their cell, each once."""
     pairs = _claimed(inputs, tables, "comparison")
     tests = _claimed(inputs, tables, "method_vs_baseline")
-    return [_holds(inputs, tables, pairs), _sure(inputs, pairs, tests), _complete(inputs), _cost(inputs, tables)]
+    complete = _complete(inputs) if inputs.answering == inputs.study else _compared(inputs, tables)
+    return [_holds(inputs, tables, pairs), _sure(inputs, pairs, tests), complete, _cost(inputs, tables)]
 
 
 def _claimed(inputs: Inputs, tables: dict[str, list[Row]], name: str) -> list[Row]:
-    """The study's own deciding pairs in cells that somebody made a claim about."""
-    claimed = {_setting(row) for row in tables["threshold_rule"] if row["source"] == inputs.study}
+    """The deciding pairs of the source that answers, in cells that somebody made a claim about."""
+    claimed = {_setting(row) for row in tables["threshold_rule"] if row["source"] == inputs.answering}
     return [row for row in _own(inputs, tables[name]) if _setting(row) in claimed]
 
 
 def _own(inputs: Inputs, found: list[Row]) -> list[Row]:
-    return [row for row in found if row["source"] == inputs.study and row["counted"]]
+    return [row for row in found if row["source"] == inputs.answering and row["counted"]]
 
 
 def _setting(row: Row) -> tuple:
@@ -111,11 +112,30 @@ def _complete(inputs: Inputs) -> Row:
     return answer("complete", verdict, count["completed"], done, planned, text + "".join(f", {part}" for part in rest))
 
 
+def _compared(inputs: Inputs, tables: dict[str, list[Row]]) -> Row:
+    """Of a study that trains nothing: how many of the claimed values the reproduction has."""
+    claimed = [row for row in tables["threshold_rule"] if row["source"] == inputs.answering]
+    known = sum(row["verdict"] != "missing" for row in claimed)
+    share = known / len(claimed) if claimed else 0
+    verdict = (
+        "nothing has run"
+        if not known
+        else "complete"
+        if share == 1
+        else "mostly complete"
+        if share >= MOST
+        else "incomplete"
+    )
+    label = inputs.source_label(inputs.answering)
+    text = f"the study trains nothing; {known} of {len(claimed)} claimed values have one in {label}"
+    return answer("complete", verdict, known, known, len(claimed), text)
+
+
 def _cost(inputs: Inputs, tables: dict[str, list[Row]]) -> Row:
     found = {
         row["name"]: row
         for row in tables["summary"]
-        if (row["section"], row["source"], row["dataset"]) == ("runtime", inputs.study, "")
+        if (row["section"], row["source"], row["dataset"]) == ("runtime", inputs.answering, "")
     }
     if "ratio_geometric_mean" not in found:
         return answer("cost", OPEN, None, 0, int(found["known"]["of"]) if found else 0, "no pair has been timed")

@@ -46,6 +46,13 @@ class Inputs:
         return replace(self, originals=originals, reproductions=reproductions)
 
     @property
+    def answering(self) -> str:
+        """The source whose values answer the study's questions: its own runs; without cells, the first reproduction."""
+        if self.cells or not self.reproductions:
+            return self.study
+        return self.reproductions[0].source.name
+
+    @property
     def repeated(self) -> frozenset[str]:
         """Sources whose numbers are claims to this study although they are a reproduction's."""
         return frozenset(c.source.name for c in self.originals if c.source.kind == "reproduction")

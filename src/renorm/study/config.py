@@ -284,8 +284,8 @@ class Study(Strict):
     judge: Judge = Judge()
     labels: Labels = Labels()
     programs: dict[Name, study_programs.Program] = {}
-    recipes: dict[Name, Recipe]
-    experiments: dict[Name, Experiment]
+    recipes: dict[Name, Recipe] = {}
+    experiments: dict[Name, Experiment] = {}
     layer_views: dict[Name, LayerView] = {}
     only: list[str] | None = None
     adopt: list[str] = []
@@ -302,13 +302,6 @@ class Study(Strict):
             raise ValueError("a name of digits: write only='[\"2020\"]' on the command line, only: '2020' in a file")
         return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
-    @field_validator("experiments", "recipes")
-    @classmethod
-    def _some(cls, value: dict) -> dict:
-        if not value:
-            raise ValueError("is empty: name at least one")
-        return value
-
     @field_validator("results_dir")
     @classmethod
     def _plain_path(cls, value: str) -> str:
@@ -319,6 +312,8 @@ class Study(Strict):
 
     @model_validator(mode="after")
     def _references(self) -> "Study":
+        if not self.experiments and not self.claims:
+            raise ValueError("experiments: is missing: name at least one, or claims, which are judged without runs")
         for name, experiment in self.experiments.items():
             for recipe in experiment.recipe:
                 if recipe not in self.recipes:

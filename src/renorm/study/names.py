@@ -109,7 +109,9 @@ def _unfilled(study: Study, experiment: Experiment, recipe: str) -> Iterator[str
 
 
 def _compare(study: Study) -> Iterator[str]:
-    """Method and baseline are registered, or names of the study's programs."""
+    """Method and baseline are registered, or names of the study's programs; without experiments, of its claims."""
+    if not study.experiments:
+        return
     own = {norm for experiment in study.experiments.values() for norm in experiment.norm}
     for axis in ("baseline", "method"):
         norm = getattr(study.compare, axis)

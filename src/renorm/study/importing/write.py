@@ -1,0 +1,95 @@
+"""Rows of claims → a claims folder, checked as the judgement will read it before anything is written."""
+
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import yaml
+
+from renorm.core import files
+from renorm.core.errors import RenormError
+from renorm.core.tables import to_csv
+from renorm.study import claims
+from renorm.study.cell import NAME
+from renorm.study.importing.convert import Imported, Row
+from renorm.study.importing.mapping import Head
+
+
+def write(found: Imported, head: Head, folder: Path, replace: bool = False) -> list[Path]:
+    """Write `source.yaml` where there is none, a CSV per table, and the checksums.
+
+    Args:
+        found: The rows.
+        head: Who says so.
+        folder: The claims folder; its name is that of the source.
+        replace: Whether tables of the same name may be replaced.
+
+    Returns:
+        The tables.
+
+    Raises:
+        RenormError: A row is not one of a claims folder, named by its place in the imported file; a table is there.
+    """
+    if not NAME.fullmatch(folder.name):
+        raise RenormError(f"{folder}: '{folder.name}' is not a name: use lower-case letters, digits and _ . - only")
+    if folder.is_dir():
+        claims.check_sums(folder)
+    tables = {f"{_slug(name)}.csv": rows for name, rows in found.tables.items() if rows}
+    texts = {name: _csv(rows, folder.name) for name, rows in tables.items()}
+    for name, text in texts.items():
+        path = folder / name
+        if path.exists() and not replace and path.read_text(encoding="utf-8") != text:
+            raise RenormError(f"{path}: is there, with other values: give --replace, or another name with --as")
+    if not (folder / "source.yaml").exists():
+        texts["source.yaml"] = yaml.safe_dump({"name": folder.name, **head.model_dump(exclude_defaults=True),
+                                               "kind": head.kind}, sort_keys=False, allow_unicode=True)  # fmt: skip
+    _check(folder, texts, tables)
+    for name, text in texts.items():
+        files.write_atomic(folder / name, text)
+    listed = sorted(path for pattern in ("*.csv", "*.yaml") for path in folder.glob(pattern))
+    sums = "".join(f"{files.sha256(path)}  {path.name}\n" for path in listed)
+    files.write_atomic(folder / claims.SUMS, sums)
+    return [folder / name for name in tables]
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("._") or "table"
+
+
+def _csv(rows: list[Row], source: str) -> str:
+    given = {key for row in rows for key, text in row.fields.items() if text}
+    columns = [name for name in claims.COLUMNS if name in given or name not in claims.OPTIONAL]
+    return to_csv(tuple(columns), (_filled(row, source) for row in rows))
+
+
+def _filled(row: Row, source: str) -> dict[str, str]:
+    return {**row.fields, "source": source, "selection": row.fields["selection"] or "unstated"}
+
+
+def _check(folder: Path, texts: dict[str, str], tables: dict[str, list[Row]]) -> None:
+    """The folder as it will be, read by the claims' own reader; lines of a table are named by their origin."""
+    with tempfile.TemporaryDirectory() as temporary:
+        there = Path(temporary, folder.name)
+        with files.writing(there):
+            there.mkdir()
+            for pattern in ("*.csv", "*.yaml"):
+                for path in folder.glob(pattern):
+                    shutil.copyfile(path, there / path.name)
+        for name, text in texts.items():
+            files.write_atomic(there / name, text)
+        try:
+            claims.load_claims(there)
+        except RenormError as error:
+            raise RenormError(*_with_origins(str(error), there, folder, tables).splitlines()) from None
+
+
+def _with_origins(text: str, there: Path, folder: Path, tables: dict[str, list[Row]]) -> str:
+    for name, rows in tables.items():
+
+        def origin(match: re.Match[str], rows: list[Row] = rows, name: str = name) -> str:
+            number = int(match[1]) - 2  # below the header
+            return rows[number].place if 0 <= number < len(rows) else f"{folder / name}:{match[1]}"
+
+        text = re.sub(rf"{re.escape(str(there / name))}:(\d+)", origin, text)
+    return text.replace(str(there), str(folder))
