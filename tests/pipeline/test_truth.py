@@ -33,6 +33,23 @@ def mine(num_classes, image_size, in_channels):
 '''
 
 
+DATA = '''
+from dataclasses import replace
+
+from renorm.data.digits import digits
+from renorm.data.registry import register_dataset
+
+TRAIN = 500
+
+
+@register_dataset
+def fewer(root, download):
+    """Fewer digits."""
+    found = digits(root, download)
+    return replace(found, train_images=found.train_images[:TRAIN], train_labels=found.train_labels[:TRAIN])
+'''
+
+
 def renorm(checkout, *arguments: str) -> str:
     done = subprocess.run([sys.executable, "-m", "renorm", *arguments], cwd=checkout.folder, text=True,
                           env=checkout.environment(), capture_output=True)  # fmt: skip
@@ -76,6 +93,24 @@ def test_an_edited_network_is_another_cell_and_an_edited_comment_is_not(copy):
     assert json.loads(aside.read_text()) == before and list(record.parent.glob("history.superseded-*.csv"))
     status = json.loads(renorm(copy, "status", "--config", "study.yaml", "--json"))
     assert status["superseded"] == 1 and status["all"] == {"completed": 4}
+    assert copy.planned(target) == {}
+
+
+def test_a_data_set_of_other_code_is_prepared_again(copy):
+    code, manifest = copy.folder / "src/renorm/data/fewer.py", copy.folder / "results/data/fewer/manifest.json"
+    code.write_text(DATA)
+    study = copying.deepcopy(STUDY)
+    study["experiments"]["fewer"] = study["experiments"]["baseline"] | {"dataset": ["fewer"], "seeds": [1]}
+    copy.write(study)
+    copy.snakemake("results/data/fewer/manifest.json")
+    target = "results/runs/fewer/tiny_vgg/batch_norm/base/e1/s1/run.json"
+    assert copy.planned(target) == {"train": 1}
+    code.write_text(DATA.replace('"""Fewer digits."""', "# Fewer digits."))
+    assert copy.planned(target) == {"train": 1}
+    code.write_text(DATA.replace("TRAIN = 500", "TRAIN = 400"))
+    assert copy.planned(target) == {"dataset": 1, "train": 1}
+    copy.snakemake(target)
+    assert json.loads(manifest.read_text())["counts"]["train"] == 400
     assert copy.planned(target) == {}
 
 

@@ -18,6 +18,7 @@ from renorm.execution.cost_model import estimate
 from renorm.execution.pending import Pending
 from renorm.runs import finished
 from renorm.study import config as study_config
+from renorm.study import data_manifest
 from renorm.study import grid
 
 
@@ -214,6 +215,15 @@ def get_prepared(wildcards):
         return []
     # A program reads its data itself.
     return [] if grid.program(STUDY, cell) else prepared_files(cell.dataset)
+
+
+def when_data_are_of_other_code(wildcards):
+    """No files: a data set that was prepared by other code than today's is prepared again."""
+    folder = Path(RESULTS, "data", wildcards.dataset)
+    if IS_START and (folder / "manifest.json").is_file():
+        stale = not or_end(data_manifest.is_prepared, folder, wildcards.dataset)
+        has_to_run(stale, str(folder / "manifest.json"))
+    return []
 
 
 def get_layer_views_to_come(wildcards):

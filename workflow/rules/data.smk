@@ -1,4 +1,6 @@
 rule dataset:
+    input:
+        when_data_are_of_other_code,
     output:
         train=f"{RESULTS}/data/{{dataset}}/train.npz",
         test=f"{RESULTS}/data/{{dataset}}/test.npz",

@@ -16,7 +16,7 @@ from PIL import Image
 from renorm.core.errors import RenormError
 from renorm.core.files import sha256, write_atomic, write_sealed
 from renorm.data.registry import ImageFolders
-from renorm.study.data_manifest import SPLITS
+from renorm.study.data_manifest import SPLITS, code_of
 
 # Mean and deviation of ImageNet's training images as torchvision and nearly every paper use them.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -110,7 +110,7 @@ def prepare_image_files(name: str, tree: ImageFolders, folder: Path, options: Im
         # The folder of links travels with the manifest.
         "folders": {"train": os.path.abspath(tree.train), "test": "test" if linked else os.path.abspath(tree.test)},
         "whole": _counts(train, test + loose) == dict(tree.complete),
-        "sha256": {f"{split}.npz": sha256(folder / f"{split}.npz") for split in SPLITS},
+        "sha256": {f"{split}.npz": sha256(folder / f"{split}.npz") for split in SPLITS}, **code_of(name),
     })  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from renorm.core.files import read_sealed, sha256, write_atomic, write_sealed
 from renorm.core.locks import locked
 from renorm.data.image_files import ImageFileOptions, ImageFiles, prepare_image_files
 from renorm.data.registry import ImageFolders, RawImages, reader
-from renorm.study.data_manifest import SPLITS, checksum
+from renorm.study.data_manifest import SPLITS, checksum, code_of, is_prepared
 from renorm.study.known_datasets import PUBLISHED_NORMALISATION, Normalisation
 
 AGAIN = "remove the folder and prepare the data set again (`renorm prepare`)"
@@ -159,6 +159,7 @@ def _manifest(name: str, raw: RawImages, folder: Path) -> dict:
         "mean": [round(float(m) / 255, 10) for m in mean],
         "std": [round(float(np.sqrt(v)) / 255, 10) for v in variance],
         "sha256": {f"{split}.npz": sha256(folder / f"{split}.npz") for split in SPLITS},
+        **code_of(name),
     }
 
 
@@ -213,6 +214,6 @@ def obtain(name: str, root: str | Path, prepared: str | Path, download: bool = T
         RenormError: As `prepare` and `open_prepared` do.
     """
     folder = Path(prepared) / name
-    if not (folder / "manifest.json").is_file():
+    if not is_prepared(folder, name):
         prepare(name, root, folder, download)
     return open_prepared(folder, name)

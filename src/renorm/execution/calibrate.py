@@ -25,10 +25,11 @@ from renorm.data.streamed import Decoder, StreamedSplit
 from renorm.execution import calibration_store, cost_model, workload
 from renorm.execution.calibration_store import Calibration, DataTimes, Measured
 from renorm.execution.workload import Step
-from renorm.runs import run_record
+from renorm.runs import finished, run_record
 from renorm.study import grid
 from renorm.study.cell import Cell
 from renorm.study.config import Study
+from renorm.study.data_manifest import is_prepared
 from renorm.training import checkpoint
 from renorm.training.device import configure, device_named, lacks_memory, threads_each, wake
 from renorm.training.network import network
@@ -194,8 +195,7 @@ def _kinds(study: Study) -> list[Kind]:
     cells = [cell for cell in grid.cells(study) if not grid.program(study, cell)]
     if not cells:
         raise RenormError("calibrate: every cell is trained by a program: `renorm plan` uses their finished cells")
-    runs = Path(study.results_dir) / "runs"
-    missing = [cell for cell in cells if not (runs / cell.path / "run.json").exists()]
+    missing = [cell for cell in cells if not finished.of(study, cell).record]
     found: dict[str, Kind] = {}
     for cell in missing or cells:
         step = workload.workload(study, cell).step
@@ -258,7 +258,7 @@ def _data_times(study: Study, names: Iterable[str]) -> dict[str, DataTimes]:
     out = {}
     for name in sorted(names):
         folder = Path(study.results_dir) / "data" / name
-        if not (folder / "manifest.json").exists():
+        if not is_prepared(folder, name):
             continue
         begun = time.perf_counter()
         found = data.open_prepared(folder, name)

@@ -268,12 +268,12 @@ def disk_mb(study: Study, cells: Iterable[Cell]) -> float:
 
 
 def check_space(study: Study, cells: Iterable[Cell]) -> None:
-    """Raise `RenormError` when the disk of the results cannot take the records of the `cells` that have none yet.
+    """Raise `RenormError` when the disk of the results cannot take the records of the `cells`, which are to be trained.
 
     Counted are the records and the checkpoints of one cell, the least that any order of running needs.
     """
     folder = Path(study.results_dir).absolute()
-    left = [cell for cell in cells if not (folder / "runs" / cell.path / "run.json").exists()]
+    left = list(cells)
     built_in = [cell for cell in left if not grid.program(study, cell)]
     largest = max((PARAMETERS.get(cell.arch, UNKNOWN_PARAMETERS) for cell in built_in), default=0)
     need = largest * CHECKPOINT_BYTES + RECORD_MB * len(left)

@@ -3,7 +3,7 @@
 from functools import lru_cache
 from pathlib import Path
 
-from renorm.core import files
+from renorm.core import code_digest, files
 from renorm.study.config import Study
 
 SPLITS = ("train", "test")
@@ -23,12 +23,27 @@ def checksum(manifest: dict) -> str:
     return "+".join(manifest["sha256"][f"{split}.npz"][:16] for split in SPLITS)
 
 
+def code_of(dataset: str) -> dict[str, str]:
+    """What the manifest says of the code that reads the data set: its digest, where it is not renorm's own."""
+    found = code_digest.dropped_in(dataset=dataset).get("dataset")
+    return {"code": found} if found else {}
+
+
+def is_prepared(folder: Path, dataset: str) -> bool:
+    """Whether `folder` holds the data set as today's code reads it; `RenormError` for a damaged manifest."""
+    path = folder / "manifest.json"
+    if not path.is_file():
+        return False
+    known = _read(path.absolute(), path.stat().st_mtime_ns).get("code")
+    return known == code_of(dataset).get("code")
+
+
 def prepared_checksum(folder: Path) -> str | None:
-    """The checksum of the data set that is prepared in `folder`; None when there is none."""
-    try:
-        return checksum(_read(folder.absolute() / "manifest.json", (folder / "manifest.json").stat().st_mtime_ns))
-    except FileNotFoundError:
+    """The checksum of the data set that is prepared in `folder`, which has its name; None when there is none of today's
+    code."""
+    if not is_prepared(folder, folder.name):
         return None
+    return checksum(_read(folder.absolute() / "manifest.json", (folder / "manifest.json").stat().st_mtime_ns))
 
 
 @lru_cache(maxsize=64)
