@@ -44,7 +44,7 @@ def with_option(option: str, value: str) -> list[str]:
         ("--epochs", "0", "epochs: 0 is not a whole number from 1"),
         ("--seed", "-1", "seed: -1 is not a whole number from 0"),
         ("--recipe", "papr", "--recipe: unknown recipe 'papr': did you mean 'paper'?"),
-        ("--set", "optimizer.rl=1", "--set: optimizer.rl: unknown key: known: lr, momentum, name, weight_decay"),
+        ("--set", "optimizer.rl=1", "--set: optimizer.rl: unknown key: known: lr, momentum, name, nesterov"),
         ("--set", "optimizer.lr=-1", "--set: optimizer.lr: Input should be greater than 0 (found -1)"),
         ("--set", "lr", "--set: 'lr' is not key=value"),
         ("--set", "batch_size=[", "--set batch_size: line 1: not readable as YAML"),

@@ -92,15 +92,15 @@ def package(root, tmp_path, monkeypatch):
         shutil.copytree(root / "src/renorm" / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(plugins, "SOURCE", source)
     monkeypatch.setattr(code_digest, "SOURCE", source)
-    plugins.definitions.cache_clear()
+    plugins._shipped.cache_clear()
     yield source
-    plugins.definitions.cache_clear()
+    plugins._shipped.cache_clear()
 
 
 def put(path, text):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text) if isinstance(text, str) else path.write_bytes(text)
-    plugins.definitions.cache_clear()
+    plugins._shipped.cache_clear()
 
 
 def digest(arch="mine", norm="none") -> dict[str, str]:

@@ -23,7 +23,7 @@ from torch import nn
 from renorm.models import create
 from renorm.norms import NormSpec, apply
 from renorm.norms.registry import is_batch_norm
-from renorm.training import losses, optimizers
+from renorm.training import optimizers, schedules
 
 REFERENCE = os.environ.get("RENORM_REFERENCE")
 pytestmark = pytest.mark.skipif(not REFERENCE, reason="needs a checkout of the authors' code: set RENORM_REFERENCE")
@@ -180,7 +180,7 @@ def test_losses_of_three_steps(arch, deconvolved):
     other = torch.optim.SGD(theirs.parameters(), RATE, momentum=0.9, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(other, 10)
     for step, (x, y) in enumerate(batches):
-        mine.lr = losses.learning_rate(RATE, "cosine", step, 10)
+        mine.lr = schedules.learning_rate(RATE, "cosine", step, 10, 10)
         found = []
         for model, optimizer in ((ours, mine), (theirs, other)):
             optimizer.zero_grad()

@@ -12,6 +12,8 @@ SHAPES = ((7, 5), (5,), (3, 2, 3, 3))
 KINDS = {
     "momentum": ({"name": "sgd", "momentum": 0.9, "weight_decay": 1e-3}, torch.optim.SGD),
     "plain": ({"name": "sgd", "momentum": 0.0, "weight_decay": 0.0}, torch.optim.SGD),
+    "nesterov": ({"name": "sgd", "momentum": 0.9, "weight_decay": 1e-3, "nesterov": True}, torch.optim.SGD),
+    "adamw": ({"name": "adamw", "weight_decay": 1e-2, "betas": [0.8, 0.99]}, torch.optim.AdamW),
     "adam": ({"name": "adam", "weight_decay": 1e-2}, torch.optim.Adam),
 }
 

@@ -47,6 +47,8 @@ def get_study():
 STUDY = or_end(get_study)
 RESULTS = STUDY.results_dir
 RUNS = f"{RESULTS}/runs"
+# Not in params: the content of the files is part of a cell's identity, their place is not.
+PLUGINS = " ".join(f"--plugin {shlex.quote(file)}" for file in STUDY.plugins)
 PENDING = Pending(STUDY)
 REPORTS = PENDING.reports
 REPORT_DIR = f"{RESULTS}/{{report}}"

@@ -13,11 +13,12 @@ rule dataset:
     resources:
         mem_mb=4000,
         runtime=60,
+        plugins=PLUGINS,
     params:
         root=str(STUDY.data_root()),
         download="--download" if STUDY.download else "--no-download",
     message:
         "Data set {wildcards.dataset}: checksums, then one file per split"
     shell:
-        "renorm prepare {wildcards.dataset} --data-dir {params.root:q} {params.download} "
+        "renorm prepare {wildcards.dataset} --data-dir {params.root:q} {params.download} {resources.plugins} "
         "--out $(dirname {output.manifest}) > {log} 2>&1 || (cat {log} >&2; false)"

@@ -12,6 +12,7 @@ rule inspect:
         mem_mb=4000,
         runtime=60,
         runs=RUNS,
+        plugins=PLUGINS,
         prepared=f"{RESULTS}/data",
     params:
         view=get_layer_view_json,
@@ -20,4 +21,4 @@ rule inspect:
         "Layer view {wildcards.view}"
     shell:
         "renorm inspect {params.view:q} --hyper {params.hyper:q} --runs {resources.runs:q} "
-        "--prepared {resources.prepared:q} --threads {threads} --out {output} > {log} 2>&1 || (cat {log} >&2; false)"
+        "--prepared {resources.prepared:q} --threads {threads} {resources.plugins} --out {output} > {log} 2>&1 || (cat {log} >&2; false)"

@@ -27,6 +27,7 @@ rule train:
         processes=STUDY.gpu if DEVICE != "cpu" else 1,
         keep=get_keep,
         runner=get_runner,
+        plugins=PLUGINS,
         gpu_slots=STUDY.gpu_slots if STUDY.gpu == 1 else 0,
         # A killed Snakemake leaves its jobs running: the next one's wait for their results instead of failing.
         wait=get_wait,
@@ -39,4 +40,4 @@ rule train:
         "--recipe {wildcards.recipe} --epochs {wildcards.epochs} --seed {wildcards.seed} "
         "--hyper {params.hyper:q} --out $(dirname {output}) --prepared {resources.prepared:q} "
         "--device {resources.device} --threads {threads} --checkpoint-minutes {resources.checkpoint_minutes} "
-        "--gpus {resources.processes} --gpu-slots {resources.gpu_slots} {resources.keep} {resources.runner} --wait {resources.wait} --quiet 2>> {log} || (tail -n 2 {log} >&2; false)"
+        "--gpus {resources.processes} --gpu-slots {resources.gpu_slots} {resources.keep} {resources.runner} {resources.plugins} --wait {resources.wait} --quiet 2>> {log} || (tail -n 2 {log} >&2; false)"

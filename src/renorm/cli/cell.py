@@ -8,14 +8,17 @@ from typing import Annotated
 import typer
 
 from renorm.cli.options import ONE_CELL, WORKFLOW, app, load_study
-from renorm.core import plugins, validation
+from renorm.core import plugins, validation, zoo
 from renorm.core.errors import RenormError, suggest
 from renorm.runs import run_record
-from renorm.study import config, grid
+from renorm.study import config, grid, names
 from renorm.study.cell import Cell
 from renorm.study.programs import Identity, Program, Results
 
 CELL, FILES, MACHINE = "The cell", "Files", "Machine"  # groups of options of `train`
+
+
+Plugins = Annotated[list[Path] | None, typer.Option(help="A file that defines names; of --config, those of `plugins`.")]
 
 
 class Device(StrEnum):
@@ -33,8 +36,10 @@ def prepare(
     move: Annotated[bool, typer.Option("--move", help="Image files: move into class folders, not link.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Image files: decode all, to find damaged ones.")] = False,
     image_size: Annotated[int, typer.Option(help="Image files: pixels of the square that is trained on.")] = 224,
+    plugin: Plugins = None,
 ) -> None:
     """Read a data set, check its checksums, and write it as the trainer reads it."""
+    plugins.use(plugin or [])
     from renorm import data
 
     if folder and data_dir:
@@ -105,10 +110,12 @@ def train(
     keep_weights: Annotated[
         bool, typer.Option(help="Keep the final weights in weights.pt.", rich_help_panel=FILES)
     ] = False,
+    plugin: Plugins = None,
     quiet: Annotated[bool, typer.Option(help="Print nothing; log.txt has everything.", rich_help_panel=FILES)] = False,
 ) -> None:
     """Train one cell: writes run.json, history.csv and log.txt; resumes a run that was stopped."""
-    cell = Cell(dataset, arch, norm, recipe, epochs, seed)
+    plugins.use(plugin or [])
+    cell = Cell(dataset, zoo.canonical(arch), norm, recipe, epochs, seed)
     if hyper and (study or settings):
         raise RenormError("train: --hyper holds all hyper-parameters: leave --set and --config out, or --hyper")
     if program and not hyper:
@@ -122,7 +129,7 @@ def train(
 
     request = runners.Request(
         cell, values, own, out or Path("results/runs") / cell.path, config.data_root(data_dir), prepared, device.value,
-        threads, checkpoint_minutes, download, quiet, wait, gpus, workers, keep_weights,
+        threads, checkpoint_minutes, download, quiet, wait, gpus, workers, keep_weights, plugins.active(),
     )  # fmt: skip
     with held(0 if device == Device.cpu else gpu_slots):
         record = runners.train(request)
@@ -175,9 +182,8 @@ def _hyperparameters(cell: Cell, study: Path | None, settings: list[str]) -> tup
     recipes = given.recipes if given else {"paper": config.Recipe()}
     recipe = recipes.get(cell.recipe)
     for axis in ("dataset", "arch", "norm") if recipe is None or recipe.program is None else ():
-        name, known = getattr(cell, axis), plugins.names(axis)
-        if name not in known:
-            raise RenormError(f"--{axis}: unknown {axis} '{name}': {suggest(name, known)}")
+        if problem := names.unknown(axis, getattr(cell, axis)):
+            raise RenormError(f"--{axis}: {problem}")
     if recipe is None:
         raise RenormError(f"--recipe: unknown recipe '{cell.recipe}': {suggest(cell.recipe, recipes)}")
     values = recipe.model_dump()
@@ -225,8 +231,10 @@ def inspect(
     runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("results/runs"),
     prepared: Annotated[Path, typer.Option(help="Prepared data sets.")] = Path("results/data"),
     threads: Annotated[int, typer.Option(min=1, max=1024, help="CPU threads.")] = 1,
+    plugin: Plugins = None,
 ) -> None:
     """Inspect a layer of a cell's network: the numbers behind a layer view of the report."""
+    plugins.use(plugin or [])
     wanted, values = _layer_view(view, study, hyper)
     import torch
 

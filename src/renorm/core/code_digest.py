@@ -9,7 +9,7 @@ torch, and every file is read once while its time stamp and size stay.
 import ast
 import hashlib
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,25 +18,32 @@ from renorm.core.errors import RenormError, suggest
 
 SOURCE = Path(__file__).parents[1]
 LENGTH = 16
+# The axis of a file of weights, whose name is its path.
+PRETRAINED = "pretrained"
 # Of a syntax tree, what says nothing of the program's meaning, or differs between versions of Python.
 IGNORED = {"type_comment", "kind", "ctx", "type_ignores", "lineno", "col_offset", "end_lineno", "end_col_offset"}
 
 
-def dropped_in(**names: str) -> dict[str, str]:
+def dropped_in(**names: str | Sequence[str]) -> dict[str, str]:
     """Axis → digest of the files of that name that are not part of renorm; an axis whose code is renorm's is absent.
 
     Args:
-        names: axis (`dataset`, `arch`, `norm`) → registered name.
+        names: axis (`dataset`, `arch`, `norm`, or a kind of a recipe's parts) → registered name, or several.
 
     Raises:
         RenormError: a declared file is missing, or a source file cannot be parsed.
     """
-    found = {axis: dropped_in_files(axis, name) for axis, name in names.items()}
+    found = {
+        axis: [file for name in ([given] if isinstance(given, str) else given) for file in dropped_in_files(axis, name)]
+        for axis, given in names.items()
+    }
     return {axis: _joined(map(of_path, files)) for axis, files in found.items() if files}
 
 
 def dropped_in_files(axis: str, name: str) -> list[Path]:
     """The files and folders of a name that are not part of renorm: its modules, and what they declare."""
+    if axis == PRETRAINED:
+        return [Path(name)]
     definition = _definition(axis, name)
     if plugins.is_shipped(definition.path):
         return [definition.path.parent / file for file in definition.files]
@@ -173,14 +180,14 @@ def _joined_str(node: ast.JoinedStr) -> Iterator[str]:
 
 
 def _definition(axis: str, name: str) -> plugins.Definition:
-    found = plugins.definitions(axis)
-    if name not in found:
-        raise RenormError(f"{axis}: unknown {axis} '{name}': {suggest(name, found)}")
-    return found[name]
+    found = plugins.find(axis, name)
+    if found is None:
+        raise RenormError(f"{axis}: unknown {axis} '{name}': {suggest(name, plugins.names(axis))}")
+    return found
 
 
 def _with_imports(path: Path) -> list[Path]:
-    """`path` and all modules of models, norms and data that it imports, directly or through others, sorted."""
+    """`path` and all modules beside it and of models, norms and data that it imports, also through others, sorted."""
     found, left = set(), [path]
     while left:
         file = left.pop()
@@ -192,7 +199,7 @@ def _with_imports(path: Path) -> list[Path]:
 
 @lru_cache(maxsize=1024)
 def _imported(path: Path, _changed: int) -> tuple[Path, ...]:
-    """The modules of models, norms and data that the file imports."""
+    """The modules of models, norms and data, and those beside a plugin, that the file imports."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -200,7 +207,20 @@ def _imported(path: Path, _changed: int) -> tuple[Path, ...]:
         elif isinstance(node, ast.ImportFrom):
             module = _absolute(path, node)
             names.update([module, *(f"{module}.{alias.name}" for alias in node.names)])
-    return tuple(file for name in sorted(names) if (file := _module_file(name)))
+    found = [file for name in sorted(names) if (file := _module_file(name))]
+    return tuple(found if path.is_relative_to(SOURCE) else [*found, *_beside(path)])
+
+
+def _beside(path: Path) -> list[Path]:
+    """The modules in the folder of a plugin that it imports by their names, plainly or with a dot."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level <= 1:
+            names.update([node.module] if node.module else [alias.name for alias in node.names])
+    files = [path.parent.joinpath(*name.split(".")) for name in sorted(names)]
+    return [file for stem in files for file in (stem.with_suffix(".py"), stem / "__init__.py") if file.is_file()]
 
 
 def _absolute(path: Path, node: ast.ImportFrom) -> str:

@@ -107,6 +107,8 @@ def _line(model: type[BaseModel], item: dict) -> str:
         return f"{key}: unknown key: {suggest(item['loc'][-1], siblings)}"
     if item["type"] == "missing" or (item["type"] == "string_too_short" and not item["input"]):
         return f"{key}: is missing: add it"
+    if item["type"] == "unknown_key":  # of a part of a recipe, whose keys depend on its name
+        return f"{key}: {item['msg']}"
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "string_pattern_mismatch":
         message = "use lower-case letters, digits and _ . - only, beginning with a letter or digit"

@@ -70,7 +70,8 @@ def register_dataset(function: Reader | None = None, *, files: Sequence[str] = (
     """
     if function is None:
         return register_dataset
-    if function.__name__ in _READERS:
+    known = _READERS.get(function.__name__)
+    if known and plugins.is_shipped(Path(known.__code__.co_filename)):
         raise ValueError(f"data set '{function.__name__}' is registered twice")
     _READERS[function.__name__] = function
     return function
@@ -79,6 +80,7 @@ def register_dataset(function: Reader | None = None, *, files: Sequence[str] = (
 def list_datasets() -> list[str]:
     """All names that `reader` takes, sorted."""
     plugins.import_plugins("dataset")
+    plugins.load()
     return sorted(_READERS)
 
 
@@ -86,6 +88,7 @@ def reader(name: str) -> Reader:
     """The function that reads the data set; RenormError for an unknown name."""
     # Not when the package is imported: a training job reads prepared data, and must not pay seconds for scikit-learn.
     plugins.import_plugins("dataset")
+    plugins.load()
     if name not in _READERS:
         raise RenormError(f"dataset: unknown dataset '{name}': {suggest(name, _READERS)}")
     return _READERS[name]

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from renorm.models.registry import register_arch
+from renorm.models.registry import first_convolution, register_arch
 
 # The authors' stem freezes on one GPU only: `DataParallel`'s replicas lose its count of steps (docs/fidelity.md)
 STEM = {"freeze": True, "iterations": 15}
@@ -16,11 +16,7 @@ def _from_zoo(name: str, path: str, num_classes: int, in_channels: int) -> nn.Mo
     model = getattr(zoo, name)(num_classes=num_classes)
     conv = model.get_submodule(path)
     if conv.in_channels != in_channels:
-        parent, _, name = path.rpartition(".")
-        new = nn.Conv2d(
-            in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, bias=conv.bias is not None
-        )
-        setattr(model.get_submodule(parent), name, new)
+        model.set_submodule(path, first_convolution(conv, in_channels))
     return model
 
 

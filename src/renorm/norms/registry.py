@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from renorm.core import plugins
 from renorm.core.errors import RenormError, suggest
 from renorm.norms.spec import LayerSettings, NormSpec, layer_settings, require_matches
 
@@ -13,7 +15,9 @@ Replace = Callable[[nn.Module, LayerSettings], nn.Module]
 _NORMS: dict[str, Replace] = {}
 
 
-def register_norm(function: Replace | None = None, *, files: Sequence[str] = ()) -> Callable:
+def register_norm(
+    function: Replace | None = None, *, settings: type | None = None, files: Sequence[str] = ()
+) -> Callable:
     """Register a normaliser under its function's name.
 
     The function gets one layer (a batch norm, Conv2d or Linear of the network) and its settings, and returns what
@@ -21,20 +25,26 @@ def register_norm(function: Replace | None = None, *, files: Sequence[str] = ())
 
     Args:
         function: what `@register_norm` is written above.
+        settings: a subclass of `renorm.study.parts.Settings`, of a normaliser with settings of its own: a recipe's
+            `norm_settings: {<name>: {…}}` gives them, and the function finds them as `settings.own`.
         files: paths of what the function reads, relative to its file and written out: their content is part of the
             identity of its cells (`renorm.core.code_digest` reads them from the source).
     """
-    if function is None:
-        return register_norm
-    name = function.__name__
-    if name in _NORMS:
-        raise RenormError(f"norm '{name}' is registered twice")
-    _NORMS[name] = function
-    return function
+
+    def put(function: Replace) -> Replace:
+        name = function.__name__
+        if name in _NORMS and plugins.is_shipped(Path(_NORMS[name].__code__.co_filename)):
+            raise RenormError(f"norm '{name}' is registered twice")
+        _NORMS[name] = function
+        plugins.declare_settings("norm", name, function, settings)
+        return function
+
+    return put if function is None else put(function)
 
 
 def list_norms() -> list[str]:
     """All names that `apply` takes, sorted."""
+    plugins.load()
     return sorted(_NORMS)
 
 
@@ -54,6 +64,8 @@ def apply(model: nn.Module, spec: NormSpec | str) -> nn.Module:
     Raises RenormError for an unknown norm or for an override that matches no layer.
     """
     spec = NormSpec(spec) if isinstance(spec, str) else spec
+    if spec.name not in _NORMS:
+        plugins.load()
     if spec.name not in _NORMS:
         raise RenormError(f"norm: unknown '{spec.name}': {suggest(spec.name, _NORMS)}")
     layers = [(path, layer) for path, layer in model.named_modules() if _replaceable(layer)]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
+from typing import Any
 
 from renorm.core.errors import RenormError, suggest
 
@@ -24,6 +25,7 @@ class NormSpec:
                      after 100 training steps) and `only` (names of the norms to which the entry applies)
     stem             paths of the layers that `deconv_stem` treats as the stem; empty: the first convolution and the
                      batch norm right behind it
+    own              settings that the normaliser declares itself (`register_norm(settings=...)`)
     """
 
     name: str
@@ -35,6 +37,7 @@ class NormSpec:
     momentum: float = 0.1
     overrides: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     stem: tuple[str, ...] = ()
+    own: Any = None
 
     def __post_init__(self):
         if not isinstance(self.name, str):
@@ -74,6 +77,7 @@ class LayerSettings:
     every: int = 1
     detached: bool = False
     bfloat16: bool = False
+    own: Any = None
 
 
 def layer_settings(spec: NormSpec, path: str, **place: bool) -> LayerSettings:
@@ -82,7 +86,7 @@ def layer_settings(spec: NormSpec, path: str, **place: bool) -> LayerSettings:
     for pattern, settings in spec.overrides.items():
         if fnmatchcase(path, pattern) and spec.name in settings.get("only", (spec.name,)):
             values |= {key: value for key, value in settings.items() if key != "only"}
-    return LayerSettings(path=path, **values, **place)
+    return LayerSettings(path=path, **values, **place, own=spec.own)
 
 
 def require_matches(spec: NormSpec, paths: list[str]) -> None:

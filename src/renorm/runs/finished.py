@@ -19,11 +19,15 @@ from renorm.study import grid
 from renorm.study.cell import Cell
 from renorm.study.config import Study, flatten
 from renorm.study.data_manifest import data_checksum
+from renorm.study.parts import plugin_code
 
 # Parameters and buffers at the end of a run that keeps them; run.json holds their checksum.
 WEIGHTS = "weights.pt"
 SUPERSEDED = "run.superseded-*.json"
-CODE_OF = {"arch": "architecture", "norm": "normaliser", "dataset": "data set"}
+CODE_OF = {
+    "arch": "architecture", "norm": "normaliser", "dataset": "data set", "optimizer": "optimizer",
+    "schedule": "schedule", "augment": "augmentation", "loss": "loss", "pretrained": "pretrained weights",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Identity:
         found = [
             f"{key} was {was.get(key)}, is {wanted.get(key)}"
             for key in sorted(was.keys() | wanted.keys())
-            if was.get(key) != wanted.get(key)
+            if was.get(key) != wanted.get(key) and key != code_digest.PRETRAINED  # whose content counts, not its path
         ]
         found += [
             f"the code of the {name} was {record.code.get(axis, 'unknown')}, is {self.code.get(axis, 'that of renorm')}"
@@ -75,11 +79,11 @@ class Look:
 
 def identity(study: Study, cell: Cell) -> Identity:
     """What the record of `cell` must hold to count for `study`; `RenormError` for code that cannot be read."""
+    hyper = grid.hyperparameters(study, cell)
     if grid.program(study, cell):  # its code is part of the hyper-parameters, and its data are its own
-        return Identity(cell, grid.hyperparameters(study, cell), {}, None)
-    code = code_digest.dropped_in(dataset=cell.dataset, arch=cell.arch, norm=cell.norm)
-    data = data_checksum(study, cell.dataset)
-    return Identity(cell, grid.hyperparameters(study, cell), code, data)
+        return Identity(cell, hyper, {}, None)
+    code = code_digest.dropped_in(**plugin_code(hyper, dataset=cell.dataset, arch=cell.arch, norm=cell.norm))
+    return Identity(cell, hyper, code, data_checksum(study, cell.dataset))
 
 
 def look(folder: Path, wanted: Identity) -> Look:

@@ -151,7 +151,7 @@ def _dropped_in(cells: list[Cell]) -> list[Member]:
     return [
         Member(f"src/renorm/{path.relative_to(plugins.SOURCE).as_posix()}", path)
         for axis, name in sorted(names)
-        if name in plugins.definitions(axis)
+        if plugins.find(axis, name)
         for found in code_digest.dropped_in_files(axis, name)
         for path in (sorted(found.rglob("*")) if found.is_dir() else [found])
         if path.is_file() and path.is_relative_to(plugins.SOURCE)

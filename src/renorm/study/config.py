@@ -5,23 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictBool,
-    StrictInt,
-    StrictStr,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, StrictBool, StrictInt, StrictStr, field_validator, model_validator
 
-from renorm.core import plugins
+from renorm.core import plugins, zoo
 from renorm.core.errors import RenormError, suggest
 from renorm.core.validation import read_yaml, validate_model
-from renorm.study import names
+from renorm.study import names, parts
 from renorm.study import programs as study_programs
-from renorm.study.cell import NAME, Cell
+from renorm.study.cell import Cell
+from renorm.study.fields import Count, Finite, Name, Positive, Strict
 from renorm.study.known_datasets import PUBLISHED_NORMALISATION
 
 # Raised when the meaning of a run changes, so that old records are not mixed with new ones.
@@ -32,34 +24,6 @@ PLAIN_NORMS = frozenset({"none", "batch_norm", "group_norm", "layer_norm", "inst
 
 # What is in results_dir beside the folders of the reports.
 FOLDERS = ("data", "runs", "layer_views", "calibration")
-
-Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$", max_length=80)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1, lt=2**31, strict=True)]
-
-
-class Strict(BaseModel):
-    """Unknown keys are errors, values are not changed after validation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_truth_value_as_number(cls, value: Any, info) -> Any:
-        number = cls.model_fields[info.field_name].annotation in (int, float)
-        values = value if isinstance(value, list) else [value] if number else []
-        if any(isinstance(one, bool) for one in values):
-            raise ValueError("expected a number or a name, found a truth value")
-        return value
-
-
-class Optimizer(Strict):
-    name: Literal["sgd", "adam"] = "sgd"
-    lr: Positive = 0.1
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    weight_decay: NotNegative = 1e-3
 
 
 class NormOptions(Strict):
@@ -89,13 +53,16 @@ class Normalise(Strict):
 class Recipe(Strict):
     """How a cell is trained. Everything here changes the numbers, so all of it is part of the run record."""
 
-    optimizer: Optimizer = Optimizer()
-    schedule: Literal["cosine", "constant"] = "cosine"
+    optimizer: parts.Optimizer = parts.SGD(name="sgd")
+    schedule: parts.Schedule = parts.Cosine(name="cosine")
     batch_size: Count = 128
-    loss: Literal["cross_entropy", "mse"] = "cross_entropy"
-    augment: Literal["crop_flip", "crop", "none"] = "crop_flip"
+    loss: parts.Loss = parts.CrossEntropy(name="cross_entropy")
+    augment: parts.Augment = parts.CropFlip(name="crop_flip")
+    gradient_clip: Positive | None = None
     normalise: Literal["dataset", "published", "none"] | Normalise = "dataset"
     norm: NormOptions = NormOptions()
+    norm_settings: dict[Name, dict] = {}
+    pretrained: str | None = None
     precision: Literal["float32", "tf32", "bfloat16"] = "tf32"
     deterministic: bool = False
     train_images: Count | None = None
@@ -114,13 +81,27 @@ class Recipe(Strict):
     @model_validator(mode="after")
     def _by_arch(self) -> "Recipe":
         for arch, change in self.by_arch.items():
-            if self.program is None and arch not in plugins.names("arch"):
+            if self.program is None and zoo.canonical(arch) not in plugins.names("arch") and not zoo.is_zoo(arch):
                 raise ValueError(f"by_arch: unknown arch '{arch}': {suggest(arch, plugins.names('arch'))}")
             for key in ("by_arch", "program"):
                 if key in change:
                     raise ValueError(f"by_arch.{arch}: {key} is not a value of one architecture: take it out")
             try:
                 self.for_arch(arch)
+            except RenormError as error:
+                raise ValueError(str(error)) from None
+        return self
+
+    @model_validator(mode="after")
+    def _norm_settings(self) -> "Recipe":
+        for norm, values in self.norm_settings.items():
+            if norm not in plugins.names("norm"):
+                raise ValueError(f"norm_settings: unknown norm '{norm}': {suggest(norm, plugins.names('norm'))}")
+            model = plugins.settings("norm", norm)
+            if model is None:
+                raise ValueError(f"norm_settings.{norm}: it has no settings of its own: use the keys of `norm`")
+            try:
+                validate_model(model, values, f"norm_settings.{norm}")
             except RenormError as error:
                 raise ValueError(str(error)) from None
         return self
@@ -132,20 +113,29 @@ class Recipe(Strict):
         values = self.model_dump(exclude={"by_arch"})
         return validate_model(Recipe, deep_merge(values, self.by_arch[arch]), f"by_arch.{arch}")
 
+    def placed(self, place: Callable[[str], str]) -> "Recipe":
+        """The recipe with the file of weights that it names at `place(path)`."""
+        own = {"pretrained": place(self.pretrained)} if self.pretrained else {}
+        by_arch = {
+            arch: change | {"pretrained": place(change["pretrained"])} if change.get("pretrained") else change
+            for arch, change in self.by_arch.items()
+        }
+        return self.model_copy(update={**own, "by_arch": by_arch}) if own or by_arch else self
+
     def resolved(self, norm: str, arch: str) -> dict:
         """The hyper-parameters that a built-in cell with normaliser `norm` in `arch` depends on, and no others."""
         recipe = self.for_arch(arch)
-        values = recipe.model_dump(exclude={"by_arch", "program", "values"})
+        values = recipe.model_dump(exclude={"by_arch", "program", "values", "norm_settings"})
         if norm in PLAIN_NORMS:
             del values["norm"]
-        if recipe.optimizer.name == "adam":
-            del values["optimizer"]["momentum"]
+        elif model := plugins.settings("norm", norm):
+            values["norm"] = model.model_validate(self.norm_settings.get(norm, {})).own()
         return {"protocol": PROTOCOL, **values}
 
     def settings(self, arch: str) -> dict[str, Any]:
         """What a program's command line may hold of the recipe: value by dotted name, those of `values` among them."""
         recipe = self.for_arch(arch)
-        return flatten(recipe.model_dump(exclude={"by_arch", "program", "values"})) | recipe.values
+        return flatten(recipe.model_dump(exclude={"by_arch", "program", "values", "norm_settings"})) | recipe.values
 
 
 class Experiment(Strict):
@@ -172,6 +162,12 @@ class Experiment(Strict):
         if twice:
             raise ValueError(f"{', '.join(twice)} is there twice: name each value once")
         return values
+
+    @field_validator("arch", mode="before")
+    @classmethod
+    def _without_slash(cls, values: Any) -> Any:
+        found = isinstance(values, list) and all(isinstance(value, str) for value in values)
+        return [zoo.canonical(value) for value in values] if found else values
 
 
 class LayerView(Strict):
@@ -270,6 +266,7 @@ class Study(Strict):
     study: Name
     title: str = ""
     description: str = ""
+    plugins: list[str] = []
     results_dir: str = "results"
     data_dir: str | None = None
     download: bool = True
@@ -400,8 +397,11 @@ class Study(Strict):
             "reproductions": [place(path) for path in self.claims.reproductions],
         })  # fmt: skip
         programs = {name: program.placed(place) for name, program in self.programs.items()}
-        adopt = [place(path) for path in self.adopt]
-        return self.model_copy(update={"claims": claims, "adopt": adopt, "programs": programs})
+        recipes = {name: recipe.placed(place) for name, recipe in self.recipes.items()}
+        return self.model_copy(update={
+            "claims": claims, "adopt": [place(path) for path in self.adopt], "programs": programs, "recipes": recipes,
+            "plugins": [place(path) for path in self.plugins],
+        })  # fmt: skip
 
     @property
     def claims_folders(self) -> list[str]:
@@ -441,6 +441,9 @@ def deep_merge(base: dict, change: dict) -> dict:
     """`base` with the nested keys of `change` put over it."""
     out = dict(base)
     for key, value in change.items():
+        if key in parts.PARTS and isinstance(value, dict) and isinstance(out.get(key), dict) and "name" in value:
+            # Another optimizer takes over what it knows of the settings of the one that it replaces.
+            out[key] = parts.kept(key, out[key], str(value["name"]))
         out[key] = deep_merge(out[key], value) if isinstance(value, dict) and isinstance(out.get(key), dict) else value
     return out
 
@@ -460,6 +463,8 @@ def validate(values: Any, where: str = "config", folder: Path | None = None) -> 
     """
     if not isinstance(values, dict):
         raise RenormError(f"{where}: expected keys and values, found {type(values).__name__}")
+    if folder is not None:
+        use_plugins(values, folder, where)
     study = validate_model(Study, values, where)
     if folder is not None:
         study = study.read_from(folder)
@@ -478,6 +483,14 @@ def load(path: str | Path, overrides: dict | None = None) -> Study:
     if not isinstance(values, dict):
         raise RenormError(f"{path}: expected keys and values, found {type(values).__name__}")
     return validate(deep_merge(values, overrides or {}), str(path), Path(path).parent)
+
+
+def use_plugins(values: dict, folder: Path, where: str = "config") -> None:
+    """Make the files of `plugins:`, relative to `folder`, those of this process, before their names are validated."""
+    files = values.get("plugins") or []
+    if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
+        raise RenormError(f"{where}: plugins: expected a list of files, as in [my_nets.py]")
+    plugins.use(Path(os.path.normpath(folder / file)) for file in files)
 
 
 def schema() -> dict:

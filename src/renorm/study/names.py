@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import TYPE_CHECKING
 
-from renorm.core import plugins
+from renorm.core import plugins, zoo
 from renorm.core.errors import RenormError, suggest
 from renorm.study import programs
 from renorm.study.cell import AXES, NAME, Cell
@@ -31,6 +31,13 @@ def mistakes(study: Study, files: bool) -> Iterator[str]:
     for name, view in study.layer_views.items():
         if study.recipes[view.of.recipe].program:
             yield f"layer_views.{name}.cell: '{view.of}' is trained by a program, whose layers renorm does not know"
+
+
+def unknown(axis: str, name: str) -> str:
+    """What is wrong with a name of `dataset`, `arch` or `norm` that nothing defines; empty when something does."""
+    if axis == "arch" and zoo.is_zoo(name):
+        return zoo.problem(name)
+    return "" if name in plugins.names(axis) else f"unknown {axis} '{name}': {suggest(name, plugins.names(axis))}"
 
 
 def _recipes(study: Study) -> Iterator[str]:
@@ -72,9 +79,8 @@ def _experiment(study: Study, name: str, experiment: Experiment, broken: set[str
             if not NAME.fullmatch(value):
                 yield (f"experiments.{name}.{axis}: '{value}' is not a name: use lower-case letters, digits and _ . - "
                        "only")  # fmt: skip
-            elif builtin and value not in plugins.names(axis):
-                hint = suggest(value, plugins.names(axis))
-                yield f"experiments.{name}.{axis}: unknown {axis} '{value}': {hint} (found {json.dumps(values)})"
+            elif builtin and (problem := unknown(axis, value)):
+                yield f"experiments.{name}.{axis}: {problem} (found {json.dumps(values)})"
     seen = set()
     counts = {
         axis: len(getattr(experiment, "seeds" if axis == "seed" else axis)) for axis in (*NAMED, "epochs", "seed")

@@ -15,12 +15,13 @@ from typing import Any
 import torch
 
 from renorm import data
-from renorm.core import code_digest, files, signals
+from renorm.core import code_digest, files, plugins, signals
 from renorm.core.errors import RenormError
 from renorm.core.locks import locked
 from renorm.runs import finished, run_record
 from renorm.study import data_manifest
 from renorm.study.cell import Cell
+from renorm.study.parts import plugin_code
 from renorm.training import checkpoint, device, process_group, provenance, record
 from renorm.training.network import network, parameter_count
 from renorm.training.process_group import SingleProcess
@@ -48,6 +49,7 @@ class Job:
             a network that takes statistics of its batch.
         workers: Processes that decode image files for each of them; as many as its threads when not given.
         keep_weights: Leave the final parameters and buffers in weights.pt.
+        plugins: Files that define names of the cell.
     """
 
     cell: Cell
@@ -64,6 +66,7 @@ class Job:
     gpus: int = 1
     workers: int | None = None
     keep_weights: bool = False
+    plugins: tuple[Path, ...] = ()
 
 
 def train(job: Job) -> run_record.Record:
@@ -85,6 +88,7 @@ def train(job: Job) -> run_record.Record:
         SystemExit: With 128 + the signal's number after SIGTERM or SIGINT; everything up to the current step was
             saved.
     """
+    plugins.use(job.plugins)
     what = f"cell {job.cell}"
     with locked(job.out / ".lock", what, job.wait_seconds):
         files.remove_parts(job.out)
@@ -118,7 +122,8 @@ def _finished(job: Job, log: RunLogger) -> run_record.Record | None:
 
 def _code(job: Job) -> dict[str, str]:
     """Axis → digest of the code of the cell that is not part of renorm."""
-    return code_digest.dropped_in(dataset=job.cell.dataset, arch=job.cell.arch, norm=job.cell.norm)
+    cell = job.cell
+    return code_digest.dropped_in(**plugin_code(job.hyper, dataset=cell.dataset, arch=cell.arch, norm=cell.norm))
 
 
 def _train(job: Job, log: RunLogger, caught: list[int]) -> run_record.Record:
@@ -141,6 +146,7 @@ def _train(job: Job, log: RunLogger, caught: list[int]) -> run_record.Record:
 
 def _work(job: Job, group: SingleProcess) -> None:
     """What the worker processes do: rank 0's steps, without files, signals or a log."""
+    plugins.use(job.plugins)
     with suppress(Stopped), device.memory_errors(f"cell {job.cell}", job.hyper["batch_size"]):
         where, dataset = _set_up(job, group.rank)
         trainer = _trainer(job, dataset, where, group)

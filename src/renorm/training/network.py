@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from renorm import models
+from renorm.core import plugins
 from renorm.core.errors import RenormError
 from renorm.data import Dataset
 from renorm.norms import NormSpec
@@ -27,10 +28,49 @@ def network(cell: Cell, hyper: dict[str, Any], dataset: Dataset) -> nn.Module:
         RenormError: The architecture or the normaliser is unknown, or does not take the data set's images.
     """
     torch.manual_seed(cell.seed)
-    spec = NormSpec(name=cell.norm, **hyper.get("norm", {}))
-    model = models.create(cell.arch, spec, dataset.classes, dataset.image_size, dataset.channels)
+    weights = hyper.get("pretrained")
+    model = models.create(
+        cell.arch, _spec(cell.norm, hyper.get("norm", {})), dataset.classes, dataset.image_size, dataset.channels,
+        (lambda network: load_pretrained(network, weights)) if weights else None,
+    )  # fmt: skip
     _check_first_layer(model, cell, dataset)
     return model
+
+
+def _spec(norm: str, values: dict[str, Any]) -> NormSpec:
+    own = plugins.settings("norm", norm)
+    return NormSpec(name=norm, own=own.model_validate(values)) if own else NormSpec(name=norm, **values)
+
+
+def load_pretrained(model: nn.Module, path: str) -> None:
+    """Load a state dict from a file into a network in batch-norm form.
+
+    The classifier keeps its initial weights where its number of classes differs.
+
+    Raises:
+        RenormError: The file cannot be read as weights, or a tensor is missing or has another shape.
+    """
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise RenormError(f"pretrained: {path}: cannot be read: {error.strerror}: correct its path") from None
+    except Exception:  # of torch's unpickler, nearly any
+        raise RenormError(
+            f"pretrained: {path}: is not a state dict saved by torch.save: save model.state_dict()"
+        ) from None
+    saved = saved.get("state_dict", saved.get("model", saved)) if isinstance(saved, dict) else {}
+    wanted = model.state_dict()
+    head = next((p for p, m in reversed(list(model.named_modules())) if isinstance(m, nn.Linear | nn.Conv2d)), "")
+    for key, tensor in wanted.items():
+        found = saved.get(key, saved.get(f"module.{key}"))
+        if not isinstance(found, torch.Tensor) or found.shape != tensor.shape:
+            if key.rpartition(".")[0] == head:
+                continue
+            shape = list(found.shape) if isinstance(found, torch.Tensor) else "missing"
+            raise RenormError(
+                f"pretrained: {path}: {key}: expected {list(tensor.shape)}, found {shape}: use weights of this network"
+            )
+        tensor.copy_(found)
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from renorm.data import Dataset, on_device
 from renorm.data.batches import derived_seed
 from renorm.norms import keep_folded, running_together
-from renorm.training import losses, optimizers
+from renorm.training import losses, optimizers, schedules
+from renorm.training.augmentations import Augmentations
 from renorm.training.process_group import SingleProcess
 from renorm.training.run_log import NullLogger
 
@@ -69,6 +70,7 @@ class Trainer:
         self.batch = hyper["batch_size"]
         self.steps = -(-len(self.train) // self.batch)
         self.optimizer = optimizers.create(self.model.parameters(), hyper["optimizer"])
+        self.augment = Augmentations(hyper["augment"], seed, self.group.rank, data.classes)
         # Only networks that draw during a step pay for seeding each one.
         self.needs_step_rng = any(map(_draws, model.modules()))
         self.epoch, self.step = 1, 0
@@ -160,7 +162,7 @@ class Trainer:
 
     def _batches(self) -> Generator[Batch, None, None]:
         """This process's part of what is left of the epoch."""
-        draws = self.train.draw(self.seed, self.epoch, self.hyper["augment"])
+        draws = self.train.draw(self.seed, self.epoch, self.augment.geometry)
         return self.train.batches(draws, [self._local_rows(step)[0] for step in range(self.step, self.steps)])
 
     def _local_rows(self, step: int) -> tuple[tuple[int, int], float]:
@@ -173,7 +175,7 @@ class Trainer:
         return (start, stop) if start < stop else (first, first + 1), (stop - start) / (last - first)
 
     def _train_step(self, batch: Batch) -> None:
-        x, y = batch
+        x, target = self.augment(batch, self.epoch, self.step)
         taken = (self.epoch - 1) * self.steps + self.step
         self.optimizer.lr = self._rate(taken)
         if self.needs_step_rng:
@@ -182,20 +184,23 @@ class Trainer:
         with self._precision(), running_together():
             logits = self.network(x)
         _, fraction = self._local_rows(self.step)
-        loss = losses.loss(self.hyper["loss"], logits.float(), y)
+        loss = losses.loss(self.hyper["loss"], logits.float(), target)
         self.optimizer.zero_grad()
         self.group.scale_loss(loss, fraction).backward()
+        if self.hyper["gradient_clip"]:
+            losses.gradient_norm_clipped(self.optimizer.parameters, self.hyper["gradient_clip"])
         self.optimizer.step()
         if taken < len(self.logged):
             self.logged[taken] = loss.detach().double() * fraction
         self.step += 1
         if fraction:
+            y = target.argmax(1) if target.dtype.is_floating_point else target  # of a mixture, the larger part
             self._count(self.sums, logits.detach(), y, loss.detach())
 
     def _rate(self, taken: int) -> float:
         """The learning rate of the step before which `taken` were taken."""
         lr, schedule = self.hyper["optimizer"]["lr"], self.hyper["schedule"]
-        return losses.learning_rate(lr, schedule, taken, self.epochs * self.steps)
+        return schedules.learning_rate(lr, schedule, taken, self.epochs * self.steps, self.steps)
 
     def _precision(self) -> AbstractContextManager[Any]:
         if self.hyper["precision"] == "bfloat16":

@@ -31,3 +31,4 @@ class Request:
     gpus: int
     workers: int | None
     keep_weights: bool
+    plugins: tuple[Path, ...] = ()
