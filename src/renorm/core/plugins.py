@@ -231,7 +231,7 @@ def declare_settings(kind: str, name: str, function: Callable[..., Any], setting
     _REGISTERED[kind][name] = function, settings
 
 
-def settings(kind: str, name: str) -> type | None:
+def settings(kind: str, name: str) -> Any:
     """The settings that a plugin's name declares (a pydantic model); None where it has none.
 
     Only then the plugin is run, with all that it imports.

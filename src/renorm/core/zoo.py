@@ -47,7 +47,7 @@ def canonical(name: str) -> str:
 
 
 def problem(name: str) -> str:
-    """Why a name is no network of its zoo; empty when it is one."""
+    """Why a name is not that of a network of its zoo; empty when it is."""
     zoo, _, network = canonical(name).partition(".")
     known = networks(zoo)
     if not known:

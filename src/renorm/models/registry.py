@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -133,6 +134,6 @@ def _from_zoo(name: str) -> Builder:
 
 def first_convolution(conv: nn.Conv2d, in_channels: int) -> nn.Conv2d:
     """A convolution like `conv` for images with another number of channels, with initial weights."""
-    return nn.Conv2d(
-        in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, bias=conv.bias is not None
-    )  # type: ignore[arg-type]
+    kernel, stride, padding = (tuple(one) for one in (conv.kernel_size, conv.stride, conv.padding))
+    options: dict[str, Any] = {"kernel_size": kernel, "stride": stride, "padding": padding}
+    return nn.Conv2d(in_channels, conv.out_channels, bias=conv.bias is not None, **options)

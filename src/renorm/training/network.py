@@ -51,14 +51,15 @@ def load_pretrained(model: nn.Module, path: str) -> None:
         RenormError: The file cannot be read as weights, or a tensor is missing or has another shape.
     """
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
+        saved: Any = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise RenormError(f"pretrained: {path}: cannot be read: {error.strerror}: correct its path") from None
     except Exception:  # of torch's unpickler, nearly any
         raise RenormError(
             f"pretrained: {path}: is not a state dict saved by torch.save: save model.state_dict()"
         ) from None
-    saved = saved.get("state_dict", saved.get("model", saved)) if isinstance(saved, dict) else {}
+    saved = saved if isinstance(saved, dict) else {}
+    saved = saved.get("state_dict", saved.get("model", saved))
     wanted = model.state_dict()
     head = next((p for p, m in reversed(list(model.named_modules())) if isinstance(m, nn.Linear | nn.Conv2d)), "")
     for key, tensor in wanted.items():
