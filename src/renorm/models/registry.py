@@ -134,6 +134,5 @@ def _from_zoo(name: str) -> Builder:
 
 def first_convolution(conv: nn.Conv2d, in_channels: int) -> nn.Conv2d:
     """A convolution like `conv` for images with another number of channels, with initial weights."""
-    kernel, stride, padding = (tuple(one) for one in (conv.kernel_size, conv.stride, conv.padding))
-    options: dict[str, Any] = {"kernel_size": kernel, "stride": stride, "padding": padding}
+    options: dict[str, Any] = {name: getattr(conv, name) for name in ("kernel_size", "stride", "padding")}
     return nn.Conv2d(in_channels, conv.out_channels, bias=conv.bias is not None, **options)
