@@ -174,7 +174,12 @@ def _statement(path: Path, position: int, item: Any, source: str) -> Statement:
 def read_rows(path: Path, source: str | None = None) -> list[dict[str, Any]]:
     """The rows of one CSV in the measurement columns, checked and normalised; `source` must own every row if given."""
     header, rows = read_cells(path, check=lambda header: _check_header(path, header))
-    return [_row(path, line, header, cells, source) for line, cells in rows]
+    return [read_row(path, line, header, cells, source) for line, cells in rows]
+
+
+def checked_header(path: Path) -> list[str]:
+    """The columns of a table; raises `RenormError` for one that is unknown or missing."""
+    return read_cells(path, check=lambda header: _check_header(path, header))[0]
 
 
 def _check_header(path: Path, header: list[str]) -> None:
@@ -186,7 +191,8 @@ def _check_header(path: Path, header: list[str]) -> None:
         raise RenormError(f"{path}:1: column '{missing[0]}' is missing: add it (docs/tables.md lists them)")
 
 
-def _row(path: Path, line: int, header: list[str], cells: list[str], source: str | None) -> dict[str, Any]:
+def read_row(path: Path, line: int, header: list[str], cells: list[str], source: str | None) -> dict[str, Any]:
+    """One row, checked and normalised."""
     where = f"{path}:{line}"
     row: dict[str, Any] = dict.fromkeys(COLUMNS, "")
     row.update(zip(header, (cell.strip() for cell in cells), strict=True))
