@@ -61,10 +61,12 @@ def backward(a: Tensor, saved: list[Tensor], rows: Tensor, grad: Tensor, inner: 
     S = H + ½Hᵀ and N = 1.5 S − ½W S: two products. The Z chain costs two more a step: 16 products instead of 26 at five
     steps, and fewer on a CPU when the gradient's rank is small and G is kept as left·right.
     """
+    if few_launches(a.device):
+        return _backward_stacked(saved, rows, grad, inner)
     (norm, root, w0, *pairs), size = saved, a.shape[-1]
     left, right = rows.mT, grad
     # From two thirds of full rank on, factors cost more
-    if few_launches(a.device) or rows.shape[-2] * 3 >= rows.shape[-1] * 2:
+    if rows.shape[-2] * 3 >= rows.shape[-1] * 2:
         left, right = torch.matmul(left, right), None
     g, e = left / root, None
     for pair in reversed(pairs):
@@ -80,8 +82,34 @@ def backward(a: Tensor, saved: list[Tensor], rows: Tensor, grad: Tensor, inner: 
         n = g * -0.25
     else:
         n.add_(g, alpha=-0.25)
-    e = n + n.mT
-    # A enters through W₀ = A/‖A‖ and through the final division by √‖A‖
+    return _through_norm(n + n.mT, w0, inner, norm)
+
+
+def _backward_stacked(saved: list[Tensor], rows: Tensor, grad: Tensor, inner: Tensor) -> Tensor:
+    """`backward` with fewer launches: what N gets along the Z chain is summed within the product that it needs anyway.
+
+    That is (W −2Zᵀ)·(S above −¼Gᵀ), of twice the depth, with the kept pairs as they are and G transposed, below S.
+    """
+    (norm, root, w0, *pairs), size = saved, rows.shape[-1]
+    stacks = [rows.new_empty(*w0.shape[:-2], 2 * size, size) for _ in range(2)]
+    g, e = stacks[0][..., size:, :], None
+    fma(0.0, w0, -0.25, grad.mT, rows, out=g).div_(root)
+    for pair in reversed(pairs):
+        w = pair[..., :size, :]
+        if e is None:
+            n = fma(0.0, w0, -0.5, pair[..., size:, :].mT, g)
+        else:
+            s = _symmetrised(w, e, out=stacks[0][..., :size, :])
+            n = fma(1.5, s, -0.5, pair.mT, stacks[0])
+        e = n + n.mT
+        stacks.reverse()
+        g = fma(1.5, g, -0.5, g, w, out=stacks[0][..., size:, :])
+    n = g if e is None else _cubic(w0, e).add_(g)
+    return _through_norm(n + n.mT, w0, inner, norm)
+
+
+def _through_norm(e: Tensor, w0: Tensor, inner: Tensor, norm: Tensor) -> Tensor:
+    """dL/dA of e = dL/dW₀: A enters through W₀ = A/‖A‖ and through the final division by √‖A‖."""
     along = torch.add(frobenius_product(e, w0), inner, alpha=0.5)
     return torch.addcmul(e, w0, along, value=-1).div_(norm)
 
@@ -100,9 +128,14 @@ def frobenius_product(a: Tensor, b: Tensor) -> Tensor:
 
 def _cubic(w: Tensor, e: Tensor) -> Tensor:
     """N above, by which dL/dW before a step is N + Nᵀ."""
-    h = fma(0.5, e, -0.5, w, e)
-    s = h.add(h.mT, alpha=0.5)
+    s = _symmetrised(w, e)
     return fma(1.5, s, -0.5, w, s)
+
+
+def _symmetrised(w: Tensor, e: Tensor, out: Tensor | None = None) -> Tensor:
+    """S above."""
+    h = fma(0.5, e, -0.5, w, e)
+    return torch.add(h, h.mT, alpha=0.5, out=out)
 
 
 def _plus(n: Tensor | None, alpha: float, a: Tensor, b: Tensor) -> Tensor:

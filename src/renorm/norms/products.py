@@ -42,9 +42,9 @@ def few_launches(device: torch.device) -> bool:
     return device.type not in NO_LAUNCHES
 
 
-def fma(beta: float, c: Tensor, alpha: float, a: Tensor, b: Tensor) -> Tensor:
+def fma(beta: float, c: Tensor, alpha: float, a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
     """beta·c + alpha·a·b in one product; c is broadcast, and not read if beta is 0."""
-    return (torch.addmm if a.dim() == 2 else torch.baddbmm)(c, a, b, beta=beta, alpha=alpha)
+    return (torch.addmm if a.dim() == 2 else torch.baddbmm)(c, a, b, beta=beta, alpha=alpha, out=out)
 
 
 def identity(like: Tensor) -> Tensor:
