@@ -41,8 +41,9 @@ def main() -> None:
         table = csv.writer(file, delimiter="\t")
         if new:
             table.writerow(columns)
-        if args.misbehave == "child":
-            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        if args.misbehave in ("child", "daemon"):
+            waits = [sys.executable, "-c", "import time; time.sleep(600)"]
+            child = subprocess.Popen(waits, start_new_session=args.misbehave == "daemon")
             print(f"child {child.pid}", flush=True)
         for epoch in range(start, args.epochs - (args.misbehave == "short")):
             draw = random.Random(f"{args.seed} {args.deconv} {epoch}").random()

@@ -5,11 +5,11 @@ import json
 import os
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from renorm.core.errors import RenormError
-from renorm.study import config, grid, programs
+from renorm.study import config, grid, names, programs
+
+from .. import mutations
 
 PROGRAM = {
     "directory": "theirs",
@@ -123,7 +123,7 @@ def test_a_study_that_was_written_elsewhere_is_read_as_the_same(folder, monkeypa
         ("P/directory", "nowhere", "programs.theirs.directory: '{}/nowhere' is not a folder: clone the"),
         ("P/code", ["train.py", "missing.py"], "programs.theirs.code: 'missing.py' is not in {}/theirs"),
         ("P/code", ["../secret"], "must be a path below the program's directory"),
-        ("P/code", [], "programs.theirs.code: List should have at least 1 item"),
+        ("P/code", [], "programs.theirs.code: Value should have at least 1 item"),
         ("P/command", "train {arch} {norm} {epochs} {seed} {optimizer.rl}",
          "programs.theirs.command: unknown placeholder {{optimizer.rl}}: did you mean 'optimizer.lr'?"),
         ("P/words/nrom", {"a": "b"}, "programs.theirs.words.nrom: the command has no placeholder {{nrom}}:"
@@ -166,45 +166,45 @@ def test_a_mistake_is_one_clear_line(folder, path, value, line):
     assert line.format(folder) in complaint(study, folder)
 
 
-LEAVES = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=12),
-    st.lists(st.text(max_size=5), max_size=3), st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
-    st.sampled_from(["{norm}", "{", "{{x}}", "{out}", "**", "a/**", "..", "/", "\0", "(?P<e>.)", "regex", "percent",
-                     "epoch", "test.top1", "none", "~", "{data_dir}/x", "(" * 200, "{optimizer}", "{by_arch}",
-                     "{normalise}"]),
+WORDS = (
+    "{data_dir}/x", "{by_arch}", "{normalise}", "a/**", "regex", "csv", "percent", "epoch", "test.top1", "none", "sgd",
+    "theirs", "train.py", "0123456789abcdef", "plain",
 )  # fmt: skip
 
 
-def places(value, path=()):
-    yield path
-    for key, part in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
-        yield from places(part, (*path, key))
-
-
-PLACES = [
-    path for path in places(STUDY) if path[:1] in (("programs",), ("recipes",), ("experiments",)) and len(path) > 1
-]
-
-
-@settings(max_examples=2000 if os.environ.get("RENORM_TORTURE") else 50, deadline=None,
-          suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])  # fmt: skip
-@given(changes=st.lists(st.tuples(st.sampled_from(PLACES), LEAVES, st.booleans()), min_size=1, max_size=3))
-def test_a_mutated_program_is_read_or_refused_in_lines(folder, changes):
-    study = copy.deepcopy(STUDY)
-    for path, value, renames in changes:
-        place = study
+def test_mutated_programs_are_read_or_refused_in_lines(folder):
+    refused = 0
+    for number in range(mutations.COUNT):
+        study = mutations.mutated(STUDY, number, WORDS, ("programs", "recipes", "experiments"))
         try:
-            for part in path[:-1]:
-                place = place[part]
-            if renames and isinstance(place, dict):
-                place[value if isinstance(value, str) else repr(value)] = place.pop(path[-1])
-            else:
-                place[path[-1]] = value
-        except (KeyError, IndexError, TypeError):
-            continue
-    try:
-        checked = config.validate(study, folder=folder)
-        for cell in grid.cells(checked):
-            grid.hyperparameters(checked, cell)
-    except RenormError as error:
-        assert str(error)
+            checked = config.validate(study, folder=folder)
+            for cell in grid.cells(checked):
+                grid.hyperparameters(checked, cell)
+        except RenormError as error:
+            assert str(error)
+            refused += 1
+        except Exception as error:
+            error.add_note(f"mutation {number}")
+            raise
+    assert 0.5 * mutations.COUNT < refused < mutations.COUNT
+
+
+PINNED = {"train.py": "0123456789abcdef", "lib": "fedcba9876543210"}
+
+
+def test_pinned_code_is_known_without_the_program_and_no_other_code_runs(folder):
+    there = config.validate(STUDY, folder=folder)
+    digests = there.programs["theirs"].digests()
+    absent = config.validate(changed("P/code", digests), folder=folder / "elsewhere")
+    assert {cell: grid.hyperparameters(absent, cell) for cell in grid.cells(absent)} == {
+        cell: grid.hyperparameters(there, cell) for cell in grid.cells(there)
+    }
+    with pytest.raises(RenormError, match=r"theirs\.directory: '.*' is not a folder: clone the program there"):
+        names.check_programs(absent, grid.cells(absent))
+    other = config.validate(changed("P/code", PINNED), folder=folder)
+    with pytest.raises(RenormError, match=r"theirs\.code\.lib: is [0-9a-f]{16} in .*, and fedcba9876543210 here"):
+        names.check_programs(other, grid.cells(other))
+    names.check_programs(config.validate(changed("P/code", digests), folder=folder), grid.cells(there))
+    assert "code: train.py: 'abc' is not a digest (16 hexadecimal digits)" in complaint(
+        changed("P/code", {"train.py": "abc"}), folder
+    )

@@ -20,6 +20,7 @@ from renorm.runs import finished
 from renorm.study import config as study_config
 from renorm.study import data_manifest
 from renorm.study import grid
+from renorm.study.names import check_programs
 
 
 def or_end(function, *arguments):
@@ -137,6 +138,7 @@ def set_aside():
 
 onstart:
     or_end(check_space, STUDY, get_cells_to_train())
+    or_end(check_programs, STUDY, get_cells_to_train())
     # Before anything is submitted: would this cluster run what we ask for?
     if workflow.executor_plugin.name == "slurm":
         or_end(prepare_executor, workflow)

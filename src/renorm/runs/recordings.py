@@ -160,11 +160,25 @@ def pack(study: Study, records: Iterable[Offered], out: Path, note: str = "") ->
     text = "".join(f"{line}\n" for line in lines)
     about = {
         "format": FORMAT, "note": note, "runs": len(found), "records_sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "study": narrowed(study, {one.record.cell for one in found}).written_for(out),
+        "study": _pinned(narrowed(study, {one.record.cell for one in found}), found).written_for(out),
     }  # fmt: skip
     files.write_atomic(out / PACKED, text)
     files.write_sealed(out / ABOUT, about)
     return out
+
+
+def _pinned(study: Study, found: list[Offered]) -> Study:
+    """`study` with the programs that were recorded, whose code is pinned: a recording is read without them."""
+    programs = {}
+    for one in found:
+        name = study.recipes[one.record.cell.recipe].program
+        if name is None:
+            continue
+        code = one.record.hyperparameters["program"]["code"]
+        if programs.setdefault(name, study.programs[name].model_copy(update={"code": code})).code != code:
+            raise RenormError(f"{one.origin}: program '{name}' had other code than in the records before it: pack them "
+                              "apart")  # fmt: skip
+    return study.model_copy(update={"programs": programs})
 
 
 def narrowed(study: Study, cells: set[Cell]) -> Study:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,9 @@ def mistakes(study: Study, files: bool) -> Iterator[str]:
     found = {name: list(programs.mistakes(name, one, _known(study, name))) for name, one in study.programs.items()}
     for name, lines in found.items():
         yield from lines
-        yield from programs.missing(name, study.programs[name]) if files else ()
+        # Finished runs of a program whose code is pinned are read without it.
+        pinned = isinstance(study.programs[name].code, dict)
+        yield from programs.missing(name, study.programs[name]) if files and not pinned else ()
     for name, experiment in study.experiments.items():
         yield from _experiment(study, name, experiment, {name for name, lines in found.items() if lines})
     yield from _compare(study)
@@ -38,6 +40,14 @@ def unknown(axis: str, name: str) -> str:
     if axis == "arch" and zoo.is_zoo(name):
         return zoo.problem(name)
     return "" if name in plugins.names(axis) else f"unknown {axis} '{name}': {suggest(name, plugins.names(axis))}"
+
+
+def check_programs(study: Study, cells: Iterable[Cell]) -> None:
+    """Raise `RenormError`, one line each, for what the programs that train `cells` lack."""
+    used = dict.fromkeys(study.recipes[cell.recipe].program for cell in cells)
+    lines = [line for name in used if name for line in programs.unusable(name, study.programs[name])]
+    if lines:
+        raise RenormError(*lines)
 
 
 def _recipes(study: Study) -> Iterator[str]:

@@ -29,6 +29,7 @@ FORMATS = {".csv": "csv", ".tsv": "tsv", ".json": "json", ".jsonl": "jsonl", ".n
 Format = Literal["csv", "tsv", "json", "jsonl", "regex"]
 
 Text = Annotated[str, Field(min_length=1, max_length=10_000)]
+DIGEST = re.compile(f"[0-9a-f]{{{code_digest.LENGTH}}}")
 Scalar = str | int | float | bool
 
 
@@ -246,7 +247,8 @@ class Program(_Part):
     Attributes:
         directory: Its folder.
         command: The shell command of a cell, with placeholders.
-        code: Files and folders below `directory` whose digests are part of the cell.
+        code: Files and folders below `directory` whose digests are part of the cell; as path → digest no other code is
+            of the program, and its records count where the program itself is not.
         words: Placeholder → its value → what is inserted instead, as it is; may have placeholders again.
         links: Name in the working directory → path; more than the links to what is in `directory`.
         results: What it writes.
@@ -260,7 +262,7 @@ class Program(_Part):
 
     directory: Text
     command: Text
-    code: Annotated[list[str], Field(min_length=1, max_length=1000)]
+    code: Annotated[list[str] | dict[str, str], Field(min_length=1, max_length=1000)]
     words: dict[str, dict[str, str]] = {}
     links: dict[str, Text] = {}
     results: Results
@@ -285,8 +287,13 @@ class Program(_Part):
 
     @field_validator("code")
     @classmethod
-    def _code(cls, value: list[str]) -> list[str]:
-        return [_inside(path) for path in value]
+    def _code(cls, value: list[str] | dict[str, str]) -> list[str] | dict[str, str]:
+        for path in value:
+            _inside(path)
+            if isinstance(value, dict) and not DIGEST.fullmatch(value[path]):
+                raise ValueError(f"{path}: '{value[path]}' is not a digest ({code_digest.LENGTH} hexadecimal digits): "
+                                 "name the paths alone, or copy the digests of a run.json")  # fmt: skip
+        return value
 
     @field_validator("links")
     @classmethod
@@ -314,12 +321,12 @@ class Program(_Part):
 
     @cached_property
     def code_sha256(self) -> dict[str, str]:
-        """Declared path → digest, computed once; `digests` reads the files again."""
-        return self.digests()
+        """Declared path → digest, as pinned or computed once; `digests` reads the files again."""
+        return dict(self.code) if isinstance(self.code, dict) else self.digests()
 
     def digests(self) -> dict[str, str]:
         """Declared path → digest of the file or folder now; raises `RenormError` for one that is missing."""
-        return code_digest.of_files(self.code, self.directory)
+        return code_digest.of_files(list(self.code), self.directory)
 
     def identity(self, cell: Cell, settings: Mapping[str, Any]) -> dict:
         """What a cell's numbers depend on: the command, the values in it, the code, and how the results are read.
@@ -387,6 +394,18 @@ def mistakes(name: str, program: Program, known: Collection[str]) -> Iterator[st
     for link, target in program.links.items():
         if target.startswith("{") and target.partition("/")[0] != "{data_dir}":
             yield f"{key}.links.{link}: '{target}': {{data_dir}} is the only placeholder of a link"
+
+
+def unusable(name: str, program: Program) -> Iterator[str]:
+    """Why a program cannot run: what is not there, or is other code than the pinned one; one line each."""
+    lines = list(missing(name, program))
+    yield from lines
+    if not lines and isinstance(program.code, dict):
+        for path, digest in program.digests().items():
+            if program.code[path] != digest:
+                pinned = program.code[path]
+                yield (f"programs.{name}.code.{path}: is {digest} in {program.directory}, and {pinned} here: check the "
+                       "same version out, or name the paths alone")  # fmt: skip
 
 
 def missing(name: str, program: Program) -> Iterator[str]:

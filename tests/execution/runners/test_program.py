@@ -171,6 +171,14 @@ def test_a_child_that_outlives_the_program_is_ended(make):
     assert "ended 1 processes that the program had left running" in log
 
 
+def test_a_child_that_left_the_process_group_is_ended_too(make):
+    request = make("--misbehave daemon")
+    runners.train(request)
+    log = (request.out / "log.txt").read_text()
+    assert not alive(int(log.partition("\nchild ")[2].split()[0]))
+    assert "ended 1 processes that the program had left running" in log
+
+
 STARTER = """
 import pickle, sys
 from renorm.execution import runners
@@ -285,6 +293,11 @@ def test_what_lies_behind_a_link_is_not_a_result(make):
     stale.mkdir()
     (stale / "test.log").write_text("epoch\tloss\ttop1\ttime\n3\t1\t99\t1\n")
     assert "**/test.log: is missing" in failure(request)
+
+
+def test_another_version_than_the_pinned_one_is_not_run(make):
+    line = failure(make(code={"train.py": "0123456789abcdef"}))
+    assert "code.train.py: is " in line and "and 0123456789abcdef here: check the same" in line
 
 
 def test_a_device_that_is_not_there(make, monkeypatch):

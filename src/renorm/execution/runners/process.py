@@ -19,7 +19,7 @@ POLL_SECONDS = 0.1
 PROGRESS_SECONDS = 5.0
 # For processes that the first one started and did not wait for.
 LAST_SECONDS = 1.0
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 # Bytes of a line that are kept while its end has not come.
 LONGEST_LINE = 65_536
 
@@ -63,6 +63,8 @@ def run(
     with open_append(output) as written, open(output, "rb") as read:
         read.seek(0, os.SEEK_END)
         copy = _Copy(read, log)
+        _adopt_orphans()
+        before = _children()
         try:
             process = subprocess.Popen(
                 command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=written, stderr=subprocess.STDOUT,
@@ -81,6 +83,7 @@ def run(
         finally:
             kill(process.pid)
             process.wait()
+            left |= _end_orphans(before)
         copy.rest()
         progress()
         return End(process.returncode, stopped, 0 if stopped else len(left), copy.last)
@@ -124,6 +127,37 @@ def _members(group: int) -> set[int]:
     return found
 
 
+def _children() -> set[int]:
+    """The processes whose parent is this one, ended ones among them."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError, IndexError):
+            _, parent, *_ = path.read_text(errors="replace").rpartition(") ")[2].split()
+            if int(parent) == os.getpid():
+                found.add(int(path.parent.name))
+    return found
+
+
+def _end_orphans(before: set[int]) -> set[int]:
+    """End what left the process group by a session of its own: without its parent it is a child of this process.
+
+    Args:
+        before: Children that this process had when the program was started.
+
+    Returns:
+        Those that were still running.
+    """
+    ended: set[int] = set()
+    while orphans := _children() - before:
+        for number in orphans:
+            with suppress(ProcessLookupError, ChildProcessError):
+                if os.waitpid(number, os.WNOHANG)[0] == 0:
+                    ended.add(number)
+                    os.kill(number, signal.SIGKILL)
+                    os.waitpid(number, 0)
+    return ended
+
+
 def _signal(group: int, number: int) -> None:
     with suppress(ProcessLookupError):
         os.killpg(group, number)
@@ -136,6 +170,12 @@ def kill(*groups: int) -> None:
 
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _adopt_orphans() -> None:
+    """Processes of the program that lose their parent become children of this one, in place of the system's first."""
+    with suppress(AttributeError):
+        _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _die_with_parent() -> None:

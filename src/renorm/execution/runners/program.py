@@ -25,7 +25,7 @@ from renorm.execution.runners.environment import search_path, shell_command
 from renorm.execution.runners.process import End, kill, run
 from renorm.execution.runners.request import Request
 from renorm.runs import finished, program_results, run_record
-from renorm.study.programs import Program, insert
+from renorm.study.programs import Program, insert, unusable
 from renorm.training.run_log import RunLogger
 
 WORK, OUTPUT, ATTEMPT, KEPT = "work", "output.txt", "attempt.json", "program"
@@ -84,6 +84,9 @@ def train(request: Request) -> run_record.Record:
 
 
 def _check(request: Request, program: Program) -> None:
+    lines = list(unusable("program", program)) if isinstance(program.code, dict) else []
+    if lines:
+        raise RenormError(*lines)
     if request.hyper["program"]["code"] != program.digests():
         raise RenormError(f"{program.directory}: its code was changed after the workflow had started: start it again")
     if request.device == "cuda" and not gpu_slots.devices():
