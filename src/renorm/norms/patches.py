@@ -5,8 +5,10 @@ is convenient: mean and covariance do not depend on it.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 
 import torch
 import torch.nn.functional as F
@@ -38,10 +40,19 @@ class Patches:
         if few_launches(x.device):
             view = self._view((F.pad(x, (pw, pw, ph, ph)) if ph or pw else x).permute(1, 2, 3, 0))
             view = view.permute(0, 1, 2, 5, 3, 4)  # of an image at a time: (C·k², N·L)
-        else:
-            x = _images_last(x)
-            view = self._view(F.pad(x, (0, 0, pw, pw, ph, ph)) if ph or pw else x)
-        return view.to(dtype, memory_format=torch.contiguous_format, copy=True).view(view.shape[:3].numel(), -1)
+            return view.to(dtype, memory_format=torch.contiguous_format, copy=True).view(view.shape[:3].numel(), -1)
+        n, c, h, w = x.shape
+        rows, columns = self._counts(h + 2 * ph, w + 2 * pw)
+        out = torch.empty(c, *self.kernel, rows, columns, n, dtype=dtype, device=x.device)
+        for taps, _, outside in self._spans(0, h, rows):
+            for part in outside:
+                out[:, taps, :, part].zero_()
+        for taps, _, outside in self._spans(1, w, columns):
+            for part in outside:
+                out[:, :, taps, :, part].zero_()
+        for place, pixels in self._inside(_images_last(x), rows, columns):
+            out[place].copy_(pixels)
+        return out.view(c * math.prod(self.kernel), -1)
 
     def scatter(self, grad: Tensor, like: Tensor) -> Tensor:
         """The adjoint of `gather`: gradients of (C·k², L·N) summed into a tensor shaped as `like`."""
@@ -55,16 +66,47 @@ class Patches:
                 for columns in self._apart(1, view.shape[5]):
                     view[:, rows, columns].add_(grad[:, rows, columns])
             return padded[..., ph : ph + h, pw : pw + w]
-        if _channels_last(like):
-            padded = grad.new_zeros(h + 2 * ph, w + 2 * pw, c, n).permute(2, 0, 1, 3)
-        else:
-            padded = grad.new_zeros(c, h + 2 * ph, w + 2 * pw, n)
-        view = self._view(padded)
-        grad = grad.view(view.shape)
-        for rows in self._apart(0, view.shape[3]):
-            for columns in self._apart(1, view.shape[4]):
-                view[:, rows, columns].add_(grad[:, rows, columns])
-        return _images_first(padded[:, ph : ph + h, pw : pw + w], like)
+        summed = grad.new_zeros(h, w, c, n).permute(2, 0, 1, 3) if _channels_last(like) else grad.new_zeros(c, h, w, n)
+        rows, columns = self._counts(h + 2 * ph, w + 2 * pw)
+        grad = grad.view(c, *self.kernel, rows, columns, n)
+        for place, pixels in self._inside(summed, rows, columns):
+            pixels.add_(grad[place])
+        return _images_first(summed, like)
+
+    def _inside(self, x: Tensor, rows: int, columns: int) -> Iterator[tuple[tuple[slice, ...], Tensor]]:
+        """Places in (C, k, k, rows, columns, N) that lie within the image, and views of their pixels in x (C, H, W, N).
+
+        The patches of one view share no pixel. What is left out is padding.
+        """
+        (dh, dw), (sh, sw), every = self.dilation, self.stride, slice(None)
+        c, height, width, n = x.shape
+        sc, sy, sx, sn = x.stride()
+        for row_taps, down, _ in self._spans(0, height, rows):
+            for column_taps, across, _ in self._spans(1, width, columns):
+                first = (
+                    down.start * sh + row_taps.start * dh - self.padding[0],
+                    (across.start * sw + column_taps.start * dw - self.padding[1]),
+                )
+                place = every, row_taps, column_taps, down, across
+                shape = c, *(part.stop - part.start for part in place[1:]), n
+                if 0 not in shape:
+                    strides = sc, dh * sy, dw * sx, sh * sy, sw * sx, sn
+                    yield place, x.as_strided(shape, strides, x.storage_offset() + first[0] * sy + first[1] * sx)
+
+    def _spans(self, axis: int, size: int, count: int) -> Iterator[tuple[slice, slice, list[slice]]]:
+        """The kernel's rows (axis 0) or columns (1) in groups: taps, their patches inside the image, and those outside.
+
+        `size`: pixels without padding, `count`: patches. No two patches of a group share a pixel.
+        """
+        dilation, stride, padding = self.dilation[axis], self.stride[axis], self.padding[axis]
+        for together in self._apart(axis, count):
+            taps = range(together.start, min(together.stop, self.kernel[axis]))
+            for (start, stop), group in groupby(
+                taps, lambda tap: _within(tap * dilation - padding, stride, size, count)
+            ):
+                first, *others = group
+                outside = [part for part in (slice(0, start), slice(stop, count)) if part.start < part.stop]
+                yield slice(first, first + len(others) + 1), slice(start, stop), outside
 
     def _view(self, x: Tensor) -> Tensor:
         """All patches of a padded input (C, H, W, N) as a view (C, k, k, rows, columns, N) of its memory."""
@@ -164,6 +206,12 @@ class Features:
 
 
 Sampler = Patches | Pixels | Features
+
+
+def _within(offset: int, stride: int, size: int, count: int) -> tuple[int, int]:
+    """The range of o in 0 … count − 1 for which 0 ≤ o·stride + offset < size."""
+    start = min(max(0, -(offset // stride)), count)
+    return start, max(start, min(count, -((offset - size) // stride)))
 
 
 def _places(x: Tensor, step: int) -> tuple[Tensor, Tensor]:
