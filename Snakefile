@@ -34,6 +34,12 @@ rule all:
         f"{RESULTS}/{STUDY.study}/report.html",
 
 
+# Snakemake calls the handlers of the main file alone; as a module these are the study's, too.
+def call_handlers_of_a_module():
+    for handler in ("onstart", "onsuccess", "onerror"):
+        setattr(workflow, f"_{handler}", globals()[handler].func)
+
+
 onsuccess:
     for page in get_reports():
         print(f"\nReport: {Path(page).resolve()}")
@@ -44,3 +50,6 @@ onerror:
     for page in get_reports():
         study_json = Path(page).with_name("config.json")
         shell("renorm report --partial {study_json:q} >&2 || true")
+
+
+call_handlers_of_a_module()

@@ -98,3 +98,24 @@ def test_a_study_runs_outside_any_checkout(installed, root, tmp_path):
     assert "<svg" in page and "<style" in page
     crate = zipfile.ZipFile(tmp_path / "results" / "small.crate.zip")
     assert crate.read("environment/requirements.txt") == (root / "envs" / "requirements.txt").read_bytes()
+
+
+def test_a_new_study_around_a_program_runs_and_is_judged(installed, tmp_path):
+    def renorm(*arguments: object) -> str:
+        return run("renorm", *arguments, cwd=tmp_path, environment=installed)
+
+    renorm("new", "mine", "--program", "train.py")
+    folder = tmp_path / "mine"
+    config = (folder / "config.yaml").read_text().replace("seeds: [1, 2, 3]", "seeds: [1]").replace("[3]", "[1]")
+    (folder / "config.yaml").write_text(config)
+    run("python", "-m", "snakemake", "--cores", "2", "--quiet", cwd=folder, environment=installed)
+    page = (folder / "results/mine/report.html").read_text(encoding="utf-8")
+    assert "Example 2026" in page and "method-wins" in (folder / "results/mine/statements.csv").read_text()
+    again = run("python", "-m", "snakemake", "--cores", "1", "--dry-run", cwd=folder, environment=installed)
+    assert "Nothing to be done" in again
+    # The rules of the checkout, its profile and its example study, from the package alone.
+    renorm("new", "plain")
+    planned = run(
+        "python", "-m", "snakemake", "--profile", "slurm", "--dry-run", cwd=tmp_path / "plain", environment=installed
+    )
+    assert next(line.split() for line in planned.splitlines() if line.startswith("train ")) == ["train", "8"]

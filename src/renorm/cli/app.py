@@ -9,7 +9,7 @@ from typing import Annotated, TextIO
 import typer
 
 # In the order of the groups of the help; each adds its commands to the application.
-from renorm.cli import study, names, claims, importing, cell, share, records, cluster, workflow  # noqa: F401 # isort: skip
+from renorm.cli import new, study, names, claims, importing, cell, share, records, cluster, workflow  # noqa: F401 # isort: skip
 from renorm.cli.options import app
 from renorm.core.errors import RenormError
 

@@ -43,6 +43,17 @@ def check(where: Where = Path("config.yaml")) -> None:
 
 
 @claims_app.command()
+def template(
+    study: Annotated[Path, typer.Argument(help="A study's configuration.")] = Path("config.yaml"),
+    source: Annotated[str, typer.Option(help="Name of the claims folder.")] = "paper",
+) -> None:
+    """Print a table of claims with a row per cell of the study's grid; its values are to be filled in."""
+    from renorm.study.scaffold import template as run
+
+    print(run(config.load(study), source), end="")
+
+
+@claims_app.command()
 def show(where: Where = Path("config.yaml")) -> None:
     """Print every published value and sentence of a study, and whether a cell of its grid answers it."""
     from rich.table import Table

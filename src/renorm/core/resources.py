@@ -23,3 +23,8 @@ def bundled(name: str) -> Path:
     if not path.exists():
         raise RenormError(f"{path}: is missing: restore it from the repository, or install renorm again")
     return path
+
+
+def scaffold(name: str) -> Path:
+    """Path of a file that `renorm new` writes a study from."""
+    return Path(str(files("renorm"))) / "scaffold" / name

@@ -12,7 +12,7 @@ from renorm.study import claims, grid
 from renorm.study.config import Study
 
 AXES = ("dataset", "arch", "norm", "recipe", "epochs")
-# A table has a usual number of decimals when this share of at least so many values has it.
+# A table has a usual number of decimals when this share of its values has it, and there are this many at least.
 USUAL, LEAST = 0.8, 5
 
 
