@@ -51,7 +51,7 @@ def test_a_study_from_another_keeps_its_comments_and_not_its_claims(tmp_path):
     (tmp_path / "old/nets").mkdir(parents=True)
     (tmp_path / "old/config.yaml").write_text(OTHER)
     (tmp_path / "old/nets/mine.py").write_text(
-        "from renorm.models import register_arch\n\n\n@register_arch('Mine')\ndef my_net(classes, size, channels): ...\n"
+        "from renorm.models import register_arch\n\n\n@register_arch('Mine')\ndef my_net(c, s, n): ...\n"
     )
     scaffold.new(tmp_path / "newer", tmp_path / "old/config.yaml", None)
     text = (tmp_path / "newer/config.yaml").read_text()
