@@ -85,6 +85,8 @@ def test_a_program_is_planned_trained_judged_and_rerun_like_the_built_in_trainer
     folder = checkout.folder / "results" / "foreign"
     with open(folder / "cells.csv", newline="") as file:
         assert [row["status"] for row in csv.DictReader(file)] == ["completed"] * 4
+    with open(folder / "provenance.csv", newline="") as file:
+        assert {row["runner"].partition(" at")[0] for row in csv.DictReader(file)} == {"program train.py"}
     with open(folder / "threshold_rule.csv", newline="") as file:
         judged = [row for row in csv.DictReader(file) if row["source"] == "foreign"]
     assert {(row["norm"], row["epochs"]) for row in judged} == {("batch_norm", "1"), ("deconv", "1")}
@@ -135,3 +137,15 @@ def test_a_mistake_in_a_program_ends_before_anything_starts(study):
     values["programs"]["theirs"]["command"] += " --wd {optimizer.decay}"
     with pytest.raises(RenormError, match=r"theirs\.command: unknown placeholder \{optimizer\.decay\}: did you"):
         study(values, "wrong.yaml")
+
+
+def test_a_study_of_claims_alone_is_judged_and_nothing_is_trained(checkout, study):
+    values = {"study": "published", "claims": {"original": "claims/ye2020", "reproductions": "claims/obadage2024"}}
+    read = study(values, "published.yaml")
+    assert "Rule: train" not in checkout.snakemake(config="published.yaml")
+    with open(checkout.folder / "results/published/answers.csv", newline="") as file:
+        answers = {row["question"]: row for row in csv.DictReader(file)}
+    assert "deconv is more accurate than batch_norm in 57 of 63 measured pairs" in answers["holds"]["text"]
+    assert answers["complete"]["verdict"] == "complete"
+    assert (checkout.folder / "results/published/report.html").stat().st_size > 100_000
+    assert not Pending(read).steps("published")

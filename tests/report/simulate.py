@@ -235,6 +235,7 @@ class Maker:
             **{**versions, "torch": "2.13.0" if odd else "2.11.0", "dirty": "False", "precision": "tf32"},
             **{"protocol": 1, "commit": "47b0648c1d", "device": "NVIDIA H200" if odd else "NVIDIA A100-SXM4-80GB"},
             **{"deterministic": "False", "threads": 4, "host_cpus": 16, "data_sha256": "ab" * 32, "resumes": 0},
+            "runner": "built-in",
             **{"started": "2026-01-02T03:04:05Z", "finished": f"2026-01-02T05:{cell['seed']:02d}:05Z"},
         }
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 
 import axe
 import pandas as pd
@@ -77,6 +78,21 @@ def test_the_page_says_what_differs(pair, tmp_path):
     assert "−10.00" in text and "9.9" in text
     assert len(pd.read_csv(path.with_suffix(".csv"))) == 8
     assert compare(*pair, tmp_path / "page.html").read_text(encoding="utf-8") == text
+
+
+def test_runs_of_a_program_are_beside_the_built_in_trainers_and_are_not_paired_by_seed(pair, tmp_path):
+    """The authors' code reports no training loss and no seconds of training; its seed is another order of the data."""
+    theirs = tmp_path / "theirs"
+    shutil.copytree(pair[0], theirs)
+    runner = "program main.py at commit d221c221b7"
+    changed(theirs, "provenance", lambda row: row | {"runner": runner, "torch": ""})
+    changed(theirs, "runs", lambda row: None if row["metric"] in ("seconds", "loss") else row)
+    rows = compare_studies.cells(pair[0], theirs)
+    known = [row for row in rows if row.get("difference") is not None]
+    assert {(row["in"], row["test"], row["n_pairs"]) for row in known} == {("ab", "Welch t", 0)}
+    assert all(row["difference"] == 0 and row["seconds_a"] and row["seconds_b"] is None for row in known)
+    page = compare(pair[0], theirs, tmp_path / "page.html").read_text()
+    assert runner in page and "built-in" in page and "VGG-11" in page
 
 
 def test_verdicts_that_differ(tmp_path):

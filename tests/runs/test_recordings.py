@@ -160,3 +160,20 @@ def test_the_commands(study, tmp_path, monkeypatch):  # noqa: F811
     done = run.invoke(cli.app, ["adopt", "kept", "--config", "s.json"])
     assert done.exit_code == 0 and "1 adopted, 0 finished before, 0 do not fit" in done.output
     assert (tmp_path / "results/runs" / ONE.path / "run.json").exists()
+
+
+def test_the_recorded_run_of_the_authors_code_counts_where_there_is_no_clone(root, tmp_path):
+    """Its program is pinned by digests in the recording and in the configuration that adopts it."""
+    theirs = config.load(root / "config" / "original_code.yaml", {"only": "vgg11", "results_dir": str(tmp_path)})
+    theirs = theirs.model_copy(update={"programs": {
+        "original": theirs.programs["original"].model_copy(update={"directory": str(tmp_path / "no clone")}),
+    }})  # fmt: skip
+    outcome = adopt.adopt(theirs, theirs.adopt)
+    (cell,) = outcome.adopted
+    assert (cell.arch, cell.norm, cell.epochs) == ("vgg11", "batch_norm", 1) and not outcome.refused
+    record = finished.of(theirs, cell).record
+    assert record.runner.kind == "program" and record.runner.dirty is False
+    assert record.metrics.final.value("test", "top1") == 0.1153
+
+    recorded = recordings.study_of(root / RECORDED / "authors-code-cpu-2026-11")
+    assert recorded.programs["original"].code == theirs.programs["original"].code == record.runner.code_sha256

@@ -135,7 +135,7 @@ SPECS = (
         _columns(
             f"{_CELL} protocol commit dirty renorm python torch torchvision cuda cudnn device host_cpus threads "
             "precision "
-            "deterministic data_sha256 code_sha256 adopted_from resumes started finished",
+            "deterministic data_sha256 code_sha256 runner adopted_from resumes started finished",
             **{
                 name: ("text", True, meaning)
                 for name, meaning in {
@@ -154,7 +154,8 @@ SPECS = (
                     "precision": "float32, tf32 or bfloat16",
                     "deterministic": "deterministic kernels only",
                     "data_sha256": "checksum of the prepared data set",
-                    "code_sha256": "digest of renorm's code that made the numbers, by meaning",
+                    "code_sha256": "digest of the code that made the numbers, renorm's or the program's, by meaning",
+                    "runner": "built-in trainer, or the program with its commit",
                     "adopted_from": "where the record came from, if it was not made here",
                     "resumes": "how often it resumed",
                     "started": "start, UTC",

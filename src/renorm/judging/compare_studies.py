@@ -39,14 +39,26 @@ def _row(key: tuple, first: dict, second: dict, a: Inputs, b: Inputs) -> Row:
             row |= {f"value_{side}": value.mean, f"sd_{side}": value.sd}
     level = a.settings.level
     if row["in"] == "ab" and None not in (sides["a"].mean, sides["b"].mean):
-        row |= _difference(sides["a"], sides["b"], level)
+        same = _runners(a, key) == _runners(b, key)
+        row |= _difference(sides["a"], sides["b"], level, same)
     seconds = (*key[:5], "seconds", "train")
     return row | _times(first.get(seconds), second.get(seconds), level)
 
 
-def _difference(a: Value, b: Value, level: float) -> Row:
-    """Paired by seed where the seeds are common (`intervals.compare`): nothing but the study differs."""
-    tested = intervals.compare(b.runs, a.runs, level)
+def _runners(study: Inputs, key: tuple) -> set[str]:
+    """What trained the runs of a cell: the built-in trainer, or a program; empty where that is not known."""
+    group = tuple(str(part) for part in key[:5])
+    found = {row.get("runner", "") for row in study.provenance if tuple(row[name] for name in GROUP) == group}
+    return found - {""}
+
+
+def _difference(a: Value, b: Value, level: float, same_runner: bool) -> Row:
+    """Paired by seed where the seeds are common (`intervals.compare`) and one and the same program trained both.
+
+    A seed is another order of data and other weights in another program.
+    """
+    sides = [side.runs if same_runner else list(side.attempts) for side in (b, a)]
+    tested = intervals.compare(sides[0], sides[1], level)
     found = tested.difference
     row: Row = {"test": tested.test, "n_pairs": tested.n_pairs, "difference": b.mean - a.mean}
     if found is not None:

@@ -170,8 +170,17 @@ def _provenance_row(cell: Cell, record: run_record.Record) -> dict:
     packages = facts.pop("packages")
     facts |= {"torch": packages.get("torch"), "torchvision": packages.get("torchvision"), "protocol": record.protocol}
     facts |= {key: getattr(record, key) for key in ("data_sha256", "resumes", "started", "finished")}
-    facts["code_sha256"] = record.built_in_code
+    facts |= {"code_sha256": record.built_in_code, "runner": "built-in"}
+    if isinstance(record.runner, run_record.Program):
+        facts |= {"code_sha256": files.checksum(record.runner.code_sha256)[:16], "runner": _program(record.runner)}
     return cell.as_dict() | {key: "" if value is None else value for key, value in facts.items()}
+
+
+def _program(runner: run_record.Program) -> str:
+    """A program in a few words: its file, and the commit of its folder."""
+    words = [word for word in runner.command.split() if word.endswith((".py", ".sh", ".R", ".jl"))]
+    commit = f" at commit {runner.commit[:10]}{', modified' if runner.dirty else ''}" if runner.commit else ""
+    return f"program {(words or runner.command.split())[0]}{commit}"
 
 
 def _study_json(study: Study, folder: Path) -> dict:

@@ -20,6 +20,7 @@ from renorm.runs.run_record import HISTORY, RECORD, Record
 from renorm.study import grid
 from renorm.study.cell import AXES, Cell
 from renorm.study.config import Study, validate
+from renorm.study.programs import Program
 
 PACKED, ABOUT = "records.jsonl", "recording.json"
 FORMAT = 1
@@ -169,7 +170,7 @@ def pack(study: Study, records: Iterable[Offered], out: Path, note: str = "") ->
 
 def _pinned(study: Study, found: list[Offered]) -> Study:
     """`study` with the programs that were recorded, whose code is pinned: a recording is read without them."""
-    programs = {}
+    programs: dict[str, Program] = {}
     for one in found:
         name = study.recipes[one.record.cell.recipe].program
         if name is None:

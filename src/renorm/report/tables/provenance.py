@@ -9,11 +9,11 @@ from renorm.report.tables.model import Cell, Table, flat, text
 
 # In the order of a reader's question: on what, with what, from which code, how exact.
 SETUP = (
-    *("device", "torch", "torchvision", "cuda", "cudnn", "python", "renorm", "commit", "dirty", "precision"),
+    *("runner", "device", "torch", "torchvision", "cuda", "cudnn", "python", "renorm", "commit", "dirty", "precision"),
     *("deterministic", "protocol"),
 )
 # A difference in one of these may move a number; the rest may differ freely.
-TELLING = ("device", "torch", "torchvision", "cuda", "cudnn", "commit", "dirty", "precision", "protocol")
+TELLING = ("runner", "device", "torch", "torchvision", "cuda", "cudnn", "commit", "dirty", "precision", "protocol")
 
 
 def tables(inputs: Inputs) -> list[Table]:
