@@ -1,7 +1,11 @@
 """Metrics: direction, units, bounds, aliases, print."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+from renorm.core import metrics
 from renorm.core.errors import RenormError
 from renorm.core.metrics import METRICS, Metric
 
@@ -28,3 +32,18 @@ def test_names_and_a_studys_own():
     assert "ece" in more and "ece" not in METRICS
     with pytest.raises(RenormError, match="another metric's name"):
         METRICS.extended(Metric("acc", "x", "fraction", True))
+
+
+def test_no_module_asks_for_a_metric_by_name():
+    """A new metric must reach everything without an `if`: names stand in core.metrics alone."""
+    folder = Path(metrics.__file__).parents[1]
+    names = "|".join(METRICS)
+    asked = re.compile(rf"(==|!=|\bin)\s*[(\[{{]?\s*[\"']({names})[\"']|[\"']({names})[\"']\s*(==|!=|\bin\b)")
+    found = [
+        f"{path.relative_to(folder)}:{number}: {line.strip()}"
+        for path in sorted(folder.rglob("*.py")) if path != Path(metrics.__file__)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if (match := asked.search(line)) and ("metric" in line or "top" in match[0])
+    ]  # fmt: skip
+    assert not found, found
+    assert asked.search('if metric == "top1":') and asked.search("if name in ('seconds', 'x')")

@@ -1,12 +1,20 @@
 """What a study consists of and will cost, before anything is submitted."""
 
+import contextlib
 import shutil
+import tempfile
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from renorm.core.errors import RenormError
 from renorm.execution import cost_model, plan
+from renorm.judging.inputs import load
+from renorm.judging.judge import judgement
+from renorm.runs.collect import collect
 from renorm.study import config, grid
 from renorm.study.claims import SUMS
 
@@ -105,3 +113,47 @@ def test_a_misspelt_folder_of_reproductions_is_refused_before(study, root):  # n
     held = config.validate(STUDY | {"claims": {"original": "claims/ye2020", "reproductions": ["claims/obadage2042"]}})
     with pytest.raises(RenormError, match="^claims/obadage2042: no such claims folder"):
         plan.plan(held)
+
+
+HEAD = "source,table,page,dataset,arch,norm,recipe,epochs,attempt,metric,split,selection,value,unit,n,status,note\n"
+CLAIMED = st.tuples(
+    st.sampled_from(["vgg11", "vgg99"]), st.sampled_from(["batch_norm", "deconv"]), st.sampled_from([1, 2]),
+    st.sampled_from(["", "1", "2"]), st.sampled_from(["top1", "top5", "error", "loss", "seconds", "parameters", "f1"]),
+    st.sampled_from(["test", "train", "validation", "unstated"]), st.sampled_from(["final", "best", "unstated"]),
+    st.booleans(),
+)  # fmt: skip
+UNIT = {"loss": "nats", "seconds": "s", "parameters": "M"}
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.lists(CLAIMED, min_size=1, max_size=25, unique_by=itemgetter(*range(7))))
+def test_the_plan_and_the_judgement_count_the_same_claims(claimed):
+    """Whatever is claimed of a cell of the grid is a row of the judgement, with a verdict or with the reason."""
+    with tempfile.TemporaryDirectory() as place, contextlib.chdir(place):
+        paper = Path("claims/paper")
+        paper.mkdir(parents=True)
+        (paper / "source.yaml").write_text("name: paper\nlabel: P\ntitle: T\nkind: original\n")
+        rows = []
+        for arch, norm, epochs, attempt, metric, split, selection, lost in claimed:
+            end = ("", UNIT.get(metric, "fraction"), "", "diverged", "") if lost and attempt else (
+                "0.5", UNIT.get(metric, "fraction"), "", "", "")  # fmt: skip
+            cell = ("paper", "T", "1", "digits", arch, norm, "paper", str(epochs), attempt, metric, split, selection)
+            rows.append(",".join((*cell, *end)) + "\n")
+        (paper / "table.csv").write_text(HEAD + "".join(rows))
+        study = config.validate({
+            "study": "mine", "claims": {"original": [str(paper)]}, "recipes": {"paper": {}},
+            "metrics": {"f1": {"direction": "higher", "kind": "share"}},
+            "experiments": {"one": {"dataset": ["digits"], "arch": ["vgg11"], "norm": ["batch_norm", "deconv"],
+                                    "recipe": ["paper"], "epochs": [1, 2], "seeds": [1, 2]}},
+        })  # fmt: skip
+        planned = plan.outline(study)
+        collect(study)
+        tables = judgement(load(study.folder))
+        for name in ("equivalence", "threshold_rule"):
+            judged = [row for row in tables[name] if row["source"] == "mine"]
+            assert len(judged) == planned.total.claims
+            assert all(row["verdict"] in ("missing", "not judged") and row["reason"] for row in judged)
+        lost = [row for row in tables["summary"] if row["name"] == "without_cell"]
+        assert [row["text"] for row in lost] == planned.without_cell
+        assert sum(row["value"] for row in lost) == len({claim[:3] + claim[4:7] for claim in claimed
+                                                         if claim[0] == "vgg99"})  # fmt: skip

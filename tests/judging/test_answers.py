@@ -7,12 +7,15 @@ import pytest
 from typer.testing import CliRunner
 
 from renorm.core.errors import RenormError
+from renorm.core.metrics import METRICS
 from renorm.core.table_specs import TABLES
 from renorm.judging import answers, verdict
 
+SETTINGS = SimpleNamespace(alpha=0.05, primary=METRICS["top1"])
+PAPER = SimpleNamespace(source=SimpleNamespace(name="paper"))
 INPUTS = SimpleNamespace(
-    study="mine", answering="mine", method="ND", baseline="BN", settings=SimpleNamespace(alpha=0.05), cells=[],
-)  # fmt: skip
+    study="mine", answering="mine", method="ND", baseline="BN", settings=SETTINGS, cells=[], originals=[PAPER]
+)
 SETTING = {"source": "mine", "dataset": "digits", "recipe": "paper", "epochs": 1, "metric": "top1"}
 
 
@@ -25,6 +28,7 @@ def tables(wins, losses=0, missing=0, *, claimed=True, outcomes=None, others=())
     claims = [{**SETTING, "arch": pair["arch"]} for pair in pairs] if claimed else []
     return {
         "comparison": [*pairs, *others], "method_vs_baseline": tests, "threshold_rule": claims, "summary": [],
+        "statements": [],
     }  # fmt: skip
 
 
@@ -56,6 +60,34 @@ def test_the_sentence_counts_what_was_measured():
     assert row["text"] == "ND is more accurate than BN in all 64 measured pairs of 66 planned so far"
     assert (row["count"], row["measured"], row["planned"]) == (64, 64, 66)
     assert answered(tables(1), "holds")["text"] == "ND is more accurate than BN in 1 of 1 measured pair"
+
+
+def sentences(*outcomes, **more):
+    row = {"headline": True, "source": "mine", "statement_source": "paper", "text": "ND is better.", "found": "3 of 7"}
+    return [{**row, "outcome": outcome, **more} for outcome in outcomes]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "word"),
+    [
+        (["holds"], "holds"), (["holds within noise"], "holds mostly"), (["fails"], "fails"),
+        (["fails within noise"], "cannot say yet"), (["not testable"], "cannot say yet"),
+        (["holds", "holds", "fails"], "holds mostly"), (["holds", "fails"], "fails"),
+        (["holds", "not testable"], "holds"), (["holds", "not testable", "not testable"], "cannot say yet"),
+        (["fails", "fails within noise", "fails within noise"], "cannot say yet"),
+    ],
+)  # fmt: skip
+def test_headline_sentences_decide_before_the_pairs(outcomes, word):
+    row = answered(tables(1, 9) | {"statements": sentences(*outcomes)}, "holds")
+    tested = len(outcomes) - outcomes.count("not testable")
+    assert (row["verdict"], row["measured"], row["planned"]) == (word, tested, len(outcomes))
+    assert row["text"].startswith(f"“ND is better”: {outcomes[0]} (3 of 7)")
+
+
+@pytest.mark.parametrize("more", [{"headline": False}, {"source": "paper"}, {"statement_source": "reproduction"}])
+def test_other_sentences_do_not(more):
+    found = tables(9, 1) | {"statements": sentences("fails", **more)}
+    assert answered(found, "holds") == answered(tables(9, 1), "holds")
 
 
 def test_a_toy_study_says_what_it_found_and_judges_no_claim():
@@ -139,6 +171,7 @@ def test_a_program_gets_what_the_page_says(folder):
     assert (claim["outcome"], claim["threshold_rule"], claim["interval"]) == ("inconclusive", "better", [0.89, 0.93])
     assert (claim["n"], claim["n_expected"]) == (2, 3)
     assert [(row["id"], row["outcome"], row["of"]) for row in found["statements"]] == [("s1", "fails", 7)]
+    assert [row["headline"] for row in found["statements"]] == [False]
 
 
 def test_the_command_and_its_exit_code(folder):

@@ -230,7 +230,7 @@ def test_a_method_that_diverges_has_lost(study):
     tables = judge(study.against("ye2020", "obadage2024").write())
     row = one(tables["comparison"], source="mine", metric="top1")
     assert (row["holds"], row["improvement"]) == (False, None)
-    row = one(tables["method_vs_baseline"], metric="top1")
+    row = one(tables["method_vs_baseline"], metric="top1", source="mine")
     assert (row["outcome"], row["reason"]) == ("worse", "deconv: 3 diverged of 3 runs")
     assert one(tables["summary"], section="comparison", source="mine", name="fails", dataset="")["value"] == 1
     where = {"section": "method_vs_baseline", "source": "mine", "dataset": ""}

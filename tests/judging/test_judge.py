@@ -10,6 +10,7 @@ from studies import ROOT, judge, one, pick
 
 from renorm import judging
 from renorm.core.errors import RenormError
+from renorm.core.metrics import METRICS
 from renorm.core.table_specs import JUDGED
 from renorm.core.tables import to_csv
 from renorm.judging.pairing import judge_value
@@ -44,7 +45,10 @@ def test_settings_cover_the_configuration():
     ],
 )
 def test_the_colour_rule(claimed, value, kind, verdict):
-    assert judge_value(claimed, value, Settings(threshold_kind=kind)) == verdict
+    assert judge_value(claimed, value, Settings(threshold_kind=kind), METRICS["top1"]) == verdict
+    if value is not None:  # of a metric of which less is better, the mirror image
+        mirrored = METRICS["loss"]
+        assert judge_value(-claimed, -value, Settings(threshold_kind=kind), mirrored) == verdict
 
 
 def test_own_runs_against_the_claims(study):

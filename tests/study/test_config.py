@@ -322,3 +322,42 @@ def test_numbers_as_names_and_truth_values_as_numbers(key, value, words):
     name = next(iter(GOOD["recipes"]))
     with pytest.raises(RenormError, match=words.replace(".", r"\.")):
         config.validate(changed(key.replace("base", name), value))
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"metrics": {"rmse": {}}}, "metrics.rmse.direction"),
+        ({"metrics": {"rmse": {"direction": "up"}}}, "metrics.rmse.direction"),
+        ({"metrics": {"acc": {"direction": "higher"}}}, "metrics.acc: 'acc' is another metric's name or alias"),
+        ({"metrics": {"f1": {"direction": "higher", "kind": "share", "unit": "%"}}}, "leave unit and bounds out"),
+        ({"metrics": {"x": {"direction": "lower", "bounds": [3, 1]}}}, "bounds: 3 is not below 1"),
+        ({"metrics": {"x": {"direction": "lower", "granular": True}}}, "only a share counts examples"),
+        ({"judge": {"metric": "rmsd"}}, "judge.metric: unknown 'rmsd'"),
+        ({"judge": {"margins": [{"where": {"metric": "loss"}, "points": 1}]}}, "'loss' is not a share: write absolute"),
+        ({"judge": {"margins": [{"where": {"metric": "top1"}, "absolute": 1}]}}, "'top1' is a share: write points"),
+        ({"judge": {"margins": [{"where": {"metric": ["tpo1"]}, "points": 1}]}}, "did you mean 'top1'?"),
+    ],
+)
+def test_bad_metrics_are_one_line(more, said):
+    with pytest.raises(RenormError) as error:
+        config.validate(GOOD | more)
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_metrics_of_a_study_reach_its_registry():
+    study = config.validate(
+        GOOD
+        | {
+            "metrics": {
+                "f1": {"direction": "higher", "kind": "share", "aliases": ["F1"]},
+                "ppl": {"direction": "lower", "bounds": [1, None], "digits": 1},
+            }
+        }
+    )
+    assert study.registry.find("F1").with_unit(0.5) == "50.00 %"
+    perplexity = study.registry["ppl"]
+    assert (perplexity.text(18.26), perplexity.difference_text(-0.5)) == ("18.3", "-0.5")
+    assert perplexity.shortfall(3.0) == 2.0 and not perplexity.is_share
+    with pytest.raises(RenormError, match="0.5 is below 1"):
+        perplexity.convert(0.5, "")

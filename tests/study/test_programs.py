@@ -208,3 +208,21 @@ def test_pinned_code_is_known_without_the_program_and_no_other_code_runs(folder)
     assert "code: train.py: 'abc' is not a digest (16 hexadecimal digits)" in complaint(
         changed("P/code", {"train.py": "abc"}), folder
     )
+
+
+def test_a_program_reports_the_studys_own_metrics(folder):
+    study = changed("P/results/H/columns", {"epoch": "e", "test.rmse": "err"})
+    study["programs"]["theirs"]["results"]["history"]["unit"] = {"rmse": "K"}
+    assert "columns.test.rmse: metric: unknown 'rmse'" in complaint(study, folder)
+    study["metrics"] = {"rmse": {"direction": "lower", "unit": "K", "label": "RMSE"}, "other": {"direction": "higher"}}
+    study["judge"] = {"metric": "rmse"}
+    made = config.validate(study, folder=folder)
+    assert [part.name for part in made.programs["theirs"].results.columns] == ["test_rmse"]
+    cell = next(iter(grid.cells(made)))
+    before = grid.hyperparameters(made, cell)
+    assert before["program"]["results"]["history"][0]["defined"] == {"rmse": {"direction": "lower", "unit": "K"}}
+    relabelled = copy.deepcopy(study)
+    relabelled["metrics"]["rmse"] |= {"label": "error", "digits": 5}
+    assert grid.hyperparameters(config.validate(relabelled, folder=folder), cell) == before
+    again = config.validate(json.loads(json.dumps(made.written_for(folder))), folder=folder)
+    assert grid.hyperparameters(again, cell) == before

@@ -69,9 +69,13 @@ container: "envs/renorm.sif"
 def check_claims():
     """What was published, read as the judgement will read it after all the training."""
     # Not above: pandas and scipy come with it, and every job of a cluster reads this file.
-    from renorm.execution.plan import published
+    from snakemake.logging import logger
 
-    published(STUDY)
+    from renorm.execution.plan import claims_without_cell, published
+
+    everything = STUDY.model_copy(update={"only": None})
+    for line in claims_without_cell(everything, published(STUDY)):
+        logger.warning(line)
 
 
 def check_start():

@@ -10,6 +10,7 @@ import typer
 from renorm.cli.options import ONE_CELL, WORKFLOW, app, load_study
 from renorm.core import plugins, validation, zoo
 from renorm.core.errors import RenormError, suggest
+from renorm.core.metrics import TOP1
 from renorm.runs import run_record
 from renorm.study import config, grid, names
 from renorm.study.cell import Cell
@@ -215,7 +216,7 @@ def _sentence(record: run_record.Record, out: Path) -> str:
                    for name, value in part.values.items()]  # fmt: skip
         return f"{', '.join(numbers)}, {record.seconds.total:.1f} s: {out / 'run.json'}"
     return (
-        f"test top-1 {final.value('test', 'top1'):.2%} (train {final.value('train', 'top1'):.2%}), "
+        f"test top-1 {final.value('test', TOP1):.2%} (train {final.value('train', TOP1):.2%}), "
         f"{record.seconds.train:.1f} s training, {record.seconds.test:.1f} s testing: {out / 'run.json'}"
     )
 

@@ -65,15 +65,17 @@ def show(where: Where = Path("config.yaml")) -> None:
 
     folders, study = _folders(where)
     cells = planned(study) if study else set()
+    metrics = study.registry if study else METRICS
     console = screen()
     for folder in folders:
-        loaded = load_claims(folder)
+        loaded = load_claims(folder, metrics)
         console.print(f"{loaded.source.label}: {loaded.source.title} ({folder})", style="bold", soft_wrap=True)
         table = Table(*AXES, "metric", "split", "value", "table", *(["cell"] if study else []))
         for row in loaded.frame.to_dict("records"):
             answered = tuple(row[axis] for axis in AXES) in cells
-            metric = METRICS.find(row["metric"])
-            table.add_row(*(str(row[axis]) for axis in AXES), metric.label, row["split"], metric.text(row["value"]),
+            metric = metrics[row["metric"]]
+            value = "diverged" if row["status"] == "diverged" else metric.with_unit(row["value"])
+            table.add_row(*(str(row[axis]) for axis in AXES), metric.label, row["split"], value,
                           row["table"], *(["yes" if answered else "no"] if study else []))  # fmt: skip
         console.print(table)
         for statement in loaded.statements:

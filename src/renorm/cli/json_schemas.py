@@ -36,7 +36,7 @@ def _row() -> dict:
     columns: dict[str, dict] = {name: {"type": "string"} for name in claims.COLUMNS}
     columns |= {name: IS_NAME for name in claims.NAMES}
     columns |= {name: {"enum": list(words)} for name, words in claims.WORDS.items()}
-    columns["unit"] = {"enum": sorted({unit for units in claims.UNITS.values() for unit in units})}
+    columns["metric"] = {"type": "string", "minLength": 1}  # a study may add metrics, with units of their own
     columns["value"] = {"type": "string", "pattern": rf"^({claims.NUMBER.pattern})?$"}
     columns["selection"] = {"enum": [*claims.WORDS["selection"], ""]}
     for name, (_, must) in claims.WHOLE.items():

@@ -19,7 +19,7 @@ _SHARED: dict[str, tuple[Kind, bool, str]] = {
     "table": ("text", True, "where it is printed (`Table 4`); empty for runs"),
     "page": ("text", True, "page or section of the document; empty for runs"),
     "attempt": ("count", True, "the seed of a run or the number of an attempt; empty for an average"),
-    "metric": ("text", False, "name of the metric: `top1`, `top5`, `error`, `loss`, `seconds`, `parameters`"),
+    "metric": ("text", False, "`top1`, `top5`, `error`, `loss`, `seconds`, `parameters`, or one of the study's own"),
     "split": ("text", False, "`train`, `test`, `unstated`; `seconds` of `train` are the time spent training"),
     "selection": ("text", False, "`final` epoch, `best` epoch, `unstated`"),
     "value": ("number", True, "the mean"),
@@ -30,13 +30,13 @@ _SHARED: dict[str, tuple[Kind, bool, str]] = {
     "counted": ("bool", False, "whether the row decides its pair: `judge.metric`, test split, `judge.selection`"),
     "n_images": ("count", True, "images behind an accuracy or loss (runs only)"),
     "epochs_completed": ("count", True, "epochs the run finished"),
-    "claimed": ("number", False, "the claimed value"),
+    "claimed": ("number", True, "the claimed value; empty for a run that diverged"),
     "reproduced_split": ("text", False, "split of the source's value"),
     "sd": ("number", True, "standard deviation of the runs (n - 1)"),
     "minimum": ("number", True, "least of the runs"),
     "maximum": ("number", True, "largest of the runs"),
     "change": ("number", True, "value - claimed"),
-    "relative_change": ("number", True, "change / claimed"),
+    "relative_change": ("number", True, "change / size of the claim"),
     "reason": ("text", True, "the reason in words"),
     "flags": ("text", True, "warnings joined by `;`: `above_claim`, `granularity`, `near_perfect`, "
     "`selection_differs`, "
@@ -229,7 +229,12 @@ SPECS = (
             f"claim_source table page {_GROUP} metric split selection claimed source reproduced_split n "
             "n_expected value sd "
             "minimum maximum change relative_change verdict colour mark reason flags",
-            verdict=("text", False, "`better`, `within`, `below`, `diverged` (every run), `missing`"),
+            verdict=(
+                "text",
+                False,
+                "`better`, `within`, `below` (worse by more than the threshold), `diverged` (every run), `missing`, "
+                "`not judged` (the claimed run diverged)",
+            ),
             colour=("text", False, "`green`, `black`, `red`, `grey`"),
             mark=("text", False, "`▲`, `=`, `▼`, `✗`, `–`"),
         ),
@@ -247,7 +252,7 @@ SPECS = (
             "n_baseline n_method n_expected holds counted reason",
             baseline_value=("number", True, "the baseline's mean"),
             method_value=("number", True, "the method's mean"),
-            improvement=("number", True, "method - baseline"),
+            improvement=("number", True, "by how much the method is better, in the metric's unit"),
             holds=("bool", True, "whether the method is better; empty when one side has no value"),
         ),
         "A side whose runs all diverged lost to one with a value.",
@@ -287,8 +292,12 @@ SPECS = (
             "two_sided_relative two_sided_absolute sd spread spread_sd spread_df mean_low mean_high prediction_low "
             "prediction_high inside_prediction margin equivalence_low equivalence_high equivalence_p "
             "equivalence_p_holm seeds_needed settle_probability flags claim_nearer_split value_nearer_split",
-            verdict=("text", False, "`reproduced`, `not reproduced`, `inconclusive`, `missing`"),
-            error_change=("number", True, "change of the error rate, in parts of the claimed one"),
+            verdict=("text", False, "`reproduced`, `not reproduced`, `inconclusive`, `missing`, `not judged`"),
+            error_change=(
+                "number",
+                True,
+                "change of the error (how far it is from the best possible value), in parts of the claimed one",
+            ),
             one_sided=("text", False, "the threshold rule's verdict"),
             two_sided_relative=("bool", True, "within the threshold times the claim, on either side"),
             two_sided_absolute=("bool", True, "within the threshold as a fraction, on either side"),
@@ -324,7 +333,7 @@ SPECS = (
         _columns(
             "source dataset arch recipe epochs metric split baseline method n_baseline n_method n_pairs test "
             "difference low high statistic df p p_holm outcome reason counted",
-            difference=("number", True, "method - baseline"),
+            difference=("number", True, "by how much the method is better, in the metric's unit"),
             statistic=("number", True, "t"),
             df=("number", True, "degrees of freedom"),
             outcome=("text", False, "`better`, `worse`, `undecided`, `missing`"),

@@ -12,7 +12,7 @@ from renorm.runs import finished
 from renorm.runs.collect import find, run_folder
 from renorm.study import grid
 from renorm.study.cell import Cell
-from renorm.study.claims import Claims, load_claims
+from renorm.study.claims import Claims, count_by_cell, load_claims, without_cell
 from renorm.study.config import Study
 
 
@@ -36,7 +36,7 @@ class Row:
 class Plan:
     """What a start would run, with its total, then what `only` leaves out, and the total of everything.
 
-    `basis`: in words, where the hours come from.
+    `basis`: in words, where the hours come from. `without_cell`: a line for each source with claims of no cell.
     """
 
     taken: list[Row]
@@ -44,6 +44,7 @@ class Plan:
     left_out: list[Row]
     everything: Row
     basis: str
+    without_cell: list[str]
 
 
 def plan(study: Study, part: bool = False) -> None:
@@ -73,6 +74,8 @@ def plan(study: Study, part: bool = False) -> None:
                   f"{made.basis} A job asks for at least half as much again and 10 minutes. "
                   "Disk is what the study grows to while every cell keeps its checkpoints.",
                   style="dim", soft_wrap=True)  # fmt: skip
+    for line in made.without_cell:
+        console.print(line, style="yellow", soft_wrap=True)
 
 
 def outline(study: Study) -> Plan:
@@ -83,7 +86,8 @@ def outline(study: Study) -> Plan:
     total = counter.total(taken)
     left_out = [counter.row(name) for name in study.experiments if name not in study.taken]
     missing = [cell for cell in grid.cells(study) if cell in counter.open]
-    return Plan(taken, total, left_out, counter.total([*taken, *left_out]), basis(study, missing))
+    lost = claims_without_cell(everything, counter.published)
+    return Plan(taken, total, left_out, counter.total([*taken, *left_out]), basis(study, missing), lost)
 
 
 class _Counter:
@@ -92,7 +96,8 @@ class _Counter:
     def __init__(self, study: Study):
         self.study = study
         self.open = {f.cell for f in find(study) if f.record is None}
-        self.claims = _claims(study)
+        self.published = published(study)
+        self.claims = _claims(study, self.published)
         self.seen: dict[Cell, None] = {}
 
     def row(self, name: str) -> Row:
@@ -129,22 +134,30 @@ def published(study: Study) -> dict[str, Claims]:
     )
 
     folders = [*study.claims.original, *study.claims.reproductions] if study.claims else []
-    found = {folder: load_claims(folder) for folder in folders}
+    found = {folder: load_claims(folder, study.registry) for folder in folders}
     for folder, claims in found.items():
         for statement in claims.statements:
             validate(statement.check, statement.parameters, f"{folder}/statements.yaml: {statement.id}")
     return found
 
 
-def _claims(study: Study) -> Counter:
-    """Cell without its seed → values of it that the original sources print; a diverged run has none."""
+def _claims(study: Study, found: dict[str, Claims]) -> Counter:
+    """Cell without its seed → claims of the original sources about it: as many as the judgement has rows of it."""
     counted: Counter = Counter()
-    found = published(study)
     for folder in study.claims.original if study.claims else ():
-        frame = found[folder].frame
-        rows = frame.loc[frame.value.notna(), ["dataset", "arch", "norm", "recipe", "epochs"]]
-        counted.update(rows.itertuples(index=False, name=None))
+        counted.update(count_by_cell(found[folder]))
     return counted
+
+
+def claims_without_cell(study: Study, found: dict[str, Claims]) -> list[str]:
+    """A line for each original source with claims that no cell of the grid answers.
+
+    None where the study is compared with the claims of its own cells alone.
+    """
+    if not study.claims or study.claims.own_cells:
+        return []
+    cells = {_group(cell) for cell in grid.cells(study)}
+    return [lost.line for folder in study.claims.original if (lost := without_cell(found[folder], cells))]
 
 
 def _printed(row: Row) -> list[str]:

@@ -45,6 +45,31 @@ def answer(question: str, verdict: str, count: float | None, measured: int, plan
 
 
 def _holds(inputs: Inputs, tables: dict[str, list[Row]], pairs: list[Row]) -> Row:
+    """By the sentences that the checked papers' `statements.yaml` marks as the headline, else by the pairs."""
+    checked = {claims.source.name for claims in inputs.originals}
+    asked = [row for row in tables["statements"] if row["headline"] and row["source"] == inputs.answering]
+    asked = [row for row in asked if row["statement_source"] in checked]
+    return _headline(asked) if asked and pairs else _by_pairs(inputs, tables, pairs)
+
+
+def _headline(asked: list[Row]) -> Row:
+    """What the headline sentences are together; one that holds or fails within noise alone decides nothing for sure."""
+    count = Counter(row["outcome"] for row in asked)
+    holds, fails = count["holds"] + count["holds within noise"], count["fails"] + count["fails within noise"]
+    tested = holds + fails
+    if tested < ENOUGH * len(asked) or not tested:
+        verdict = OPEN
+    elif holds >= MOST * tested:
+        verdict = HOLDS if count["holds"] >= MOST * tested else MOSTLY
+    elif holds > fails:
+        verdict = MOSTLY
+    else:
+        verdict = FAILS if count["fails"] > ENOUGH * fails else OPEN
+    said = "; ".join(f"“{row['text'].rstrip('.')}”: {row['outcome']} ({row['found']})" for row in asked)
+    return answer("holds", verdict, holds, tested, len(asked), said)
+
+
+def _by_pairs(inputs: Inputs, tables: dict[str, list[Row]], pairs: list[Row]) -> Row:
     found = Counter(row["holds"] for row in pairs)
     wins, measured = found[True], found[True] + found[False]
     if not pairs:
@@ -70,10 +95,8 @@ def _share(inputs: Inputs, wins: int, measured: int, planned: int) -> str:
         return f"no pair of {inputs.method} and {inputs.baseline} has been measured ({planned} planned)"
     said = f"all {measured}" if wins == measured > 1 else f"{wins} of {measured}"
     whole = f" of {planned} planned" if measured < planned else ""
-    return (
-        f"{inputs.method} is more accurate than {inputs.baseline} in {said} measured {pairs}{whole}"
-        f"{' so far' if measured < planned else ''}"
-    )
+    better = f"{inputs.method} is {inputs.settings.primary.comparative} than {inputs.baseline}"
+    return f"{better} in {said} measured {pairs}{whole}{' so far' if measured < planned else ''}"
 
 
 def _sure(inputs: Inputs, pairs: list[Row], tests: list[Row]) -> Row:

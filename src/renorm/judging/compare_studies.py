@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from renorm.core.metrics import SECONDS
 from renorm.core.table_specs import GROUP, TABLES
 from renorm.judging import intervals, statistics
 from renorm.judging.inputs import Inputs, load
@@ -14,10 +15,11 @@ Row = dict[str, Any]
 
 
 def cells(a: Path, b: Path) -> list[Row]:
-    """Every cell of either study: both test accuracies and B - A, both training times and B / A, with intervals."""
+    """Every cell of either study: values of A's metric and B - A, training times and B / A, with intervals."""
     inputs = [load(Path(folder), held=False) for folder in (a, b)]
     found = [{_key(value): value for value in study_values(one)} for one in inputs]
-    keys = dict.fromkeys(key for values in found for key in values if key[5:] == ("top1", "test"))
+    wanted = (inputs[0].settings.metric, inputs[0].settings.primary.split)
+    keys = dict.fromkeys(key for values in found for key in values if key[5:] == wanted)
     rows = [_row(key, *found, *inputs) for key in keys]
     known = [row for row in rows if row["p"] is not None]
     for row, adjusted in zip(known, statistics.holm([row["p"] for row in known]), strict=True):
@@ -41,7 +43,7 @@ def _row(key: tuple, first: dict, second: dict, a: Inputs, b: Inputs) -> Row:
     if row["in"] == "ab" and None not in (sides["a"].mean, sides["b"].mean):
         same = _runners(a, key) == _runners(b, key)
         row |= _difference(sides["a"], sides["b"], level, same)
-    seconds = (*key[:5], "seconds", "train")
+    seconds = (*key[:5], SECONDS, "train")
     return row | _times(first.get(seconds), second.get(seconds), level)
 
 

@@ -5,17 +5,14 @@ from typing import Any
 from renorm.judging.inputs import Inputs
 from renorm.judging.observations import Value, Values, ahead
 from renorm.judging.pairing import unfinished
-from renorm.study.claims import ACCURACIES
 
 
-def matched(inputs: Inputs, values: Values, metrics=ACCURACIES) -> list[tuple[Value, Value]]:
-    """(baseline, method) of every source with both; training accuracies do not answer and stay out."""
+def matched(inputs: Inputs, values: Values) -> list[tuple[Value, Value]]:
+    """(baseline, method) of every source with both, of each metric of quality; training values stay out."""
     settings = inputs.settings
     found = []
     for value in values:
-        if value.norm != settings.method or value.metric not in metrics:
-            continue
-        if value.metric in ACCURACIES and value.split == "train":
+        if value.norm != settings.method or not value.measure.is_quality or value.split == "train":
             continue
         group = (value.dataset, value.arch, settings.baseline, value.recipe, value.epochs)
         other = values.find(value.source, group, value.metric, value.split, value.selection)
@@ -32,7 +29,7 @@ def decides(inputs: Inputs, values: Values, value: Value) -> bool:
     """
     settings = inputs.settings
     return value.metric == settings.metric and value == values.find(
-        value.source, value.group, settings.metric, "test", settings.selection
+        value.source, value.group, settings.metric, settings.primary.split, settings.selection
     )
 
 
@@ -43,7 +40,7 @@ def rows(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
 
 def _row(inputs: Inputs, values: Values, baseline: Value, method: Value) -> dict[str, Any]:
     known = baseline.mean is not None and method.mean is not None
-    improvement = method.mean - baseline.mean if known else None
+    improvement = method.measure.gain(method.mean, baseline.mean) if known else None
     order = ahead(method, baseline)
     sides = ((baseline, inputs.baseline), (method, inputs.method))
     phrase = [f"{label}: {text}" for value, label in sides if (text := unfinished(value))]

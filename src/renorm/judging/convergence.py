@@ -1,4 +1,4 @@
-"""How soon: epochs and seconds until a share of the baseline's final accuracy is reached.
+"""How soon: epochs and seconds until a share of the baseline's final value is reached.
 
 A run that never gets there is censored: its time is longer than any that was seen. The medians count such runs; means
 over those that got there would compare one side with the other's quickest runs.
@@ -10,11 +10,14 @@ from typing import Any
 
 import pandas as pd
 
+from renorm.core.metrics import Metric
 from renorm.judging.inputs import Inputs
 from renorm.judging.runtime import geometric_mean
 from renorm.judging.summary import by_dataset, row
 
-LEVELS = (0.5, 0.75, 0.9, 0.95, 1.0)  # shares of the baseline's final test accuracy; 1 is the cost of equal accuracy
+# Shares of the baseline's final test value, where less is better its multiples by 1 / share; 1 is the cost of an equal
+# value.
+LEVELS = (0.5, 0.75, 0.9, 0.95, 1.0)
 SETTING = ["dataset", "arch", "recipe", "epochs"]
 
 
@@ -43,28 +46,33 @@ def _setting(inputs: Inputs, setting: dict[str, Any], curves: pd.DataFrame, dive
     baseline = curves[curves.norm == inputs.settings.baseline]
     if baseline.empty:
         return []
-    final = float(baseline.groupby("seed").test_top1.last().mean())
+    metric = inputs.settings.primary
+    final = float(baseline.groupby("seed").test_value.last().mean())
+    if not math.isfinite(final):
+        return []
     parts = {norm: curves[curves.norm == norm] for norm in sorted({*curves.norm, *diverged})}
     found = []
-    for level in LEVELS:
-        times = {norm: _reached(part, level * final, diverged[norm]) for norm, part in parts.items()}
+    for level in LEVELS if final > 0 else (1.0,):
+        target = level * final if metric.higher_is_better else final / level
+        times = {norm: _reached(part, target, diverged[norm], metric) for norm, part in parts.items()}
         baseline_times = times[inputs.settings.baseline]
         base = baseline_times["seconds_needed"]
         for norm, reached in times.items():
             seconds = reached["seconds_needed"]
             found.append({
-                "source": inputs.study, **setting, "norm": norm, "level": level, "target": level * final, **reached,
+                "source": inputs.study, **setting, "norm": norm, "level": level, "target": target, **reached,
                 "baseline_n": baseline_times["n"], "baseline_n_reached": baseline_times["n_reached"],
                 "baseline_seconds_needed": base, "ratio": seconds / base if seconds and base else None,
             })  # fmt: skip
     return found
 
 
-def _reached(curves: pd.DataFrame, target: float, diverged: int) -> dict[str, Any]:
+def _reached(curves: pd.DataFrame, target: float, diverged: int, metric: Metric) -> dict[str, Any]:
     """When the curves reach `target`: median epochs, and median seconds of training until the end of that epoch."""
     epochs, seconds = [math.inf] * diverged, [math.inf] * diverged
     for _, curve in curves.groupby("seed"):
-        hit = curve.test_top1.to_numpy() >= target - 1e-12
+        values = curve.test_value.to_numpy()
+        hit = values >= target - 1e-12 if metric.higher_is_better else values <= target + 1e-12
         epochs.append(float(curve.epoch.iloc[hit.argmax()]) if hit.any() else math.inf)
         seconds.append(float(curve.train_seconds.iloc[: hit.argmax() + 1].sum()) if hit.any() else math.inf)
     times = {"epochs_needed": epochs, "seconds_needed": seconds}
@@ -80,22 +88,26 @@ def _median(times: list[float]) -> float | None:
 
 
 def summarise(inputs: Inputs, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of summary.csv: the cost of the baseline's final accuracy."""
+    """Rows of summary.csv: the cost of the baseline's final value."""
     equal = [r for r in found if r["level"] == 1 and r["norm"] == inputs.settings.method]
     out = []
     for source, dataset, part in by_dataset(equal):
         label, ratios = inputs.source_label(source), [r["ratio"] for r in part if r["ratio"]]
         reached = sum(r["n_reached"] == r["n"] for r in part)
-        text = f"{label}: {inputs.method} reaches the mean final accuracy of {inputs.baseline} "
+        text = f"{label}: {inputs.method} reaches the mean final {_what(inputs)} of {inputs.baseline} "
         text += f"with every run in {reached} of {len(part)} settings"
         out.append(row("convergence", source, dataset, "reached", reached, len(part), text))
         if ratios:
             mean = geometric_mean(ratios)
-            text = f"{label}: median time to the mean final accuracy of {inputs.baseline}: {mean:.2f} times that of "
-            text += f"{inputs.baseline} (geometric mean of {len(ratios)} setting{'s' * (len(ratios) != 1)})"
+            text = f"{label}: median time to the mean final {_what(inputs)} of {inputs.baseline}: {mean:.2f} times "
+            text += f"that of {inputs.baseline} (geometric mean of {len(ratios)} setting{'s' * (len(ratios) != 1)})"
             text += _censored(inputs, part)
             out.append(row("convergence", source, dataset, "time_ratio", mean, len(ratios), text))
     return out
+
+
+def _what(inputs: Inputs) -> str:
+    return inputs.settings.primary.quality
 
 
 def _censored(inputs: Inputs, part: list[dict[str, Any]]) -> str:

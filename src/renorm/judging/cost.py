@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from renorm.core.metrics import SECONDS
 from renorm.judging.inputs import Inputs
 from renorm.judging.observations import Values
 from renorm.judging.summary import by_dataset, row
@@ -26,7 +27,7 @@ def summarise(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
 def _own(inputs: Inputs) -> list[Part]:
     """Every run of the study, diverged ones too: they cost as much."""
     frame = inputs.runs
-    frame = frame[(frame.metric == "seconds") & frame.value.notna()]
+    frame = frame[(frame.metric == SECONDS) & frame.value.notna()]
     return [
         {
             "source": inputs.study,
@@ -42,7 +43,7 @@ def _own(inputs: Inputs) -> list[Part]:
 
 def _published(inputs: Inputs, values: Values) -> list[Part]:
     """An average stands for as many runs as it is of; for one where nobody says."""
-    known = [v for v in values if v.metric == "seconds" and v.source != inputs.study and v.mean is not None]
+    known = [v for v in values if v.metric == SECONDS and v.source != inputs.study and v.mean is not None]
     return [
         {"source": v.source, "dataset": v.dataset, "split": v.split, "seconds": v.mean * (v.n or 1), "runs": v.n or 1,
          "stated": v.n is not None}

@@ -12,17 +12,29 @@ from typing import Any
 
 from scipy import stats
 
+from renorm.core.metrics import TINY, Metric
 from renorm.judging import replication, statistics
 from renorm.judging import spread as spreads
 from renorm.judging.inputs import Inputs
-from renorm.judging.observations import TINY, Value, Values
-from renorm.judging.pairing import Claim, Pair, head, key_of, rule_verdict, unfinished
+from renorm.judging.observations import Value, Values
+from renorm.judging.pairing import (
+    NOT_JUDGED,
+    OTHER_MACHINE,
+    Claim,
+    Pair,
+    head,
+    key_of,
+    not_judged,
+    rule_verdict,
+    unfinished,
+    unmeasured,
+)
 from renorm.judging.settings import Margin, Settings
 from renorm.judging.spread import Floor, Spread
-from renorm.study.claims import ACCURACIES
 from renorm.study.known_datasets import CLASSES, SIZES
 
-# Two groups of runs: a gap of at least five points that is ten times as wide as either group.
+# Two groups of runs: a gap of at least five points (of a metric without bounds 5 % of the median) that is ten times as
+# wide as either group.
 CAMP_GAP, CAMP_RATIO = 0.05, 10
 
 
@@ -58,7 +70,7 @@ class Pools:
         known = [Floor(sd, f"the SD of {cells} cell{'s' * (cells != 1)} of {source} on the same data set and epochs")
                  for source, sd, cells in self._elsewhere.get(_setting(value), ())]  # fmt: skip
         images = value.n_images or (SIZES[value.dataset].test if value.dataset in SIZES else None)
-        if images and value.metric in ACCURACIES:
+        if images and value.measure.granular:
             share = min(max(claimed, 1 / images), 1 - 1 / images)
             known.append(spreads.binomial_floor(share, images))
         return max(known, key=lambda floor: floor.sd, default=None)
@@ -73,23 +85,23 @@ def _setting(value: Value) -> tuple:
 
 
 def is_dead(value: Value) -> bool:
-    """Whether every run of the cell guesses: its accuracy is that of chance on a data set whose classes are known."""
-    if value.metric != "top1" or value.dataset not in CLASSES:
-        return False
-    images = value.n_images or SIZES[value.dataset].test
-    return spreads.at_chance(value.attempts, 1 / CLASSES[value.dataset], images)
+    """Whether every run of the cell guesses: its value is that of chance on a data set whose classes are known."""
+    chance = value.measure.chance(CLASSES[value.dataset]) if value.dataset in CLASSES else None
+    return chance is not None and spreads.at_chance(value.attempts, chance, value.n_images or SIZES[value.dataset].test)
 
 
-def camps(values: tuple[float, ...]) -> tuple[list[float], list[float]] | None:
+def camps(value: Value) -> tuple[list[float], list[float]] | None:
     """The runs in two groups, where they are so far apart that their mean describes neither (a bistable cell)."""
-    if len(values) < 3:
+    values = value.attempts
+    if len(values) < 3 or not value.measure.is_quality:
         return None
     ordered = sorted(values)
     gaps = [b - a for a, b in pairwise(ordered)]
     at = max(range(len(gaps)), key=gaps.__getitem__) + 1
     low, high = ordered[:at], ordered[at:]
     within = max(low[-1] - low[0], high[-1] - high[0])
-    return (low, high) if gaps[at - 1] >= max(CAMP_GAP, CAMP_RATIO * within) else None
+    least = CAMP_GAP * value.measure.span(ordered[len(ordered) // 2])
+    return (low, high) if gaps[at - 1] >= max(least, CAMP_RATIO * within) else None
 
 
 def rows(inputs: Inputs, values: Values, pairs: list[Pair]) -> list[dict[str, Any]]:
@@ -109,16 +121,21 @@ def flags_by_claim(pairs: list[Pair], rows: list[dict[str, Any]]) -> dict[tuple,
 
 def _row(inputs: Inputs, values: Values, pools: Pools, pair: Pair) -> dict[str, Any]:
     settings, claim, value = inputs.settings, pair.claim, pair.value
-    claimed, margin = claim.value, settings.margin(claim.value, value)
-    row = head(pair) | {"one_sided": rule_verdict(claimed, value, settings), "margin": margin.value, "sd": value.sd,
-                        "claimed_sd": claim.sd, "claimed_n": claim.n}  # fmt: skip
+    row = head(pair) | {"one_sided": rule_verdict(claim, value, settings), "sd": value.sd, "claimed_sd": claim.sd,
+                        "claimed_n": claim.n, "flags": ""}  # fmt: skip
     row |= nearer_splits(inputs, values, pair)
+    if claim.value is None:
+        return row | {"verdict": NOT_JUDGED, "reason": not_judged(claim)}
+    margin = settings.margin(claim.value, value)
+    row["margin"] = margin.value
     if value.mean is None:
-        return row | {"flags": ""} | dict(zip(("verdict", "reason"), _without_value(value), strict=True))
+        return row | dict(zip(("verdict", "reason"), _without_value(value), strict=True))
+    row |= _differences(claim.value, value.mean, settings, claim.measure)
+    if claim.measure.is_size:
+        return row | _of_size(claim, claim.value, value.mean, margin)
     own = pools.spread(value)
-    row |= _differences(claimed, value.mean, settings)
-    flags = suspicions(claimed, value, own.sd if own else math.nan, margin.value, settings)
-    flags += _differs(claim, value) + _split_flag(row) + (["bistable"] if camps(value.attempts) else [])
+    flags = suspicions(claim.value, value, own.sd if own else math.nan, margin.value, settings)
+    flags += _differs(claim, value) + _split_flag(row) + (["bistable"] if camps(value) else [])
     row["flags"] = ";".join(flags)
     used = own or _claims_spread(claim, value)
     if used is None or used.sd <= statistics.ROUNDING:
@@ -135,24 +152,49 @@ def _claims_spread(claim: Claim, value: Value) -> Spread | None:
 
 
 def _without_value(value: Value) -> tuple[str, str]:
-    if value.all_diverged:
+    if value.all_diverged and value.measure.is_quality:
         return "not reproduced", f"diverged: all {value.diverged} runs did"
-    return "missing", unfinished(value) or "no value"
+    return "missing", unfinished(value) or unmeasured(value)
+
+
+def _of_size(claim: Claim, claimed: float, found: float, margin: Margin) -> dict[str, Any]:
+    """A property of the network has no spread: it is as printed, within a margin, or another."""
+    change, rounding = found - claimed, claim.resolution / 2
+    within = abs(change) <= max(margin.value, rounding) * (1 + TINY) + TINY
+    limit = f"±{margin.rule}" if margin.value > rounding else "the printed digits"
+    phrase = "as claimed" if abs(change) <= TINY else claim.measure.off(change)
+    reason = f"{phrase}, {'within' if within else 'outside'} {limit}"
+    return {"verdict": "reproduced" if within else "not reproduced", "reason": reason, "spread": "none"}
 
 
 def _without_spread(pools: Pools, claim: Claim, value: Value, margin: Margin) -> dict[str, Any]:
     """A floor may refute what no noise of its size explains; everything else is inconclusive."""
     floor, change = pools.floor(value, claim.value), value.mean - claim.value
-    why = _no_spread(value)
+    why, metric = _no_spread(value), value.measure
+    if metric.is_time:
+        return {"verdict": "inconclusive", "spread": "none", "reason": f"{_off(claim, value)}; {why}; {OTHER_MACHINE}"}
     if floor and spreads.beyond_floor(change, floor, value.n or 1, claim.n or 1, margin.value):
-        phrase = f"{_off(change)}; {why}, but noise of {floor.name} ({100 * floor.sd:.2f} points)"
-        reason = f"{phrase} does not explain it"
+        size = f"{metric.scale * floor.sd:.{metric.digits}f} {metric.difference}".rstrip()
+        reason = f"{_off(claim, value)}; {why}, but noise of {floor.name} ({size}) does not explain it"
         return {"verdict": "not reproduced", "spread": "floor", "spread_sd": floor.sd, "reason": reason}
     return {"verdict": "inconclusive", "spread": "none", "reason": why}
 
 
-def _off(change: float) -> str:
-    return f"{abs(change) * 100:.2f} points {'higher' if change > 0 else 'lower'} than claimed"
+def _off(claim: Claim, value: Value) -> str:
+    """By how much the value differs: of time as a ratio, of anything else as a difference."""
+    metric = claim.measure
+    if metric.is_time and claim.value:
+        return f"{value.mean / claim.value:.2f} times the claimed {metric.label}"
+    return metric.off(value.mean - claim.value)
+
+
+def _range(case: "Case", low: float, high: float) -> str:
+    """The interval of the difference, of time as ratios."""
+    metric, claimed = case.claim.measure, case.claim.value
+    if metric.is_time and claimed:
+        return f"ratio {1 + low / claimed:.2f} to {1 + high / claimed:.2f}"
+    ends = " to ".join(f"{metric.scale * end:+,.{metric.digits}f}" for end in (low, high))
+    return f"difference of the mean {ends} {metric.difference}".rstrip()
 
 
 def _no_spread(value: Value) -> str:
@@ -163,14 +205,15 @@ def _no_spread(value: Value) -> str:
     return "one run without siblings says nothing about the spread"
 
 
-def _differences(claimed: float, mean: float, settings: Settings) -> dict[str, Any]:
+def _differences(claimed: float, mean: float, settings: Settings, metric: Metric) -> dict[str, Any]:
     change = mean - claimed
+    here, there = metric.shortfall(mean), metric.shortfall(claimed)
     return {
         "change": change,
-        "relative_change": change / claimed if claimed else None,
-        "error_change": -change / (1 - claimed) if claimed < 1 else None,
-        "two_sided_relative": abs(change) <= settings.threshold * claimed + TINY,
-        "two_sided_absolute": abs(change) <= settings.threshold + TINY,
+        "relative_change": change / abs(claimed) if claimed else None,
+        "error_change": here / there - 1 if metric.is_quality and here is not None and there else None,
+        "two_sided_relative": abs(change) <= settings.threshold * abs(claimed) + TINY,
+        "two_sided_absolute": abs(change) <= settings.threshold + TINY if metric.is_share else None,
     }
 
 
@@ -240,9 +283,11 @@ def decide(case: Case, half: float, inside: bool, margin: Margin) -> tuple[str, 
     """
     value, change = case.value, case.value.mean - case.claim.value
     low, high, size = change - half, change + half, margin.value
-    limit = f"±{size * 100:.2g} point{'s' * (round(size * 100, 2) != 1)} ({margin.rule})"
-    phrase = f"{_off(change)}; difference of the mean {low * 100:+.2f} to {high * 100:+.2f} points"
-    tail = "".join(f"; {part}" for part in (_borrowed(case), unfinished(value)) if part)
+    metric = value.measure
+    limit = f"±{metric.amount(float(f'{metric.scale * size:.2g}'))} ({margin.rule})"
+    phrase = f"{_off(case.claim, value)}; {_range(case, low, high)}"
+    machine = OTHER_MACHINE if metric.is_time else ""
+    tail = "".join(f"; {part}" for part in (_borrowed(case), machine, unfinished(value)) if part)
     within, outside = -size < low and high < size, low > size or high < -size
     if within and value.diverged:
         return "inconclusive", f"{phrase}, within {limit}, but runs diverged{tail}"
@@ -254,10 +299,10 @@ def decide(case: Case, half: float, inside: bool, margin: Margin) -> tuple[str, 
     claim_phrase = likely if inside else f"is not a plausible {kind}"
     if outside and not inside:
         return "not reproduced", f"{phrase}, outside {limit}, and the claim {claim_phrase}{tail}"
-    groups = camps(value.attempts)
+    groups = camps(value)
     if groups:
-        means = " and ".join(f"{len(g)} near {100 * sum(g) / len(g):.1f}" for g in groups)
-        return "inconclusive", f"bistable: of its runs {means} %, and their mean describes neither group{tail}"
+        means = " and ".join(f"{len(g)} near {metric.with_unit(sum(g) / len(g))}" for g in groups)
+        return "inconclusive", f"bistable: of its runs {means}, and their mean describes neither group{tail}"
     where = "outside" if outside else "reaches over"
     return "inconclusive", f"{phrase}, {where} {limit}, and the claim {claim_phrase}{tail}"
 
@@ -309,18 +354,24 @@ def settle_probability(case: Case, more: int, margin: float) -> float:
 
 
 def suspicions(claimed: float, value: Value, sd: float, margin: float, settings: Settings) -> list[str]:
-    """Why a value may be too good to be true, or no accuracy of this test set.
+    """Why a value may be too good to be true, or not a share of this test set.
 
-    Where the spread is unknown the equivalence margin takes its place: after few epochs one point is nothing.
+    Where the spread is unknown the equivalence margin takes its place: after few epochs one point is nothing. Being
+    fast never is.
     """
-    found = []
+    found: list[str] = []
+    metric = value.measure
+    if not metric.is_quality:
+        return found
     known = math.isfinite(sd)
-    limit = max(settings.suspicious_sd * sd if known else margin, settings.suspicious_points)
-    if value.mean - claimed > limit + TINY:
+    limit = max(settings.suspicious_sd * sd if known else margin, settings.suspicious_points * metric.span(claimed))
+    if metric.gain(value.mean, claimed) > limit + TINY:
         found.append("above_claim")
-    if value.n_images and any(not is_share(x, value.n_images) for x in value.attempts):
+    if metric.granular and value.n_images and any(not is_share(x, value.n_images) for x in value.attempts):
         found.append("granularity")
-    if value.mean >= settings.near_perfect > claimed:
+    if metric.near_perfect(value.mean, settings.near_perfect) and not metric.near_perfect(
+        claimed, settings.near_perfect
+    ):
         found.append("near_perfect")
     return found
 
@@ -338,6 +389,8 @@ def is_share(accuracy: float, images: int) -> bool:
 
 def nearer_splits(inputs: Inputs, values: Values, pair: Pair) -> dict[str, str]:
     """Which of this study's splits the claim, and the source's value, are nearer to; empty where they do not differ."""
+    if not pair.claim.measure.is_quality:
+        return {"claim_nearer_split": "", "value_nearer_split": ""}
     claim, selection = pair.claim, inputs.settings.selection
     train, test = (
         values.find(inputs.study, claim.group, claim.metric, split, selection) for split in ("train", "test")
@@ -345,8 +398,10 @@ def nearer_splits(inputs: Inputs, values: Values, pair: Pair) -> dict[str, str]:
     if train is None or test is None or train.mean is None or test.mean is None:
         return {"claim_nearer_split": "", "value_nearer_split": ""}
 
+    span = claim.measure.span(test.mean)
+
     def nearer(number: float | None) -> str:
-        if number is None or abs(train.mean - test.mean) < inputs.settings.suspicious_points:
+        if number is None or abs(train.mean - test.mean) < inputs.settings.suspicious_points * span:
             return ""
         return "train" if abs(number - train.mean) < abs(number - test.mean) else "test"
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from renorm.core.errors import RenormError
 from renorm.core.files import read_json
+from renorm.core.metrics import Metrics
 from renorm.core.table_specs import CELL, GROUP, TABLES
 from renorm.judging.labels import Labels
 from renorm.judging.settings import Settings, from_study
@@ -95,11 +96,13 @@ def load(folder: Path, claims_root: Path | None = None, held: bool = True) -> In
     if not isinstance(study, dict) or not isinstance(study.get("study"), str):
         raise RenormError(f"{folder / 'study.json'}: study: is missing; {COLLECT}")
     root = claims_root or folder
-    originals, reproductions = _claims(study, folder / "study.json", root) if held else ((), ())
+    settings = from_study(study, str(folder / "study.json"))
+    metrics = settings.metrics
+    originals, reproductions = _claims(study, folder / "study.json", root, metrics) if held else ((), ())
     cells = read_cells(folder / "cells.csv")
     inputs = Inputs(
-        study["study"], "this study", from_study(study, str(folder / "study.json")), cells,
-        _runs(folder / "runs.csv", study["study"]), _histories(folder / "histories.csv"), originals, reproductions,
+        study["study"], "this study", settings, cells, _runs(folder / "runs.csv", study["study"], metrics),
+        _histories(folder / "histories.csv", f"test_{settings.metric}"), originals, reproductions,
         _grid(cells), Labels(study.get("labels")), _provenance(folder / "provenance.csv"),
         bool((study.get("claims") or {}).get("own_cells")),
         tuple(str(path) for paths in _claims_paths(study, root) for path in paths) if held else (),
@@ -118,8 +121,10 @@ def _claims_paths(study: dict, root: Path) -> tuple[list[Path], list[Path]]:
     return first, second
 
 
-def _claims(study: dict, where: Path, root: Path) -> tuple[tuple[Claims, ...], tuple[Claims, ...]]:
-    originals, reproductions = (tuple(map(load_claims, paths)) for paths in _claims_paths(study, root))
+def _claims(study: dict, where: Path, root: Path, metrics: Metrics) -> tuple[tuple[Claims, ...], tuple[Claims, ...]]:
+    originals, reproductions = (
+        tuple(load_claims(path, metrics) for path in paths) for paths in _claims_paths(study, root)
+    )
     for listed in (originals, reproductions):
         names = [study["study"], *(c.source.name for c in listed)]
         for name in {name for name in names if names.count(name) > 1}:
@@ -145,21 +150,26 @@ def _whole(path: Path, line: int, column: str, text: str) -> int:
         raise RenormError(f"{path}:{line}: {column}: '{text}' is not a whole number; {COLLECT}") from None
 
 
-def _runs(path: Path, study: str) -> pd.DataFrame:
-    rows = claims_room.read_rows(path, study)
+def _runs(path: Path, study: str, metrics: Metrics) -> pd.DataFrame:
+    rows = claims_room.read_rows(path, study, metrics)
     claims_room.refuse_twice(rows)
     return claims_room.to_frame(rows)
 
 
-def _histories(path: Path) -> pd.DataFrame:
-    """The training curves; a study without histories.csv has none, and only the convergence table misses them."""
-    columns = (*CELL, "epoch", "test_top1", "train_seconds")
+def _histories(path: Path, measured: str) -> pd.DataFrame:
+    """The training curves with the test values of the study's metric, the column `measured`, as `test_value`.
+
+    A study without histories.csv has none, and neither has one whose runs do not record the metric epoch by epoch.
+    """
+    columns = (*CELL, "epoch", "train_seconds")
     if not path.exists():
-        return pd.DataFrame(columns=list(columns))
-    frame = pd.DataFrame(TABLES["histories"].read(path, columns), columns=list(columns))
-    for column in ("epochs", "seed", "epoch", "test_top1", "train_seconds"):
+        return pd.DataFrame(columns=[*columns, "test_value"])
+    rows = TABLES["histories"].read(path, columns)
+    frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else [*columns, measured])
+    frame["test_value"] = frame.get(measured, "")
+    for column in ("epochs", "seed", "epoch", "test_value", "train_seconds"):
         frame[column] = pd.to_numeric(frame[column], errors="coerce")
-    return frame
+    return frame[[*columns, "test_value"]]
 
 
 def _provenance(path: Path) -> list[dict[str, str]]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from renorm.core.metrics import SECONDS
 from renorm.core.table_specs import CELL, GROUP, TABLES
 from renorm.judging import (
     answers,
@@ -75,6 +76,7 @@ def judgement(inputs: Inputs) -> dict[str, list[dict]]:
     }
     tables["summary"] = [
         *summary.completeness(inputs),
+        *summary.claims(inputs),
         *summary.threshold_rule(inputs, tables["threshold_rule"]),
         *summary.comparison(inputs, tables["comparison"]),
         *summary.repeat_consistency(inputs, tables["repeat_consistency"]),
@@ -93,8 +95,8 @@ def judgement(inputs: Inputs) -> dict[str, list[dict]]:
 def audited(inputs: Inputs) -> list[dict]:
     """The findings in this study's own runs first, then in every published table it is compared with."""
     runs = inputs.runs
-    own = runs[(runs.selection == inputs.settings.selection) | (runs.metric == "seconds")]
-    names = (inputs.settings.baseline, inputs.settings.method, inputs.labels)
+    own = runs[(runs.selection == inputs.settings.selection) | (runs.metric == SECONDS)]
+    names = (inputs.settings.baseline, inputs.settings.method, inputs.labels, inputs.settings.metrics)
     found = audit_rows(run_audit(_with_provenance(inputs, as_written(own)), inputs.originals, *names))
     papers = [claims for claims in inputs.originals if claims.source.name not in inputs.repeated]
     for claims in inputs.published:

@@ -1,6 +1,7 @@
 """Is the method better? Per pair a t test with Holm's adjustment, over all pairs the probability of improvement."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from renorm.judging import intervals, statistics, summary
@@ -51,9 +52,11 @@ def _row(inputs: Inputs, values: Values, baseline: Value, method: Value) -> dict
     found = tested.difference
     if found is None:
         known = baseline.mean is not None and method.mean is not None
-        return row | {"difference": method.mean - baseline.mean if known else None}
+        return row | {"difference": method.measure.gain(method.mean, baseline.mean) if known else None}
+    sign = 1 if method.measure.higher_is_better else -1
+    low, high = sorted((sign * found.low, sign * found.high))
     return row | {
-        "difference": found.value, "low": found.low, "high": found.high, "statistic": found.statistic, "df": found.df,
+        "difference": sign * found.value, "low": low, "high": high, "statistic": sign * found.statistic, "df": found.df,
         "p": None if math.isnan(found.p) else found.p,
     }  # fmt: skip
 
@@ -114,7 +117,7 @@ def _over_pairs(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
     out, settings = [], inputs.settings
     usable = [
         {"source": m.source, "dataset": m.dataset, "runs": (_all_runs(m), _all_runs(b)),
-         "finished": (m.attempts, b.attempts), "paired": _same_seeds(b, m)}
+         "finished": (_gains(m), _gains(b)), "paired": _same_seeds(b, m)}
         for b, m in couples(inputs, values) if decides(inputs, values, m)
     ]  # fmt: skip
     ways = {
@@ -128,13 +131,9 @@ def _over_pairs(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
                 seeds = all(r["paired"] for r in known)
                 strata = [r[key] for r in known]
                 result = way(strata, settings.resamples, settings.bootstrap_seed, settings.level, seeds)
-                text = f"{inputs.source_label(source)}: {_metric(settings.metric)}: {words(inputs, result)}"
+                text = f"{inputs.source_label(source)}: {settings.primary.label}: {words(inputs, result)}"
                 out += _rows_of(source, dataset, name, result, text)
     return out
-
-
-def _metric(name: str) -> str:
-    return name.replace("top", "top-")
 
 
 def _same_seeds(baseline: Value, method: Value) -> bool:
@@ -144,24 +143,30 @@ def _same_seeds(baseline: Value, method: Value) -> bool:
 
 
 def _all_runs(value: Value) -> tuple[float, ...]:
-    """The attempts, and below any of them those that diverged."""
-    return value.attempts + (-math.inf,) * value.diverged
+    """The attempts as gains, and below any of them those that diverged."""
+    return _gains(value) + (-math.inf,) * value.diverged
+
+
+def _gains(value: Value) -> tuple[float, ...]:
+    """The attempts so that more is better."""
+    return tuple(value.measure.gain(x, 0.0) for x in value.attempts)
 
 
 def _chance(inputs: Inputs, found: intervals.OverPairs) -> str:
     phrase = f"a run of {inputs.method} beats one of {inputs.baseline} with probability {found.value:.3f}"
-    return phrase + _interval(inputs, found, 1, ".3f")
+    return phrase + _interval(inputs, found, "{:.3f}".format)
 
 
 def _gain(inputs: Inputs, found: intervals.OverPairs) -> str:
-    return f"mean improvement {found.value * 100:+.2f} points" + _interval(inputs, found, 100, "+.2f")
+    words = inputs.settings.primary.difference_text
+    return f"mean improvement {words(found.value)}" + _interval(inputs, found, words)
 
 
-def _interval(inputs: Inputs, found: intervals.OverPairs, factor: int, form: str) -> str:
+def _interval(inputs: Inputs, found: intervals.OverPairs, words: Callable[[float], str]) -> str:
     """The interval or why there is none, and the permutation test over seeds and pairs."""
     phrase = f" ({found.pairs} pair{'s' * (found.pairs != 1)}; "
     if found.interval:
-        low, high = (format(factor * end, form) for end in found.interval)
+        low, high = map(words, found.interval)
         phrase += f"{inputs.settings.level:.0%} bootstrap over pairs and seeds {low} to {high}"
     else:
         phrase += found.why_none.replace("the method", inputs.method).replace("the baseline", inputs.baseline)

@@ -5,7 +5,6 @@ import math
 from renorm.judging import intervals
 from renorm.judging.observations import Value
 from renorm.judging.settings import Settings
-from renorm.study.claims import ACCURACIES
 from renorm.study.known_datasets import SIZES
 
 
@@ -27,7 +26,7 @@ def doubtful(a: Value, b: Value, settings: Settings) -> bool:
 def _binomial(value: Value) -> float:
     """Variance of the mean by the choice of the test images; 0 where they are not known."""
     images = value.n_images or (SIZES[value.dataset].test if value.dataset in SIZES else None)
-    if not images or value.metric not in ACCURACIES or value.split == "train":
+    if not images or not value.measure.granular or value.split == "train":
         return 0.0
     # Runs are tested on the same images: more of them do not help.
     return value.mean * (1 - value.mean) / images

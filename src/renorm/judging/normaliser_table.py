@@ -3,13 +3,15 @@
 from itertools import groupby
 from typing import Any
 
+from renorm.core.metrics import SECONDS, Metric
 from renorm.judging.inputs import Inputs
 from renorm.judging.observations import Value, Values
 
 
 def rows(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
-    """The table normalisers.csv: test top-1 and training seconds per epoch of every normaliser; not for two."""
-    found = [v for v in values.of(inputs.study) if v.metric == "top1" and v.split == "test"]
+    """The table normalisers.csv: the study's metric and training seconds per epoch of every normaliser; not for two."""
+    primary = inputs.settings.primary
+    found = [v for v in values.of(inputs.study) if v.metric == primary.name and v.split == primary.split]
     found.sort(key=lambda v: (_setting(v), v.norm))
     groups = [list(group) for _, group in groupby(found, _setting)]
     return [row for group in groups if len(group) > 2 for row in _rows(inputs, values, group)]
@@ -20,8 +22,8 @@ def _setting(value: Value) -> tuple:
 
 
 def _rows(inputs: Inputs, values: Values, group: list[Value]) -> list[dict[str, Any]]:
-    seconds = {v.norm: values.find(inputs.study, v.group, "seconds", "train") for v in group}
-    points = {v.norm: (seconds[v.norm].mean if seconds[v.norm] else None, v.mean) for v in group}
+    seconds = {v.norm: values.find(inputs.study, v.group, SECONDS, "train") for v in group}
+    points = {v.norm: (train.mean if (train := seconds[v.norm]) else None, v.mean) for v in group}
     return [_row(inputs, value, points) for value in group]
 
 
@@ -32,21 +34,21 @@ def _row(inputs: Inputs, value: Value, points: dict[str, tuple[float | None, flo
     return {
         "source": value.source, "dataset": value.dataset, "arch": value.arch, "recipe": value.recipe,
         "epochs": value.epochs, "norm": value.norm, "n": value.n, "n_expected": value.n_expected, "value": value.mean,
-        "sd": value.sd, "delta_vs_baseline": _less(value.mean, base), "delta_vs_method": _less(value.mean, method),
+        "sd": value.sd, "delta_vs_baseline": _gain(value, base), "delta_vs_method": _gain(value, method),
         "epoch_seconds": seconds / value.epochs if seconds is not None else None,
         "ratio": seconds / base_seconds if seconds is not None and base_seconds else None,
-        "pareto_optimal": _is_pareto_optimal(points[value.norm], list(points.values())),
+        "pareto_optimal": _is_pareto_optimal(points[value.norm], list(points.values()), value.measure),
     }  # fmt: skip
 
 
-def _less(value: float | None, other: float | None) -> float | None:
-    return None if value is None or other is None else value - other
+def _gain(value: Value, other: float | None) -> float | None:
+    return None if value.mean is None or other is None else value.measure.gain(value.mean, other)
 
 
-def _is_pareto_optimal(point: tuple, points: list[tuple]) -> bool | None:
-    """Whether no other is at least as fast and as accurate, and better in one of them; None where one is not known."""
+def _is_pareto_optimal(point: tuple, points: list[tuple], metric: Metric) -> bool | None:
+    """Whether no other is at least as fast and as good, and better in one of them; None where one is not known."""
     if None in point:
         return None
-    seconds, accuracy = point
+    seconds, reached = point
     known = [other for other in points if None not in other and other != point]
-    return not any(s <= seconds and a >= accuracy for s, a in known)
+    return not any(s <= seconds and metric.gain(value, reached) >= 0 for s, value in known)

@@ -6,18 +6,17 @@ never averaged: a table that mixes training with test accuracy has been publishe
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 from scipy import stats
 
 from renorm.core.errors import RenormError
+from renorm.core.metrics import SECONDS, Metric, Metrics
 from renorm.judging.inputs import GROUP, Inputs
-from renorm.study.claims import ACCURACIES, CI_LEVEL
+from renorm.study.claims import CI_LEVEL
 
-# Printed values have few digits: differences smaller than this are rounding of the machine, not of the world.
-TINY = 1e-9
 TYPED = ("split", "selection", "unit", "epochs_completed")
 
 
@@ -34,6 +33,7 @@ class Value:
     metric: str
     split: str
     selection: str
+    measure: Metric = field(repr=False, compare=False)
     mean: float | None
     n: int | None
     n_expected: int | None
@@ -85,18 +85,20 @@ class Value:
 
 
 def ahead(a: Value, b: Value) -> int | None:
-    """1 where a is above b, -1 where it is below, 0 where they are equal; None where a value is missing.
+    """1 where a is better than b, -1 where it is worse, 0 where they are equal; None where a value is missing.
 
-    Of accuracies a diverged run is the worst value there is. A side whose runs all diverged is below any other, and
-    none is ahead by the mean of its finished runs if a larger share of its runs diverged than of the other's (0).
+    A diverged run has the worst value there is. A side whose runs all diverged is behind any other, and none is ahead
+    by the mean of its finished runs if a larger share of its runs diverged than of the other's (0). What a diverged run
+    took, or how large its network is, is not known.
     """
+    quality = a.measure.is_quality
     if a.mean is not None and b.mean is not None:
-        order = 0 if abs(a.mean - b.mean) <= TINY else 1 if a.mean > b.mean else -1
+        order = a.measure.order(a.mean, b.mean)
         lost = a.share_diverged - b.share_diverged
-        return 0 if a.metric in ACCURACIES and order * lost > 0 else order
-    if a.metric in ACCURACIES and a.all_diverged and b.mean is not None:
+        return 0 if quality and order * lost > 0 else order
+    if quality and a.all_diverged and b.mean is not None:
         return -1
-    if a.metric in ACCURACIES and b.all_diverged and a.mean is not None:
+    if quality and b.all_diverged and a.mean is not None:
         return 1
     return None
 
@@ -130,20 +132,24 @@ class Values:
 
 def gather(inputs: Inputs) -> Values:
     """The values of every published source and of the study itself."""
-    published = [value for claims in inputs.published
-                 for value in published_values(claims.frame, claims.source.attempts == "seeds")]  # fmt: skip
+    published = [
+        value
+        for claims in inputs.published
+        for value in published_values(claims.frame, inputs.settings.metrics, claims.source.attempts == "seeds")
+    ]
     return Values([*published, *study_values(inputs)])
 
 
-def published_values(frame: pd.DataFrame, seeded: bool = False) -> list[Value]:
+def published_values(frame: pd.DataFrame, metrics: Metrics, seeded: bool = False) -> list[Value]:
     """One value per cell, metric, split and selection of a claims table; attempts win over a printed average."""
     keys = ["source", *GROUP, "metric", "split", "selection"]
     groups = frame.groupby(keys, sort=False)
-    return [_published(dict(zip(keys, key, strict=True)), rows, seeded) for key, rows in groups]
+    return [_published(dict(zip(keys, key, strict=True)), rows, metrics, seeded) for key, rows in groups]
 
 
-def _published(key: dict, rows: pd.DataFrame, seeded: bool) -> Value:
+def _published(key: dict, rows: pd.DataFrame, metrics: Metrics, seeded: bool) -> Value:
     attempts = rows[rows.attempt.notna()]
+    key["measure"] = metrics[key["metric"]]
     key["epochs"] = int(key["epochs"])
     if attempts.empty:
         row = rows.iloc[0]
@@ -175,46 +181,79 @@ def printed_sd(row: Any) -> float | None:
 
 
 def study_values(inputs: Inputs) -> list[Value]:
-    """Every cell of the grid: accuracies of both splits at the study's selection, and seconds; missing ones too.
+    """Every cell of the grid: the study's metric and its own others, seconds, and all that somebody published of it.
 
-    Top-5 accuracy is there only where somebody published it: elsewhere it would count every pair of cells twice.
+    Missing ones too. What nobody published and the study does not ask for, such as top-5 accuracy, is left out.
     """
     keys = [*GROUP, "metric", "split", "selection"]
-    top5 = {tuple(row) for c in inputs.published for row in c.frame[c.frame.metric == "top5"][[*GROUP]].to_numpy()}
     done = inputs.runs[(inputs.runs.status == "completed") & inputs.runs.value.notna()]
     found = {(tuple(key[:5]), *key[5:]): rows for key, rows in done.groupby(keys, sort=False)}
+    published = _published_of(inputs)
     return [
-        _own(inputs, group, metric, split, selection, found)
+        _own(inputs, group, metric, split, found)
         for group in sorted(inputs.grid)
-        for metric, split, selection in _wanted(inputs, group, top5)
+        for metric, split in _wanted(inputs, published.get(group, {}))
     ]
 
 
-def _wanted(inputs: Inputs, group: tuple, top5: set[tuple]) -> list[tuple[str, str, str]]:
-    metrics = ACCURACIES if group in top5 else ACCURACIES[:1]
-    return [
-        *((metric, split, inputs.settings.selection) for metric in metrics for split in ("test", "train")),
-        *(("seconds", split, "final") for split in ("train", "test")),
-    ]
+def _published_of(inputs: Inputs) -> dict[tuple, dict[tuple[str, str], None]]:
+    """Cell without seed → (metric, split) that any source has a value of."""
+    found: dict[tuple, dict[tuple[str, str], None]] = {}
+    for claims in inputs.published:
+        columns = claims.frame[[*GROUP, "metric", "split"]].drop_duplicates()
+        for *group, metric, split in columns.itertuples(index=False, name=None):
+            found.setdefault(tuple(group), {})[metric, split] = None
+    return found
 
 
-def _own(inputs: Inputs, group: tuple, metric: str, split: str, selection: str, found: dict) -> Value:
+def _wanted(inputs: Inputs, published: Iterable[tuple[str, str]]) -> list[tuple[Metric, str]]:
+    """(metric, split) of a cell; a quality is of test and training, time of both, and size of neither."""
+    metrics, wanted = inputs.settings.metrics, {}
+    for name in (inputs.settings.metric, *inputs.settings.added, *(metric for metric, _ in published), SECONDS):
+        metric = metrics[name]
+        splits = ("train", "test") if metric.is_time else (metric.split,) if metric.is_size else ("test", "train")
+        wanted |= dict.fromkeys((metric, split) for split in splits)
+    known = ((metrics[name], split) for name, split in published if split == "validation")
+    return list(wanted | dict.fromkeys(known))
+
+
+def _own(inputs: Inputs, group: tuple, metric: Metric, split: str, found: dict) -> Value:
     count = inputs.grid[group]
+    selection = inputs.settings.selection if metric.is_quality else "final"
     frame = dict(zip(GROUP, group, strict=True)) | {
-        "source": inputs.study, "metric": metric, "split": split, "selection": selection, "reported_as": "attempts",
-        "n_expected": sum(count.values()), "diverged": count["diverged"], "failed": count["failed"],
-        "missing": count["missing"], "seeded": True,
+        "source": inputs.study, "metric": metric.name, "split": split, "selection": selection, "measure": metric,
+        "reported_as": "attempts", "n_expected": sum(count.values()), "diverged": count["diverged"],
+        "failed": count["failed"], "missing": count["missing"], "seeded": True,
     }  # fmt: skip
-    rows = found.get((group, metric, split, selection))
-    if rows is None:
+    runs, images = _measured(group, metric, split, selection, found)
+    if metric.is_size:
+        runs = _counted(inputs, group)
+    if not runs:
         return Value(**frame, mean=None, n=0)
-    rows = rows.sort_values("attempt")
-    check_one_kind(rows)
-    values = tuple(rows.value.astype(float))
-    seeds = tuple(rows.attempt.astype(int))
-    return Value(
-        **frame, mean=_mean(values), n=len(values), attempts=values, seeds=seeds, n_images=_only(rows.n_images)
-    )
+    values = tuple(runs.values())
+    return Value(**frame, mean=_mean(values), n=len(values), attempts=values, seeds=tuple(runs), n_images=images)
+
+
+def _measured(
+    group: tuple, metric: Metric, split: str, selection: str, found: dict
+) -> tuple[dict[int, float], int | None]:
+    """Seed → value, and of how many images; of a metric that is what another leaves to 1, also from that one."""
+    rows = found.get((group, metric.name, split, selection))
+    rest = found.get((group, metric.complement, split, selection)) if rows is None else None
+    known = rows if rows is not None else rest
+    if known is None:
+        return {}, None
+    known = known.sort_values("attempt")
+    check_one_kind(known)
+    values = known.value.astype(float)
+    runs = dict(zip(known.attempt.astype(int), values if rest is None else 1 - values, strict=True))
+    return runs, _only(known.n_images)
+
+
+def _counted(inputs: Inputs, group: tuple) -> dict[int, float]:
+    """Seed → number of parameters of its network, from cells.csv."""
+    cells = [cell for cell in inputs.cells if tuple(cell[key] for key in GROUP) == group and cell.get("parameters")]
+    return {cell["seed"]: float(cell["parameters"]) for cell in sorted(cells, key=lambda cell: cell["seed"])}
 
 
 def check_one_kind(rows: pd.DataFrame) -> None:

@@ -5,19 +5,26 @@ from typing import Any
 
 import pandas as pd
 
+from renorm.core.metrics import TINY, Metric
 from renorm.judging.inputs import GROUP, Inputs
-from renorm.judging.observations import TINY, Value, Values, printed_sd
+from renorm.judging.observations import Value, Values, printed_sd
 from renorm.judging.settings import Settings
 from renorm.judging.statistics import mean_sd
-from renorm.study.claims import ACCURACIES
+from renorm.study.claims import CLAIM
 
+NOT_JUDGED = "not judged"
+# What every comparison of seconds must say.
+OTHER_MACHINE = "seconds of two machines say nothing about the method: compare ratios within one source"
 LOOKS = {"better": ("green", "▲"), "within": ("black", "="), "below": ("red", "▼"), "diverged": ("red", "✗"),
-         "missing": ("grey", "–")}  # fmt: skip
+         "missing": ("grey", "–"), NOT_JUDGED: ("grey", "")}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One published value that can be compared with others; `sd` of its `n` runs where that is known."""
+    """One published value; `sd` of its `n` runs where that is known, None for a run that diverged.
+
+    `resolution`: one unit of the last place that it was printed with.
+    """
 
     source: str
     table: str
@@ -26,9 +33,11 @@ class Claim:
     metric: str
     split: str
     selection: str
-    value: float
+    measure: Metric
+    value: float | None
     n: int | None
     sd: float | None = None
+    resolution: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -40,29 +49,34 @@ class Pair:
 
 
 def claims_of(inputs: Inputs) -> list[Claim]:
-    """Every accuracy claimed by the original sources, in the order of the tables.
+    """Every value claimed by the original sources, in the order of the tables.
 
     Several attempts at one cell are one claim with a spread; beside a printed average they give its spread alone.
     """
     found = []
     for claims in inputs.originals:
-        frame = claims.frame[claims.frame.metric.isin(ACCURACIES) & (claims.frame.status != "diverged")]
-        keys = [*GROUP, "metric", "split", "selection"]
-        found += [_claim(key, rows) for key, rows in frame.groupby(keys, sort=False)]
+        groups = claims.frame.groupby([*CLAIM], sort=False)
+        found += [_claim(key, rows, inputs.settings.metrics[key[5]]) for key, rows in groups]
     return sorted(found, key=lambda c: (c.source, c.table, c.group, c.metric, c.split, c.selection))
 
 
-def _claim(key: tuple, rows: pd.DataFrame) -> Claim:
-    averages, attempts = rows[rows.attempt.isna()], rows[rows.attempt.notna()]
-    first = (averages if len(averages) else attempts).iloc[0]
+def _claim(key: tuple, rows: pd.DataFrame, metric: Metric) -> Claim:
+    first = rows.iloc[0]
     group = (*key[:4], int(key[4]))
-    head = (first.source, first.table, first.page, group, *key[5:])
+    rows = rows[rows.status != "diverged"]
+    averages, attempts = rows[rows.attempt.isna()], rows[rows.attempt.notna()]
+    if len(rows):
+        first = (averages if len(averages) else attempts).iloc[0]
+    head = (first.source, first.table, first.page, group, *key[5:], metric)
+    if rows.empty:
+        return Claim(*head, None, None)
     runs = attempts.value.astype(float).tolist()
     spread = mean_sd(runs)[1] if len(runs) > 1 else None
+    resolution = float(first.resolution)
     if len(averages):
         n = None if pd.isna(first.n) else int(first.n)
-        return Claim(*head, float(first.value), n or len(runs) or None, printed_sd(first) or spread)
-    return Claim(*head, mean_sd(runs)[0], len(runs), spread)
+        return Claim(*head, float(first.value), n or len(runs) or None, printed_sd(first) or spread, resolution)
+    return Claim(*head, mean_sd(runs)[0], len(runs), spread, resolution)
 
 
 def pairs(inputs: Inputs, values: Values) -> list[Pair]:
@@ -76,29 +90,35 @@ def pairs(inputs: Inputs, values: Values) -> list[Pair]:
         for source in (inputs.study,) if claim.source in inputs.repeated else (*reproductions, inputs.study):
             if source == claim.source:
                 continue
-            split = "test" if source == inputs.study and claim.split == "unstated" else claim.split
+            split = claim.measure.split if source == inputs.study and claim.split == "unstated" else claim.split
             value = values.find(source, claim.group, claim.metric, split, inputs.settings.selection)
             if value is not None:
                 found.append(Pair(claim, value))
     return found
 
 
-def judge_value(claimed: float, value: float | None, settings: Settings) -> str:
-    """`better` above the claim, `below` when lower by more than the threshold, `within` otherwise.
+def judge_value(claimed: float, value: float | None, settings: Settings, metric: Metric) -> str:
+    """`better` than the claim, `below` when worse by more than the threshold, `within` otherwise.
 
-    The rule of Obadage et al. 2024, Table 4: one-sided, relative to the claim unless configured absolute.
+    The rule of Obadage et al. 2024, Table 4: one-sided, relative to the claim unless configured absolute. Of a metric
+    of which less is better, `below` is higher than the claim.
     """
     if value is None:
         return "missing"
-    if value > claimed + TINY:
+    if metric.order(value, claimed) > 0:
         return "better"
-    allowed = settings.threshold * (claimed if settings.threshold_kind == "relative" else 1)
-    return "below" if claimed - value > allowed + TINY else "within"
+    allowed = settings.threshold * (abs(claimed) if settings.threshold_kind == "relative" else 1)
+    return "below" if metric.gain(claimed, value) > allowed + TINY else "within"
 
 
-def rule_verdict(claimed: float, value: Value, settings: Settings) -> str:
-    """`judge_value`, and `diverged` where every run did: the worst value there is, which is not a missing one."""
-    return "diverged" if value.all_diverged else judge_value(claimed, value.mean, settings)
+def rule_verdict(claim: Claim, value: Value, settings: Settings) -> str:
+    """`judge_value`, and `diverged` where every run did: the worst value there is, which is not a missing one.
+
+    `not judged`: the claim has no value.
+    """
+    if claim.value is None:
+        return NOT_JUDGED
+    return "diverged" if value.all_diverged else judge_value(claim.value, value.mean, settings, claim.measure)
 
 
 def rows(pairs: list[Pair], settings: Settings, flags: dict[tuple, str] | None = None) -> list[dict[str, Any]]:
@@ -121,28 +141,40 @@ def head(pair: Pair) -> dict[str, Any]:
 
 
 def _row(pair: Pair, settings: Settings, flags: str) -> dict[str, Any]:
-    claimed, value = pair.claim.value, pair.value
-    verdict = rule_verdict(claimed, value, settings)
+    claim, value = pair.claim, pair.value
+    verdict = rule_verdict(claim, value, settings)
     colour, mark = LOOKS[verdict]
-    change = None if value.mean is None else value.mean - claimed
+    change = None if value.mean is None or claim.value is None else value.mean - claim.value
     return head(pair) | {
         "sd": value.sd, "minimum": value.minimum, "maximum": value.maximum, "change": change,
-        "relative_change": None if change is None or not claimed else change / claimed,
+        "relative_change": None if change is None or not claim.value else change / abs(claim.value),
         "verdict": verdict, "colour": colour, "mark": mark,
-        "reason": _reason(verdict, change, claimed, value, settings), "flags": flags,
+        "reason": _reason(verdict, change, claim, value, settings), "flags": flags,
     }  # fmt: skip
 
 
-def _reason(verdict: str, change: float | None, claimed: float, value: Value, settings: Settings) -> str:
-    if verdict in ("missing", "diverged"):
-        return unfinished(value) or "no value"
-    limit = (
-        f"{settings.threshold:.0%}" if settings.threshold_kind == "relative" else f"{settings.threshold * 100:g} points"
-    )
-    relative = f" ({change / claimed:+.1%})" if claimed else ""
-    phrase = "equal to the claim" if abs(change) <= TINY else f"{change * 100:+.2f} points{relative}"
-    tail = {"below": f": lower by more than {limit}", "within": f": within {limit}", "better": ""}[verdict]
-    return "; ".join(part for part in (phrase + tail, unfinished(value)) if part)
+def _reason(verdict: str, change: float | None, claim: Claim, value: Value, settings: Settings) -> str:
+    if change is None or claim.value is None:
+        return not_judged(claim) or unfinished(value) or unmeasured(value)
+    limit = settings.threshold_text(claim.measure)
+    relative = f" ({change / abs(claim.value):+.1%})" if claim.value else ""
+    phrase = "equal to the claim" if abs(change) <= TINY else f"{claim.measure.difference_text(change)}{relative}"
+    lower = "lower" if claim.measure.higher_is_better else "higher"
+    tail = {"below": f": {lower} by more than {limit}", "within": f": within {limit}", "better": ""}[verdict]
+    machine = OTHER_MACHINE if claim.measure.is_time else ""
+    return "; ".join(part for part in (phrase + tail, machine, unfinished(value)) if part)
+
+
+def not_judged(claim: Claim) -> str:
+    """Why a claim has no verdict; empty where it has one."""
+    return "the claimed run diverged: there is no value to compare with" if claim.value is None else ""
+
+
+def unmeasured(value: Value) -> str:
+    """Why a value is missing although its runs are not."""
+    if value.reported_as == "attempts" and value.n_expected:
+        return f"the runs of this cell record no {value.measure.label}"
+    return "no value"
 
 
 def unfinished(value: Value) -> str:

@@ -22,9 +22,14 @@ def deviation(claimed: float, value: Value) -> float | None:
 
 
 def rows(pairs: list[Pair], settings: Settings) -> list[dict[str, Any]]:
-    """The table repeat_consistency.csv; a row per claim x source, empty where fewer than two runs speak."""
+    """The table repeat_consistency.csv; a row per claim x source, empty where fewer than two runs speak.
+
+    The rule is defined for shares: what a squared deviation of 0.5 is of seconds or perplexities, nobody said.
+    """
     found = []
     for pair in pairs:
+        if pair.claim.value is None or not pair.claim.measure.is_share:
+            continue
         value, spread = pair.value, deviation(pair.claim.value, pair.value)
         found.append({
             "claim_source": pair.claim.source, "source": value.source,

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from renorm.core.metrics import SECONDS
 from renorm.judging.inputs import Inputs
 from renorm.judging.observations import Value, Values
 from renorm.judging.statistics import ratio_interval
@@ -10,7 +11,7 @@ from renorm.judging.statistics import ratio_interval
 
 def rows(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
     """The table runtime.csv; seconds of different sources stand side by side and are never mixed."""
-    trained = [v for v in values if v.metric == "seconds" and v.split == "train"]
+    trained = [v for v in values if v.metric == SECONDS and v.split == "train"]
     found = [_row(inputs, values, value) for value in trained]
     return sorted(
         found, key=lambda r: tuple(r[key] for key in ("source", "dataset", "arch", "recipe", "epochs", "norm"))
@@ -18,9 +19,9 @@ def rows(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
 
 
 def _row(inputs: Inputs, values: Values, value: Value) -> dict[str, Any]:
-    tested = values.find(value.source, value.group, "seconds", "test", value.selection)
+    tested = values.find(value.source, value.group, SECONDS, "test", value.selection)
     group = (value.dataset, value.arch, inputs.settings.baseline, value.recipe, value.epochs)
-    baseline = values.find(value.source, group, "seconds", "train", value.selection)
+    baseline = values.find(value.source, group, SECONDS, "train", value.selection)
     known = baseline is not None and baseline.mean and value.mean is not None
     low, high = (None, None)
     if known and value.norm != baseline.norm:

@@ -1,15 +1,20 @@
 """How to judge: the published rules' thresholds, the equivalence margins and the levels, from study.json."""
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
+from renorm.core.errors import RenormError, suggest
+from renorm.core.metrics import METRICS, TOP1, Metric, Metrics
 from renorm.core.validation import validate_model
 from renorm.study.config import Compare, Judge, MarginRule
+from renorm.study.metrics import of_document
 
 # Without a rule of the study's own: one point where training had time to converge. Accuracies after few epochs differ
 # by more between implementations; there it is a tenth of the claim, but at most three points: a tenth of 95 % is a lot.
-LONG = MarginRule(points=1.0)
-SHORT = MarginRule(points=3.0, relative=0.10)
+LONG = (MarginRule(points=1.0), MarginRule(relative=0.02))
+SHORT = (MarginRule(points=3.0, relative=0.10), MarginRule(relative=0.10))
+# Seconds of two machines: a tenth is what clocks and loads alone make.
+TIME = MarginRule(relative=0.10)
 
 
 @dataclass(frozen=True)
@@ -28,11 +33,13 @@ class Settings:
     method: str = Compare().method
     # The published rules.
     threshold: float = 0.10
-    threshold_kind: str = "relative"
+    threshold_kind: Literal["relative", "absolute"] = "relative"
     consistency_threshold: float = 0.5
     selection: str = "final"
     # What decides a pair, and equivalence.
-    metric: str = "top1"
+    metric: str = TOP1
+    metrics: Metrics = METRICS
+    added: tuple[str, ...] = ()  # the metrics of the study's own
     alpha: float = 0.05
     short_epochs: int = 20
     margins: tuple[MarginRule, ...] = ()
@@ -45,22 +52,49 @@ class Settings:
     resamples: int = 2000
     bootstrap_seed: int = 0
 
+    @property
+    def primary(self) -> Metric:
+        """The metric that pairs are decided by."""
+        return self.metrics[self.metric]
+
+    def threshold_text(self, metric: Metric) -> str:
+        """The published rule's threshold in words: 10 %, or an amount in the metric's unit."""
+        if self.threshold_kind == "relative":
+            return f"{self.threshold:.0%}"
+        return metric.amount(metric.scale * self.threshold)
+
     def margin(self, claimed: float, cell: Any) -> Margin:
-        """The equivalence margin around `claimed`: that of the first rule in `margins` whose `where` fits `cell`.
+        """The equivalence margin around `claimed`: of the first rule in `margins` that fits `cell` and its metric.
 
         Args:
             claimed: in the metric's unit (fractions of 1 for accuracies).
             cell: anything with the attributes dataset, arch, norm, recipe, epochs and metric.
         """
-        rule = next((rule for rule in self.margins if _fits(rule.where, cell)), None)
-        if rule is None:
-            rule = LONG if cell.epochs >= self.short_epochs else SHORT
-        sizes = {}
-        if rule.points is not None:
-            sizes[f"{rule.points:g} point{'s' * (rule.points != 1)}"] = rule.points / 100
-        if rule.relative is not None:
-            sizes[f"{100 * rule.relative:g} % of the claim"] = rule.relative * abs(claimed)
-        return Margin(min(sizes.values()), " or ".join(sizes) + (", whichever is smaller" if len(sizes) > 1 else ""))
+        metric = self.metrics[cell.metric]
+        for rule in (*self.margins, *self._usual(metric, cell.epochs)):
+            sizes = _sizes(rule, metric, claimed)
+            if sizes and _fits(rule.where, cell):
+                return Margin(
+                    min(sizes.values()), " or ".join(sizes) + (", whichever is smaller" if len(sizes) > 1 else "")
+                )
+        return Margin(0.0, "the printed digits")
+
+    def _usual(self, metric: Metric, epochs: int) -> tuple[MarginRule, ...]:
+        """The rules of a study that has none for a metric; a number of parameters is right or wrong."""
+        if metric.is_size:
+            return ()
+        if metric.is_time:
+            return (TIME,)
+        return LONG if epochs >= self.short_epochs else SHORT
+
+
+def _sizes(rule: MarginRule, metric: Metric, claimed: float) -> dict[str, float]:
+    """The rule's sizes for a claim by their words, in the metric's unit; empty where it has none for this metric."""
+    printed = rule.points if metric.is_share else rule.absolute
+    sizes = {} if printed is None else {metric.amount(printed): printed / metric.scale}
+    if rule.relative is not None:
+        sizes[f"{100 * rule.relative:g} % of the claim"] = rule.relative * abs(claimed)
+    return sizes
 
 
 def _fits(where: dict[str, Any], cell: Any) -> bool:
@@ -71,9 +105,13 @@ def _fits(where: dict[str, Any], cell: Any) -> bool:
 
 
 def from_study(study: dict, where: str) -> Settings:
-    """The settings in `compare` and `judge` of study.json."""
+    """The settings in `metrics`, `compare` and `judge` of study.json."""
     compare = validate_model(Compare, study.get("compare") or {}, f"{where}: compare")
     judge = validate_model(Judge, study.get("judge") or {}, f"{where}: judge")
-    given = {**dict(compare), **dict(judge), "margins": tuple(judge.margins)}
+    metrics = of_document(study, where)
+    if judge.metric not in metrics:
+        raise RenormError(f"{where}: judge.metric: unknown '{judge.metric}': {suggest(judge.metric, metrics)}")
+    given = {**dict(compare), **dict(judge), "margins": tuple(judge.margins), "metrics": metrics}
+    given["added"] = tuple(study.get("metrics") or ())
     known = {field.name for field in fields(Settings)}
     return Settings(**{key: value for key, value in given.items() if key in known})

@@ -2,6 +2,9 @@
 
 Every check looks at one source through a `View`. On the paper's own tables a printed number must be met exactly; on
 other sources the same sentence is read as a bound, since nobody expects another study to count the same 36 of 60.
+
+Numbers in parameters (`percent`, `points`) are in the unit that their metric is printed in: percent and points of
+shares, its own unit of any other. Above and gain mean better: of a loss, less.
 """
 
 import inspect
@@ -17,14 +20,14 @@ import pandas as pd
 from scipy.stats import f as f_test
 
 from renorm.core.errors import RenormError, suggest
+from renorm.core.metrics import SECONDS, TINY, Metric
 from renorm.judging.inputs import GROUP
 from renorm.judging.intervals import compare
 from renorm.judging.noise import doubtful
-from renorm.judging.observations import TINY, Value, ahead
+from renorm.judging.observations import Value, ahead
 from renorm.judging.pairing import Pair, rule_verdict
 from renorm.judging.repeat_consistency import deviation
 from renorm.judging.settings import Settings
-from renorm.study.claims import ACCURACIES
 
 HOLDS, FAILS, OPEN = "holds", "fails", "not testable"
 HOLDS_IN_NOISE, FAILS_IN_NOISE = "holds within noise", "fails within noise"
@@ -70,13 +73,13 @@ class View:
     curves: pd.DataFrame | None = field(repr=False, default=None)
 
     def at_epoch(self, value: Value, epoch: int) -> float | None:
-        """Mean test accuracy of the value's runs after `epoch`, from the curves; None where there are none."""
+        """Mean test value of the value's runs after `epoch`, from the curves; None where there are none."""
         if self.curves is None or self.curves.empty:
             return None
         rows = self.curves[self.curves.epoch == epoch]
         for key in GROUP:
             rows = rows[rows[key] == getattr(value, key)]
-        return float(rows.test_top1.mean()) if len(rows) else None
+        return float(rows.test_value.mean()) if rows.test_value.notna().any() else None
 
     def select(self, where: dict | None, **more: Any) -> list[Value]:
         return [v for v in self.values if matches(v, where) and matches(v, more)]
@@ -85,11 +88,19 @@ class View:
         """Those of `values` that the statement's own source has too."""
         return [v for v in values if v.group in self.statement_cells]
 
-    def couples(self, method: str, baseline: str, where: dict | None, metrics=None) -> list[tuple[Value, Value]]:
-        """(method, baseline) that differ in the normaliser alone; of the study's metric unless `where` names one."""
-        metrics = metrics or (ACCURACIES if "metric" in (where or {}) else (self.settings.metric,))
+    def measured(self, where: dict | None, **more: Any) -> list[Value]:
+        """Those of the study's metric; where `where` names others, those of quality among them."""
+        named = "metric" in (where or {})
+        found = self.select(where, **more)
+        return [v for v in found if (v.measure.is_quality if named else v.metric == self.settings.metric)]
+
+    def couples(
+        self, method: str, baseline: str, where: dict | None, metric: str | None = None
+    ) -> list[tuple[Value, Value]]:
+        """(method, baseline) that differ in the normaliser alone; of `metric`, else as `measured` takes them."""
         others = {key_without(v, "norm"): v for v in self.values if v.norm == (baseline or self.settings.baseline)}
-        wanted = [v for v in self.select(where) if v.norm == (method or self.settings.method) and v.metric in metrics]
+        found = self.select(where, metric=metric) if metric else self.measured(where)
+        wanted = [v for v in found if v.norm == (method or self.settings.method)]
         return [(v, others[key_without(v, "norm")]) for v in wanted if key_without(v, "norm") in others]
 
 
@@ -172,7 +183,7 @@ def tally(answers: Answers, at_least: float, phrase: str, doubts: Iterable[bool]
 
 
 def _greater(a: Value, b: Value) -> bool | None:
-    """Is a above b? None where that cannot be said."""
+    """Is a better than b? None where that cannot be said."""
     found = ahead(a, b)
     return None if found is None else found > 0
 
@@ -186,7 +197,7 @@ def _diverged(a: Value, b: Value) -> bool | None:
 def method_beats_baseline(
     view: View, method: str = "", baseline: str = "", where: dict | None = None, at_least: float = 1.0
 ) -> Outcome:
-    """The method's accuracy is above the baseline's in at least `at_least` of the pairs."""
+    """The method is better than the baseline in at least `at_least` of the pairs."""
     return _pairs(view, view.couples(method, baseline, where), at_least, "pairs better")
 
 
@@ -195,7 +206,8 @@ def method_slower(
     view: View, method: str = "", baseline: str = "", where: dict | None = None, at_least: float = 1.0
 ) -> Outcome:
     """Training takes longer with the method in at least `at_least` of the pairs."""
-    return _pairs(view, view.couples(method, baseline, where, ("seconds",)), at_least, "pairs take longer")
+    couples = [(b, m) for m, b in view.couples(method, baseline, where, SECONDS)]
+    return _pairs(view, couples, at_least, "pairs take longer")
 
 
 def _pairs(view: View, couples: list[tuple[Value, Value]], at_least: float, phrase: str) -> Outcome:
@@ -214,7 +226,7 @@ def verdict_count(
     answers: Answers = []
     for pair in view.pairs:
         if matches(pair.value, where):
-            found = rule_verdict(pair.claim.value, pair.value, rule)
+            found = rule_verdict(pair.claim, pair.value, rule)
             answers.append(None if found == "missing" else found in wanted)
     if not view.own or not answers:
         return tally(answers, count / of, verdict)
@@ -245,7 +257,7 @@ def growth_range(
     digits: int = 0,
 ) -> Outcome:  # fmt: skip
     """Training time grows by `low` to `high` percent from baseline to method."""
-    couples = view.couples(method, baseline, where, ("seconds",))
+    couples = view.couples(method, baseline, where, SECONDS)
     found = [None if None in (m.mean, b.mean) else (m.mean / b.mean - 1) * 100 for m, b in couples]
     return _range(view, found, low, high, digits, unit=" %")
 
@@ -255,7 +267,7 @@ def ratio_between(
     view: View, low: float, high: float, method: str = "", baseline: str = "", where: dict | None = None
 ) -> Outcome:
     """Training with the method takes between `low` and `high` times as long, in every pair."""
-    couples = view.couples(method, baseline, where, ("seconds",))
+    couples = view.couples(method, baseline, where, SECONDS)
     ratios = [None if None in (m.mean, b.mean) else m.mean / b.mean for m, b in couples]
     phrase = ", ".join(f"{ratio:.2f}" for ratio in ratios[:4] if ratio is not None)
     found = tally(
@@ -289,7 +301,7 @@ def _range(
 
 @check
 def extreme(
-    view: View, arch: str, kind: End, quantity: Quantity = "value", metric: str = "seconds", where: dict | None = None,
+    view: View, arch: str, kind: End, quantity: Quantity = "value", metric: str = SECONDS, where: dict | None = None,
     at_least: float = 1.0,
 ) -> Outcome:  # fmt: skip
     """`arch` has the largest or smallest value - or difference between method and baseline - in each column."""
@@ -308,7 +320,7 @@ def _quantities(
     view: View, quantity: str, metric: str, where: dict | None
 ) -> Iterable[tuple[tuple, str, float | None]]:
     if quantity == "difference":
-        for m, b in view.couples("", "", where, (metric,)):
+        for m, b in view.couples("", "", where, metric):
             if m.group in view.statement_cells:
                 yield key_without(m, "arch"), m.arch, None if None in (m.mean, b.mean) else m.mean - b.mean
     else:
@@ -319,23 +331,40 @@ def _quantities(
 
 @check
 def value_above(view: View, percent: float, where: dict) -> Outcome:
-    """Every selected accuracy is above `percent`."""
-    found = [v for v in view.select(where) if v.metric in ACCURACIES]
-    phrase = ", ".join(f"{v.mean * 100:.2f}" for v in found[:4] if v.mean is not None)
-    answers = [False if v.all_diverged else None if v.mean is None else v.mean > percent / 100 + TINY for v in found]
-    return tally(answers, 1.0, f"above {percent:g} % ({phrase or 'none yet'})")
+    """Every selected value is better than `percent`."""
+    found = view.measured(where)
+    phrase = ", ".join(v.measure.text(v.mean) for v in found[:4] if v.mean is not None)
+    answers: Answers = [False if v.all_diverged else None if v.mean is None else _beats(v.measure, v.mean, percent)
+                        for v in found]  # fmt: skip
+    words, unit = ("above", found[0].measure.printed) if found else ("above", "%")
+    words = words if not found or found[0].measure.higher_is_better else "below"
+    return tally(answers, 1.0, f"{words} {percent:g} {unit}".rstrip() + f" ({phrase or 'none yet'})")
+
+
+def _beats(metric: Metric, value: float, printed: float) -> bool:
+    """Whether `value` is better than a number in the printed unit."""
+    return metric.order(value, printed / metric.scale) > 0
 
 
 @check
 def gain(view: View, points: float, method: str, baseline: str, where: dict, digits: int = 2) -> Outcome:
     """The gain of `method` over `baseline` is `points` (elsewhere: at least that)."""
     couples = view.couples(method, baseline, where)
-    found = [None if None in (m.mean, b.mean) else (m.mean - b.mean) * 100 for m, b in couples]
+    found = [_gain(m, b) for m, b in couples]
     phrase = ", ".join(f"{x:+.{digits}f}" for x in found if x is not None)
+    unit = couples[0][0].measure.difference if couples else view.settings.primary.difference
     answers = [None if x is None else round(x, digits) == points if view.own else x >= points - TINY for x in found]
     answers = [_diverged(m, b) if x is None else x for x, (m, b) in zip(answers, couples, strict=True)]
     doubts = [doubtful(m, b, view.settings) for m, b in couples]
-    return tally(answers, 1.0, f"gains as said ({phrase or 'none yet'} points)", () if view.own else doubts)
+    said = f"gains as said ({phrase} {unit})" if phrase else "gains as said (none yet)"
+    return tally(answers, 1.0, said, () if view.own else doubts)
+
+
+def _gain(method: Value, baseline: Value) -> float | None:
+    """By how much the method is better, in the printed unit."""
+    if method.mean is None or baseline.mean is None:
+        return None
+    return method.measure.gain(method.mean, baseline.mean) * method.measure.scale
 
 
 @check
@@ -348,16 +377,16 @@ def gain_times(
     for m, r in view.couples(method, reference, where):
         if key_without(m, "norm") in base:
             b, _ = base[key_without(m, "norm")]
-            known = None not in (m.mean, b.mean, r.mean)
-            answers.append(m.mean - r.mean >= factor * (b.mean - r.mean) - TINY if known else None)
+            more, less = _gain(m, r), _gain(b, r)
+            answers.append(None if more is None or less is None else more >= factor * less - TINY)
     return tally(answers, 1.0, f"gains at least {factor:g} times as large")
 
 
 @check
 def recipe_beats(view: View, better: str, worse: str, where: dict | None = None, at_least: float = 1.0) -> Outcome:
-    """Accuracy under the recipe `better` is above that under `worse`, all else equal."""
+    """Values under the recipe `better` are better than those under `worse`, all else equal."""
     others = {key_without(v, "recipe"): v for v in view.select(where, recipe=worse)}
-    found = [v for v in view.select(where, recipe=better) if v.metric in ACCURACIES]
+    found = view.measured(where, recipe=better)
     couples = [(v, others[key_without(v, "recipe")]) for v in found if key_without(v, "recipe") in others]
     doubts = [doubtful(a, b, view.settings) for a, b in couples]
     return tally([_greater(a, b) for a, b in couples], at_least, "pairs better", doubts)
@@ -365,14 +394,18 @@ def recipe_beats(view: View, better: str, worse: str, where: dict | None = None,
 
 @check
 def recipes_close(view: View, recipes: list[str], points: float, where: dict | None = None) -> Outcome:
-    """Accuracy differs by at most `points` between the recipes, all else equal."""
+    """Values differ by at most `points` between the recipes, all else equal."""
     columns: dict[tuple, list[float | None]] = {}
-    for value in view.select(where, recipe=list(recipes), metric=list(ACCURACIES)):
-        columns.setdefault(key_without(value, "recipe"), []).append(value.mean)
+    unit = view.settings.primary
+    for value in view.measured(where, recipe=list(recipes)):
+        unit = value.measure
+        mean = None if value.mean is None else value.mean * unit.scale
+        columns.setdefault(key_without(value, "recipe"), []).append(mean)
     full = [c for c in columns.values() if len(c) == len(recipes)]
-    spans = [None if None in c else (max(c) - min(c)) * 100 for c in full]
+    spans = [None if len(known) < len(c) else max(known) - min(known)
+             for c in full for known in [[x for x in c if x is not None]]]  # fmt: skip
     widest = max((x for x in spans if x is not None), default=None)
-    phrase = f"within {points:g} points" + (f" (widest {widest:.2f})" if widest is not None else "")
+    phrase = f"within {unit.amount(points)}" + (f" (widest {widest:.2f})" if widest is not None else "")
     return tally([None if x is None else x <= points + 1e-6 for x in spans], 1.0, phrase)
 
 
@@ -381,13 +414,13 @@ def earlier(
     view: View, method_epochs: int, baseline_epochs: int, method: str = "", baseline: str = "",
     where: dict | None = None, at_least: float = 1.0,
 ) -> Outcome:  # fmt: skip
-    """The method after `method_epochs` is at least as accurate as the baseline after `baseline_epochs`."""
+    """The method after `method_epochs` is at least as good as the baseline after `baseline_epochs`."""
     late = {
         key_without(v, "norm", "epochs"): v
         for v in view.select(where, norm=baseline or view.settings.baseline, epochs=baseline_epochs)
     }
     answers: Answers = []
-    for v in view.select(where, norm=method or view.settings.method, epochs=method_epochs, metric=list(ACCURACIES)):
+    for v in view.measured(where, norm=method or view.settings.method, epochs=method_epochs):
         other = late.get(key_without(v, "norm", "epochs"))
         if other is not None:
             order = ahead(v, other)
@@ -398,30 +431,41 @@ def earlier(
 
 @check
 def lower_mostly(view: View, where: dict, at_least: float = 0.5) -> Outcome:
-    """Of the values below their claims, more than `at_least` are where `where` says."""
-    lower = [p for p in view.pairs if p.value.mean is not None and p.value.mean < p.claim.value - TINY]
-    missing = sum(p.value.mean is None for p in view.pairs)
-    there = sum(matches(p.value, where) for p in lower)
-    if not lower or (missing and not view.own):
-        return Outcome(OPEN, there, len(lower) or None, f"{there} of {len(lower)} lower values; {missing} missing")
-    phrase = f"{there} of {len(lower)} lower values"
-    return Outcome(HOLDS if there > at_least * len(lower) else FAILS, there, len(lower), phrase)
+    """Of the values worse than their claims, more than `at_least` are where `where` says."""
+    order = [(p, _order(p)) for p in view.pairs]
+    worse = [p for p, sign in order if sign is not None and sign < 0]
+    missing = sum(sign is None for _, sign in order)
+    there = sum(matches(p.value, where) for p in worse)
+    if not worse or (missing and not view.own):
+        return Outcome(OPEN, there, len(worse) or None, f"{there} of {len(worse)} worse values; {missing} missing")
+    phrase = f"{there} of {len(worse)} worse values"
+    return Outcome(HOLDS if there > at_least * len(worse) else FAILS, there, len(worse), phrase)
+
+
+def _order(pair: Pair) -> int | None:
+    """1 where a value is better than its claim, -1 where it is worse; None where one of them is missing."""
+    if pair.value.mean is None or pair.claim.value is None:
+        return None
+    return pair.claim.measure.order(pair.value.mean, pair.claim.value)
 
 
 @check
 def weakest(view: View, arch: str, where: dict | None = None) -> Outcome:
-    """The architecture's median accuracy, over all columns, is the lowest of all architectures."""
+    """The architecture's median, over all columns, is the worst of all architectures."""
+    metric = view.settings.primary
     by_arch: dict[str, list[float | None]] = {}
-    for value in view.in_scope(view.select(where, metric="top1")):
+    for value in view.in_scope(view.select(where, metric=metric.name)):
         by_arch.setdefault(value.arch, []).append(value.mean)
     if arch not in by_arch or len(by_arch) < 2:
         return Outcome(OPEN, None, None, "no such values")
-    if any(None in means for means in by_arch.values()):
+    known = {name: [mean for mean in means if mean is not None] for name, means in by_arch.items()}
+    if any(len(known[name]) < len(means) for name, means in by_arch.items()):
         return Outcome(OPEN, None, None, "some values are missing")
-    medians = {name: statistics.median(means) for name, means in by_arch.items()}
-    below = sum(median < medians[arch] for median in medians.values())
-    text = f"{below} of {len(medians) - 1} other architectures have a lower median than its {medians[arch] * 100:.2f} %"
-    return Outcome(HOLDS if below == 0 else FAILS, below, len(medians) - 1, text)
+    medians = {name: statistics.median(means) for name, means in known.items()}
+    worse = sum(metric.gain(median, medians[arch]) < 0 for median in medians.values())
+    text = f"{worse} of {len(medians) - 1} other architectures have a worse median than its "
+    text += metric.with_unit(medians[arch])
+    return Outcome(HOLDS if worse == 0 else FAILS, worse, len(medians) - 1, text)
 
 
 @check
@@ -452,7 +496,7 @@ def ranking(
             answers.append(None)
             doubts.append(False)
             continue
-        means = [-math.inf if v.mean is None else v.mean for v in values]
+        means = [-math.inf if v.mean is None else v.measure.gain(v.mean, 0.0) for v in values]
         tau = kendall(means)
         taus.append(f"{tau:.2f}")
         first = min(means[:top]) >= max(means[top:]) - TINY if 0 < top < len(means) else None
@@ -474,10 +518,12 @@ def trend(
 ) -> Outcome:  # fmt: skip
     """Along the ordered values of `axis` the means rise (or fall) from each to the next, in each column."""
     columns: dict[tuple, dict] = {}
-    for value in view.in_scope(view.select(where, metric=view.settings.metric, **{axis: list(order)})):
+    metric = view.settings.primary
+    for value in view.in_scope(view.select(where, metric=metric.name, **{axis: list(order)})):
         columns.setdefault(key_without(value, axis), {})[getattr(value, axis)] = value
     steps = [(a, b) for c in columns.values() if len(c) == len(order) for a, b in pairwise(c[name] for name in order)]
-    wanted = steps if direction == "falls" else [(b, a) for a, b in steps]
+    improves = (direction == "rises") == metric.higher_is_better
+    wanted = [(b, a) for a, b in steps] if improves else steps
     doubts = [doubtful(a, b, view.settings) for a, b in wanted]
     return tally([_greater(a, b) for a, b in wanted], at_least, f"steps along {axis} where it {direction}", doubts)
 
@@ -493,30 +539,46 @@ def no_difference(
     """
     answers: Answers = []
     doubts = []
+    metric = view.settings.primary
     for m, b in view.couples(method, baseline, where):
-        gap = None if None in (m.mean, b.mean) else abs(m.mean - b.mean)
-        answers.append(_diverged(m, b) if gap is None else gap <= points / 100 + TINY)
+        metric, difference = m.measure, _gain(m, b)
+        gap = None if difference is None else abs(difference)
+        answers.append(_diverged(m, b) if gap is None else gap <= points + TINY * metric.scale)
         found = compare(m.runs, b.runs, 1 - 2 * view.settings.alpha).difference
-        known = found is not None and math.isfinite(found.low)
-        ends = [abs(end) * 100 for end in (found.low, found.high)] if known else []
-        inside, outside = known and max(ends) < points, known and min(ends) > points and found.low * found.high > 0
+        ends = (
+            []
+            if found is None or not math.isfinite(found.low)
+            else [abs(x) * metric.scale for x in (found.low, found.high)]
+        )
+        inside = bool(ends) and max(ends) < points
+        outside = found is not None and bool(ends) and min(ends) > points and found.low * found.high > 0
         doubts.append(gap is not None and not view.own and not inside and not outside)
-    return tally(answers, 1.0, f"pairs within {points:g} points", doubts)
+    return tally(answers, 1.0, f"pairs within {metric.amount(points)}", doubts)
 
 
 @check
 def error_reduction(
     view: View, percent: float, method: str = "", baseline: str = "", where: dict | None = None, at_least: float = 1.0
 ) -> Outcome:
-    """The method's error rate is lower than the baseline's by at least `percent` of it, in each pair."""
+    """The method's error is lower than the baseline's by at least `percent` of it, in each pair.
+
+    The error is how far a value is from the best one possible: 1 - accuracy, or a loss that cannot be below 0 itself.
+    """
     couples = view.couples(method, baseline, where)
-    cuts = [None if None in (m.mean, b.mean) or b.mean >= 1 else 100 * (m.mean - b.mean) / (1 - b.mean)
-            for m, b in couples]  # fmt: skip
+    cuts = [_reduction(m, b) for m, b in couples]
     phrase = ", ".join(f"{cut:.1f} %" for cut in cuts[:4] if cut is not None)
     answers = [_diverged(m, b) if cut is None else cut >= percent - 1e-6
                for cut, (m, b) in zip(cuts, couples, strict=True)]  # fmt: skip
     doubts = [not view.own and doubtful(m, b, view.settings) for m, b in couples]
     return tally(answers, at_least, f"errors lower by {percent:g} % or more ({phrase or 'none yet'})", doubts)
+
+
+def _reduction(method: Value, baseline: Value) -> float | None:
+    """By how many percent the method's error is lower than the baseline's."""
+    if method.mean is None or baseline.mean is None:
+        return None
+    less, more = method.measure.shortfall(method.mean), baseline.measure.shortfall(baseline.mean)
+    return None if less is None or not more else 100 * (more - less) / more
 
 
 @check
@@ -541,8 +603,10 @@ def less_variable(
 
 @check
 def value_at_epoch(view: View, epoch: int, percent: float, where: dict, at_least: float = 1.0) -> Outcome:
-    """After `epoch` epochs of training the test accuracy (mean over the runs) is at least `percent`."""
-    means = [view.at_epoch(v, epoch) for v in view.select(where, metric="top1")]
-    phrase = ", ".join(f"{mean * 100:.2f}" for mean in means[:4] if mean is not None)
-    answers = [None if mean is None else mean >= percent / 100 - TINY for mean in means]
-    return tally(answers, at_least, f"at least {percent:g} % after epoch {epoch} ({phrase or 'none yet'})")
+    """After `epoch` epochs of training the test value (mean over the runs) is at least as good as `percent`."""
+    metric = view.settings.primary
+    means = [view.at_epoch(v, epoch) for v in view.select(where, metric=metric.name)]
+    phrase = ", ".join(metric.text(mean) for mean in means[:4] if mean is not None)
+    answers = [None if mean is None else metric.order(mean, percent / metric.scale) >= 0 for mean in means]
+    least = f"{'at least' if metric.higher_is_better else 'at most'} {percent:g} {metric.printed}".rstrip()
+    return tally(answers, at_least, f"{least} after epoch {epoch} ({phrase or 'none yet'})")

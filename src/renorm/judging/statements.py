@@ -16,7 +16,7 @@ def rows(inputs: Inputs, values: Values, pairs: list[Pair]) -> list[dict[str, An
     """The table statements.csv: statement x source, in the order of the claims folders and their statements."""
     found = []
     # Sentences about claims are about the papers' own: nobody wrote of what another reproduction printed.
-    pairs = [pair for pair in pairs if pair.claim.source not in inputs.repeated]
+    pairs = [pair for pair in pairs if pair.claim.source not in inputs.repeated and _speaks(pair)]
     for claims in inputs.published:
         statement_cells = frozenset(v.group for v in values.of(claims.source.name))
         for statement in claims.statements:
@@ -34,6 +34,11 @@ def rows(inputs: Inputs, values: Values, pairs: list[Pair]) -> list[dict[str, An
     return found
 
 
+def _speaks(pair: Pair) -> bool:
+    """Whether sentences about reproduced values are about this one: how good predictions are, not what they took."""
+    return pair.claim.value is not None and pair.claim.measure.is_quality
+
+
 def _sources(inputs: Inputs, statement: Statement) -> list[tuple[str, str]]:
     """(role, source): the paper itself, every other published reproduction, this study.
 
@@ -47,11 +52,10 @@ def _sources(inputs: Inputs, statement: Statement) -> list[tuple[str, str]]:
 
 
 def _seen(inputs: Inputs, values: Values, source: str) -> list[Value]:
-    """A source's values as its readers see them: of each cell and metric one, never a training accuracy."""
+    """A source's values as its readers see them: of each cell and metric one, never a quality on training data."""
     found = {}
     for value in values.of(source):
-        split = "train" if value.metric == "seconds" else "test"
-        answer = values.find(source, value.group, value.metric, split, inputs.settings.selection)
+        answer = values.find(source, value.group, value.metric, value.measure.split, inputs.settings.selection)
         if answer is not None:
             found[value.group, value.metric] = answer
     return list(found.values())

@@ -7,7 +7,9 @@ from renorm.core.table_specs import columns
 from renorm.judging.audit import NOT_CHECKED, titled
 from renorm.judging.comparison import outcome
 from renorm.judging.inputs import STATUS, Inputs
+from renorm.judging.pairing import NOT_JUDGED
 from renorm.judging.runtime import geometric_mean
+from renorm.study.claims import without_cell
 
 Row = dict[str, Any]
 
@@ -37,27 +39,44 @@ def completeness(inputs: Inputs) -> list[Row]:
     return found
 
 
+def claims(inputs: Inputs) -> list[Row]:
+    """How many claims of each original source name no cell of the grid, with one of them; none is not said."""
+    found = []
+    for source in () if inputs.own_cells else inputs.originals:
+        if lost := without_cell(source, inputs.grid):
+            found.append(row("claims", source.source.name, "", "without_cell", lost.count, lost.of, lost.line))
+    return found
+
+
 def threshold_rule(inputs: Inputs, rows: list[Row]) -> list[Row]:
     """The counts behind the sentences of the published rule."""
     settings = inputs.settings
-    limit = (
-        f"{settings.threshold:.0%}" if settings.threshold_kind == "relative" else f"{settings.threshold * 100:g} points"
-    )
+    limit = settings.threshold_text(settings.primary)
     found = []
     for source, dataset, part in by_dataset(rows):
         count = Counter(r["verdict"] for r in part)
+        lower = "lower" if _all_higher(inputs, part) else "worse"
         count["reproduced"] = count["better"] + count["within"]
         count["equal"] = sum(r["change"] is not None and abs(r["change"]) <= 1e-9 for r in part)
         words = {
-            "better": "better than claimed", "within": f"not better, lower by at most {limit}",
-            "below": f"lower by more than {limit}", "diverged": "diverged in every run",
+            "better": "better than claimed", "within": f"not better, {lower} by at most {limit}",
+            "below": f"{lower} by more than {limit}", "diverged": "diverged in every run",
             "missing": "without a value",
-            "reproduced": f"better, or lower by at most {limit}", "equal": "equal to the claim in every printed digit",
+            "reproduced": f"better, or {lower} by at most {limit}",
+            "equal": "equal to the claim in every printed digit",
         }  # fmt: skip
+        if count[NOT_JUDGED]:
+            words[NOT_JUDGED] = "not judged: the claimed run diverged"
         for name, phrase in words.items():
             text = f"{inputs.source_label(source)}: {count[name]} of {len(part)} claimed values {phrase}"
-            found.append(row("threshold_rule", source, dataset, name, count[name], len(part), text))
+            key = name.replace(" ", "_")
+            found.append(row("threshold_rule", source, dataset, key, count[name], len(part), text))
     return found
+
+
+def _all_higher(inputs: Inputs, rows: list[Row]) -> bool:
+    """Whether more is better of every metric in the rows."""
+    return all(inputs.settings.metrics[name].higher_is_better for name in {r["metric"] for r in rows})
 
 
 def comparison(inputs: Inputs, rows: list[Row]) -> list[Row]:
@@ -77,9 +96,10 @@ def comparison(inputs: Inputs, rows: list[Row]) -> list[Row]:
             found.append(row("comparison", source, dataset, name, count[name], len(part), text))
         found.append(row("comparison", source, dataset, "measured", len(part) - count["missing"], len(part),
                          _measured(inputs, count, len(part), label)))  # fmt: skip
+        words_of = inputs.settings.primary.difference_text
         gains = [r["improvement"] for r in part if r["improvement"] is not None]
         for name, value in _spread("improvement", gains):
-            text = f"{label}: {name.replace('_', ' ')} {value * 100:+.2f} points over {len(gains)} pairs"
+            text = f"{label}: {name.replace('_', ' ')} {words_of(value)} over {len(gains)} pairs"
             found.append(row("comparison", source, dataset, name, value, len(part), text))
     return found
 
@@ -94,7 +114,8 @@ def _measured(inputs: Inputs, count: Counter, planned: int, label: str) -> str:
     share = {1: "the one pair", 2: "both of the 2 pairs"}.get(measured, f"all {measured} pairs")
     phrase = share if holds == measured else f"{holds} of {'the ' * bool(rest)}{measured} pairs"
     more = f"; in {lost} more {inputs.baseline} diverged and {inputs.method} did not" if lost else ""
-    return f"{inputs.method} is more accurate than {inputs.baseline} in {phrase}{rest} in {label}{more}"
+    comparative = inputs.settings.primary.comparative
+    return f"{inputs.method} is {comparative} than {inputs.baseline} in {phrase}{rest} in {label}{more}"
 
 
 def _spread(name: str, values: list[float]) -> list[tuple[str, float]]:
@@ -167,17 +188,19 @@ def equivalence(inputs: Inputs, rows: list[Row]) -> list[Row]:
     found = []
     for source, dataset, part in by_dataset(rows):
         label, count = inputs.source_label(source), Counter(r["verdict"] for r in part)
-        for verdict in ("reproduced", "not reproduced", "inconclusive", "missing"):
+        verdicts = ["reproduced", "not reproduced", "inconclusive", "missing"]
+        for verdict in verdicts + [NOT_JUDGED] * bool(count[NOT_JUDGED]):
             text = f"{label}: {count[verdict]} of {len(part)} claimed values {verdict}"
             name = verdict.replace(" ", "_")
             found.append(row("equivalence", source, dataset, name, count[verdict], len(part), text))
         found += _direction(inputs, source, dataset, part)
         found += _chance(inputs, source, dataset, part)
-        for name, phrase in (("two_sided_relative", "of the claim"), ("two_sided_absolute", "of accuracy")):
-            within, size = sum(r.get(name) is True for r in part), inputs.settings.threshold
-            limit = f"{size:.0%} {phrase}" if "rel" in name else f"{size * 100:g} points {phrase}"
-            text = f"{label}: {within} of {len(part)} values within {limit} on either side"
-            found.append(row("equivalence", source, dataset, name, within, len(part), text))
+        size, shares = inputs.settings.threshold, [r for r in part if inputs.settings.metrics[r["metric"]].is_share]
+        for name, limit, those in (("two_sided_relative", f"{size:.0%} of the claim", part),
+                                   ("two_sided_absolute", f"{size * 100:g} points of accuracy", shares)):  # fmt: skip
+            within = sum(r.get(name) is True for r in those)
+            text = f"{label}: {within} of {len(those)} values within {limit} on either side"
+            found += [row("equivalence", source, dataset, name, within, len(those), text)] if those else []
         for flag in sorted({flag for r in part for flag in r["flags"].split(";") if flag}):
             flagged = sum(flag in r["flags"].split(";") for r in part)
             text = f"{label}: {flagged} of {len(part)} values flagged {flag.replace('_', ' ')}"
@@ -186,13 +209,17 @@ def equivalence(inputs: Inputs, rows: list[Row]) -> list[Row]:
 
 
 def _direction(inputs: Inputs, source: str, dataset: str, part: list[Row]) -> list[Row]:
-    """Of the values that are not reproduced, how many are above their claims: the colour rule calls them better."""
+    """Of the values that are not reproduced, how many are better than claimed: the colour rule calls them better."""
     off = [r for r in part if r["verdict"] == "not reproduced" and r.get("change") is not None]
-    above = sum(r["change"] > 0 for r in off)
+    metrics = inputs.settings.metrics
+    above = sum(metrics[r["metric"]].gain(r["change"], 0.0) > 0 for r in off)
     if not off:
         return []
-    text = f"{inputs.source_label(source)}: of the {len(off)} values that are not reproduced {above} are above their "
-    text += "claims, which the published rule calls better, since it is one-sided"
+    where = "above their claims" if _all_higher(inputs, off) else "better than claimed"
+    text = (
+        f"{inputs.source_label(source)}: of the {len(off)} values that are not reproduced {above} are {where}, which "
+    )
+    text += "the published rule calls better, since it is one-sided"
     return [row("equivalence", source, dataset, "not_reproduced_above", above, len(off), text)]
 
 

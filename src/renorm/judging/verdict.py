@@ -19,7 +19,7 @@ def verdict(folder: str | Path) -> dict[str, Any]:
     Returns:
         `schema`, `study`, `headline` (the word for the first question), `questions` (verdict, counts and sentence by
         key), `statements` (outcome per published sentence) and `claims` (per claimed value: outcome, `interval` of the
-        mean as fractions, runs).
+        mean in the metric's unit, runs).
 
     Raises:
         RenormError: A table is not there or cannot be read.
@@ -31,13 +31,13 @@ def verdict(folder: str | Path) -> dict[str, Any]:
     if missing:
         raise RenormError(f"{folder / 'answers.csv'}: question '{missing[0]}' is missing; run `renorm judge` again")
     statements = [row for row in _read(folder, "statements") if row["role"] == "study"]
-    keys = ("statement_source", "id", "text", "outcome", "counted", "of", "found")
+    keys = ("statement_source", "id", "text", "headline", "outcome", "counted", "of", "found")
     return {
         "schema": VERSION,
         "study": study,
         HEADLINE: questions[QUESTIONS[0]]["verdict"],
         "questions": questions,
-        "statements": [{key: row[key] for key in keys} for row in statements],
+        "statements": [{key: row[key] for key in keys} | {"headline": row["headline"] == "true"} for row in statements],
         "claims": _claims(folder, study),
     }
 
@@ -75,7 +75,7 @@ def _study(folder: Path) -> str:
 
 
 def _claims(folder: Path, study: str) -> list[dict[str, Any]]:
-    """The study's own value for every claim, with both verdicts."""
+    """The study's own value for every claim, with both verdicts; one that is not judged has the reason."""
     key = ("claim_source", *CLAIM, "source", "table")
     published = {tuple(row[part] for part in key): row["verdict"] for row in _read(folder, "threshold_rule")}
     found = []

@@ -44,7 +44,7 @@ def _context(sides: tuple[Inputs, Inputs], rows: list[dict], changes: list[dict]
     words = captions()["compare"]
     return {
         "a": _called(sides[0]), "b": _called(sides[1]), "words": words,
-        "answers": _answers(words, compare_studies.counts(rows, ALPHA), changes),
+        "answers": _answers(names, words, compare_studies.counts(rows, ALPHA), changes),
         "sections": [{"id": key, "tables": [t for t in tables if t.groups]} for key, tables in sections],
         **frame(FOLDER),
     }  # fmt: skip
@@ -54,11 +54,13 @@ def _called(side: Inputs) -> dict:
     return {"name": side.name, "title": str(side.study.get("title") or side.name), "folder": str(side.folder)}
 
 
-def _answers(words: dict, counts: dict, changes: list[dict]) -> list[dict]:
+def _answers(names: Names, words: dict, counts: dict, changes: list[dict]) -> list[dict]:
     """Question, the sentence that answers it, and a quieter line."""
     said = {key: formatting.count(value) for key, value in counts.items() if value is None or float(value).is_integer()}
-    said |= {"mean": formatting.points(counts["mean_difference"]), "ratio": formatting.ratio(counts["ratio"])}
-    said |= {"largest": formatting.percent(counts["largest_difference"]), "timed": formatting.count(counts["timed"])}
+    metric, far = names.inputs.primary, counts["largest_difference"]
+    mean = formatting.difference(metric, counts["mean_difference"])
+    said |= {"mean": formatting.with_unit(mean, metric), "ratio": formatting.ratio(counts["ratio"])}
+    said |= {"largest": formatting.measure(metric, far), "timed": formatting.count(counts["timed"])}
     for rule in ("published", "rigorous"):
         said[rule] = formatting.count(float(sum(row["rule"] == rule for row in changes)))
     return [{key: part.format(**said) for key, part in answer.items()} for answer in words["answers"]]
@@ -133,7 +135,7 @@ def _row(names: Names, row: dict | None) -> list[Cell]:
         return [Cell("", first=True), Cell(""), Cell(""), Cell("")]
     first, second = (_mean(names, row, side) for side in "ab")
     first.first = True
-    return [first, second, _difference(row), _ratio(row)]
+    return [first, second, _difference(names, row), _ratio(row)]
 
 
 def _mean(names: Names, row: dict, side: str) -> Cell:
@@ -142,26 +144,30 @@ def _mean(names: Names, row: dict, side: str) -> Cell:
     card = [("study", side.upper()), ("cell", f"{where}, {epochs_label(row['epochs'])}"), ("n", n)]
     if not formatting.known(value):
         return Cell("missing", tone="missing", card=card, id=_id(row, side), below=f"n {n}")
-    card += [("mean", formatting.percent(value)), ("SD", formatting.percent(row[f"sd_{side}"]))]
+    metric = names.metric(row["metric"])
+    mean = formatting.measure(metric, value)
+    card += [("mean", mean), ("SD", formatting.measure(metric, row[f"sd_{side}"]))]
     seconds = row[f"seconds_{side}"]
     card += [("training", formatting.duration(seconds))] if formatting.known(seconds) else []
-    return Cell(formatting.percent(value), sort=value, card=card, id=_id(row, side), below=f"n {n}")
+    return Cell(mean, sort=value, card=card, id=_id(row, side), below=f"n {n}")
 
 
-def _difference(row: dict) -> Cell:
-    """B minus A in points, its interval under it; coloured when it stands after Holm's adjustment."""
+def _difference(names: Names, row: dict) -> Cell:
+    """B minus A, its interval under it; coloured when it stands after Holm's adjustment."""
     value = row.get("difference")
     if not formatting.known(value):
         return Cell("")
     sure = formatting.known(row["p_holm"]) and row["p_holm"] < ALPHA
-    mark, tone = (("▲", "better") if value > 0 else ("▼", "below")) if sure else ("", "")
-    card = [("B − A", f"{formatting.points(value)} points"), ("test", row["test"])]
+    metric = names.metric(row["metric"])
+    mark, tone = (("▲", "better") if metric.gain(value, 0.0) > 0 else ("▼", "below")) if sure else ("", "")
+    text = formatting.difference(metric, value)
+    card = [("B − A", formatting.with_unit(text, metric)), ("test", row["test"])]
     if formatting.known(row["n_pairs"]) and row["n_pairs"]:
         card.append(("common seeds", formatting.count(row["n_pairs"])))
     card += [("p", f"{row['p']:.2g}"), ("p (Holm)", f"{row['p_holm']:.2g}")] if formatting.known(row["p"]) else []
-    cell = Cell(formatting.points(value), mark=mark, tone=tone, sort=value, card=card, id=_id(row, "difference"))
+    cell = Cell(text, mark=mark, tone=tone, sort=value, card=card, id=_id(row, "difference"))
     if formatting.known(row.get("low")):
-        cell.below = f"{formatting.points(row['low'])} to {formatting.points(row['high'])}"
+        cell.below = " to ".join(formatting.difference(metric, row[end]) for end in ("low", "high"))
     return cell
 
 

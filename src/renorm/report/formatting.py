@@ -1,6 +1,8 @@
-"""How a number is written: the only place where a fraction becomes a percentage or seconds become hours."""
+"""How a number is written: how a metric is printed, `core.metrics` knows; this adds signs and what is absent."""
 
 import math
+
+from renorm.core.metrics import Metric
 
 ABSENT = "–"
 MINUS = "−"
@@ -58,8 +60,18 @@ def duration(value: float) -> str:
     return f"{hours // 24:,} d {hours % 24:02d} h"
 
 
-def measure(metric: str, value: float) -> str:
-    """A value in the unit that its metric is read in."""
-    if metric == "seconds":
-        return seconds(value)
-    return decimal(value, 4) if metric == "loss" else percent(value)
+def measure(metric: Metric, value: float) -> str:
+    """A value in the unit that its metric is printed in; seconds lose the digits that say nothing."""
+    if not known(value):
+        return ABSENT
+    return seconds(value) if metric.is_time else signed(metric.text(value))
+
+
+def difference(metric: Metric, value: float) -> str:
+    """A difference in the printed unit of its metric, always with its sign, without the unit."""
+    return signed(f"{metric.scale * value:+,.{metric.digits}f}") if known(value) else ABSENT
+
+
+def with_unit(text: str, metric: Metric) -> str:
+    """A difference with its unit behind it."""
+    return f"{text} {metric.difference}".rstrip()

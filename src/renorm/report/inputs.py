@@ -8,11 +8,13 @@ from pathlib import Path
 import pandas as pd
 
 from renorm.core.errors import RenormError
+from renorm.core.metrics import TOP1, Metric, Metrics
 from renorm.core.table_specs import SPECS
 from renorm.core.tables import TableSpec
 from renorm.report.links import run_links
 from renorm.study.cell import AXES
 from renorm.study.claims import load_source
+from renorm.study.metrics import of_document
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,16 @@ class Inputs:
     @property
     def method(self) -> str:
         return str((self.study.get("compare") or {}).get("method", ""))
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """The built-in metrics and those of the study."""
+        return of_document(self.study, str(self.folder / "study.json"))
+
+    @property
+    def primary(self) -> Metric:
+        """The metric that the study's pairs are decided by."""
+        return self.metrics[str((self.study.get("judge") or {}).get("metric", TOP1))]
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         return self.frames[name]

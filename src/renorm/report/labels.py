@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from renorm.core.metrics import METRICS
+from renorm.core.metrics import Metric
 from renorm.report.inputs import Inputs
 from renorm.study.cell import AXES
 
@@ -40,8 +40,26 @@ class Names:
 
     def label(self, axis: str, key: object) -> str:
         key = str(key)
-        fallback = (METRICS[key].label if key in METRICS else key) if axis == "metric" else key
+        fallback = self.metric(key).label if axis == "metric" else key
         return str(self._group(axis).get(key, fallback))
+
+    def metric(self, key: str) -> Metric:
+        return self.inputs.metrics[key]
+
+    def metrics(self, frame: pd.DataFrame) -> list[str]:
+        """The metrics in a table that say how good predictions are: the study's own first."""
+        found = [key for key in dict.fromkeys(frame["metric"]) if self.metric(key).is_quality]
+        return sorted(found, key=lambda key: key != self.inputs.primary.name)
+
+    def terms(self, key: str = "") -> dict[str, str]:
+        """What sentences call a metric, by default the study's: for the placeholders of captions.yaml."""
+        metric = self.metric(key) if key else self.inputs.primary
+        unit, points = ("percent", "percentage points") if metric.is_share else (metric.printed, metric.difference)
+        return {
+            "quality": metric.quality, "in_unit": f" in {unit}" if unit else "", "better": metric.comparative,
+            "in_points": f" in {points}" if points else "", "lower": "lower" if metric.higher_is_better else "higher",
+            "left": "left" if metric.higher_is_better else "right",
+        }  # fmt: skip
 
     def _group(self, axis: str) -> dict:
         return self.labels.get(PLURAL.get(axis, axis)) or self.labels.get(axis) or {}

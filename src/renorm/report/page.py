@@ -9,6 +9,7 @@ import jinja2
 
 from renorm.core.errors import RenormError
 from renorm.core.files import write_atomic
+from renorm.core.metrics import Metric
 from renorm.report import imprint, svg
 from renorm.report.figures.captions import FOLDER, captions
 from renorm.report.inputs import Inputs, load
@@ -81,10 +82,11 @@ def _context(inputs: Inputs, folder: Path) -> dict:
         "baseline": names.norm(inputs.baseline),
         "method": names.norm(inputs.method),
         "sources": _sources(inputs, names),
-        "rule": _rule(judge),
+        "rule": _rule(judge, inputs.primary),
+        "terms": names.terms(),
         "answers": Glance(inputs).answers(),
         "findings": Glance(inputs).findings(),
-        "sections": _sections(inputs, names, _rule(judge)),
+        "sections": _sections(inputs, names, _rule(judge, inputs.primary)),
         "mixed": mixed(inputs),
         "archs": list(dict.fromkeys(map(names.arch, names.order("arch", inputs["threshold_rule"], inputs["cells"])))),
         "marks": MARKS,
@@ -120,11 +122,11 @@ def _sources(inputs: Inputs, names: Names) -> list[str]:
     return [names.source(source) for source in names.sources(inputs["threshold_rule"])]
 
 
-def _rule(judge: dict) -> dict:
+def _rule(judge: dict, metric: Metric) -> dict:
     """The published rule in the study's own numbers, for the legend."""
     threshold = float(judge.get("threshold", 0.1))
     relative = judge.get("threshold_kind", "relative") == "relative"
-    text = f"{100 * threshold:g}\u00a0%" if relative else f"{100 * threshold:g} points"
+    text = f"{100 * threshold:g}\u00a0%" if relative else metric.amount(metric.scale * threshold)
     return {
         "threshold": text,
         "relative": relative,
@@ -135,7 +137,7 @@ def _rule(judge: dict) -> dict:
 def _sections(inputs: Inputs, names: Names, rule: dict) -> list[dict]:
     """Only sections with something in them; their parts are tables and figures, dataset by dataset."""
     tables, figures, glance = build(inputs), _figures(inputs), Glance(inputs)
-    said = {"baseline": names.norm(inputs.baseline), "method": names.norm(inputs.method), **rule}
+    said = {"baseline": names.norm(inputs.baseline), "method": names.norm(inputs.method), **names.terms(), **rule}
     sections = []
     for key, heading, table_sections, figure_sections, collapsed in SECTIONS:
         if key == "published":

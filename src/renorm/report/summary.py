@@ -39,7 +39,7 @@ QUESTIONS = {
             "repeat_consistency": ("consistent",),
         },
     ),
-    "complete": (("completeness",), (), {}),
+    "complete": (("completeness",), (), {"claims": ("without_cell",)}),
     "cost": ((), (), {"runtime": ("ratio_geometric_mean",), "convergence": ("time_ratio",), "cost": ()}),
 }
 # The words of answers.csv → the tone in which they are printed.
@@ -122,7 +122,13 @@ class Glance:
             return None
         parts = [self.part(section, name, row, of) for name, row in found.items() if row and row["value"]]
         gain = self.find("comparison", source, "improvement_mean", dataset) if section == "comparison" else None
-        note = self.say("improvement", mean=formatting.points(gain["value"])) if gain else ""
+        note = (
+            self.say(
+                "improvement", mean=self.inputs.primary.difference_text(gain["value"]).replace("-", formatting.MINUS)
+            )
+            if gain
+            else ""
+        )
         return Strip(self.names.source(source), formatting.count(of), parts, note)
 
     def part(self, section: str, name: str, row: dict, of: float) -> dict:
@@ -134,7 +140,7 @@ class Glance:
 
     def say(self, key: str, **values: object) -> str:
         method, baseline = self.names.norm(self.inputs.method), self.names.norm(self.inputs.baseline)
-        return self.words.get(key, "").format(method=method, baseline=baseline, **values)
+        return self.words.get(key, "").format(method=method, baseline=baseline, **self.names.terms(), **values)
 
     def findings(self) -> list[str]:
         """What the audit says of this study's own runs."""

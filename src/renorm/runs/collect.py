@@ -7,7 +7,7 @@ from typing import Any
 
 from renorm.core import files
 from renorm.core.errors import RenormError
-from renorm.core.metrics import METRICS
+from renorm.core.metrics import SECONDS, Metrics
 from renorm.core.table_specs import COLLECTED, columns
 from renorm.core.tables import to_csv
 from renorm.runs import adopt, finished, layer_views, made_from, run_record
@@ -80,7 +80,7 @@ def collect(study: Study, folder: Path | None = None) -> list[Path]:
         refuse_mixed(found)
     tables = {
         "cells": [_cell_row(f) for f in found],
-        "runs": [row for f in found if f.record for row in _run_rows(study, f.cell, f.record)],
+        "runs": [row for f in found if f.record for row in _run_rows(study, f.cell, f.record, study.registry)],
         "histories": [f.cell.as_dict() | row for f in found for row in f.history],
         "steps": [row for f in found if f.record for row in _step_rows(f.cell, f.record)],
         "provenance": [
@@ -135,8 +135,11 @@ def _cell_row(found: Found) -> dict:
     }  # fmt: skip
 
 
-def _run_rows(study: Study, cell: Cell, record: run_record.Record) -> list[dict]:
-    """One row per number of the record; a diverged run has no final accuracy, and its row says so by its absence."""
+def _run_rows(study: Study, cell: Cell, record: run_record.Record, metrics: Metrics) -> list[dict]:
+    """One row per number of the record; a diverged run has no final value, and its row says so by its absence.
+
+    Numbers of metrics that the study does not know stay in the record and its history: nothing is known of their unit.
+    """
     frame = {key: getattr(cell, key) for key in ("dataset", "arch", "norm", "recipe", "epochs")} | {
         "source": study.study, "attempt": cell.seed, "n": 1,
         "epochs_completed": record.epochs_completed, "status": record.status,
@@ -145,19 +148,15 @@ def _run_rows(study: Study, cell: Cell, record: run_record.Record) -> list[dict]
     for selection, at in (("final", record.metrics.final), ("best", record.metrics.best)):
         for split, part in at.splits.items() if at else ():
             rows += [
-                frame | {"metric": metric, "split": split, "selection": selection, "unit": _unit(metric),
-                         "value": value, "n_images": "" if part.n is None else part.n}
-                for metric, value in part.values.items()
+                frame | {"metric": metric, "split": split, "selection": selection,
+                         "unit": metrics[metric].unit, "value": value, "n_images": "" if part.n is None else part.n}
+                for metric, value in part.values.items() if metric in metrics
             ]  # fmt: skip
     for split, seconds in (("train", record.seconds.train), ("test", record.seconds.test)):
         if seconds is not None:
-            rows.append(frame | {"metric": "seconds", "split": split, "selection": "final", "unit": "s",
-                                 "value": seconds})  # fmt: skip
+            rows.append(frame | {"metric": SECONDS, "split": split, "selection": "final",
+                                 "unit": metrics[SECONDS].unit, "value": seconds})  # fmt: skip
     return rows
-
-
-def _unit(metric: str) -> str:
-    return METRICS[metric].unit if metric in METRICS else ""
 
 
 def _step_rows(cell: Cell, record: run_record.Record) -> list[dict]:
@@ -189,6 +188,7 @@ def _study_json(study: Study, folder: Path) -> dict:
     return {
         "study": study.study, "title": study.title or study.study, "description": study.description,
         "labels": {"datasets": labels.dataset, "archs": labels.arch, "norms": labels.norm},
+        "metrics": {name: metric.model_dump(mode="json") for name, metric in study.metrics.items()},
         "compare": study.compare.model_dump(), "judge": study.judge.model_dump(),
         "claims": study.written_for(folder)["claims"],
         "experiments": [

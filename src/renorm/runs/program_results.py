@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from renorm.core.errors import RenormError
-from renorm.core.metrics import METRICS
+from renorm.core.metrics import TOP1
 from renorm.runs.run_record import EpochMetrics, measured
 from renorm.study.programs import Column, Results, Source
 
@@ -71,11 +71,11 @@ def progress(results: Results, folder: Path, output: Path) -> Row | None:
 def leading(results: Results) -> Column:
     """The metric by which the best epoch is chosen: top-1 on test if it is reported, else the first one on test, on
     validation, on train."""
-    metrics = [part for part in results.columns if part.metric.name != "seconds"]
+    metrics = [part for part in results.columns if not part.metric.is_time]
     for split in ("test", "validation", "train"):
         there = [part for part in metrics if part.split == split]
         if there:
-            return next((part for part in there if part.metric.name == "top1"), there[0])
+            return next((part for part in there if part.metric.name == TOP1), there[0])
     raise ValueError("results without a metric")
 
 
@@ -315,4 +315,4 @@ def text(row: Row, results: Results) -> str:
     """A row in a few words, for the log: `test top-1 20.41`."""
     part = leading(results)
     value = row.get(part.name)
-    return "" if value is None else f"{part.split} {METRICS[part.metric.name].label} {part.metric.text(value)}"
+    return "" if value is None else f"{part.split} {part.metric.label} {part.metric.text(value)}"

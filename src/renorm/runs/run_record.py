@@ -28,6 +28,7 @@ from pydantic import (
 
 from renorm.core.errors import RenormError
 from renorm.core.files import read_sealed, write_atomic, write_sealed
+from renorm.core.metrics import METRICS, SECONDS, TOP1, Metric
 from renorm.core.validation import validate_model
 from renorm.study.cell import Cell
 
@@ -311,9 +312,11 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def best(rows: Sequence[Mapping[str, float]]) -> Mapping[str, float] | None:
-    """The row with the highest test accuracy; the earliest of equals."""
-    return max(rows, key=lambda row: (row["test_top1"], -row["epoch"])) if rows else None
+def best(rows: Sequence[Mapping[str, float]], metric: Metric = METRICS[TOP1]) -> Mapping[str, float] | None:
+    """The row with the best test value of `metric`; the earliest of equals, None where no row has one."""
+    column = f"test_{metric.name}"
+    known = [row for row in rows if column in row]
+    return max(known, key=lambda row: (metric.gain(row[column], 0), -row["epoch"]), default=None)
 
 
 def measured(row: Mapping[str, float] | None, images: Mapping[str, int]) -> EpochMetrics | None:
@@ -323,7 +326,7 @@ def measured(row: Mapping[str, float] | None, images: Mapping[str, int]) -> Epoc
     splits: dict[str, dict[str, float]] = {}
     for key, value in row.items():
         split, _, metric = key.partition("_")
-        if COLUMN.fullmatch(key) and metric != "seconds":
+        if COLUMN.fullmatch(key) and metric != SECONDS:
             splits.setdefault(split, {})[metric] = value
     return EpochMetrics.model_validate(
         {"epoch": row["epoch"], "splits": {s: {"values": v, "n": images.get(s)} for s, v in splits.items()}}

@@ -6,7 +6,11 @@ has to think about units or misprints again. The columns are those of docs/table
 
 import math
 import re
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from decimal import Decimal
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from renorm.core.errors import RenormError, suggest
 from renorm.core.files import sha256
+from renorm.core.metrics import METRICS, Metric, Metrics
 from renorm.core.table_specs import MEASUREMENTS
 from renorm.core.tables import read_cells
 from renorm.core.validation import read_yaml, validate_model
@@ -22,14 +27,13 @@ from renorm.study.cell import NAME
 
 COLUMNS = tuple(column.name for column in MEASUREMENTS)
 OPTIONAL = frozenset(column.name for column in MEASUREMENTS if column.optional)
+# What reading adds: where a row is from, and one unit of the last place that its value was printed with.
+READ = ("file", "line", "resolution")
 IDENTITY = ("source", "dataset", "arch", "norm", "recipe", "epochs", "attempt", "metric", "split", "selection")
 NAMES = ("source", "dataset", "arch", "norm", "recipe")
 
-ACCURACIES = ("top1", "top5")
-UNITS = {"top1": ("percent", "fraction"), "top5": ("percent", "fraction"), "loss": ("nats",), "seconds": ("s",)}
 WORDS = {
-    "metric": tuple(UNITS),
-    "split": ("train", "test", "unstated"),
+    "split": ("train", "validation", "test", "unstated"),
     "selection": ("final", "best", "unstated"),
     "status": ("", "completed", "diverged"),
 }
@@ -39,6 +43,10 @@ WHOLE = {
 }  # fmt: skip
 # Printed confidence intervals are taken to be t intervals of this level.
 CI_LEVEL = 0.95
+# Names from this similarity on (difflib's ratio) are taken for one name with a typing error.
+TYPING_ERROR = 0.8
+# The columns that make a row of claims: several attempts at one of these are one claim with a spread.
+CLAIM = ("dataset", "arch", "norm", "recipe", "epochs", "metric", "split", "selection")
 # The format and the name of coreutils' sha256sum.
 SUMS = "SHA256SUMS"
 # Diverged runs have no loss to write down; every other value must be a plain decimal number.
@@ -104,8 +112,12 @@ class Claims:
     statements: tuple[Statement, ...] = ()
 
 
-def load_claims(folder: str | Path) -> Claims:
-    """The claims in `folder`, validated; raises `RenormError` with file, line, column, value and the way out."""
+def load_claims(folder: str | Path, metrics: Metrics = METRICS) -> Claims:
+    """The claims in `folder`, validated, of the study's `metrics`.
+
+    Raises:
+        RenormError: with file, line, column, value and the way out.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise RenormError(f"{folder}: no such claims folder: create it with a source.yaml and one CSV a table")
@@ -113,9 +125,56 @@ def load_claims(folder: str | Path) -> Claims:
     source = load_source(folder / "source.yaml")
     if source.name != folder.resolve().name:
         raise RenormError(f"{folder}/source.yaml: name: '{source.name}' is not the folder's name: make them equal")
-    rows = [row for path in sorted(folder.glob("*.csv")) for row in read_rows(path, source.name)]
+    rows = [row for path in sorted(folder.glob("*.csv")) for row in read_rows(path, source.name, metrics)]
     refuse_twice(rows)
     return Claims(source, to_frame(rows), load_statements(folder / "statements.yaml", source.name))
+
+
+def count_by_cell(claims: Claims) -> Counter:
+    """Cell without its seed → how many values are claimed of it: several attempts at one cell are one claim.
+
+    The judgement has one row for each of them and this study.
+    """
+    rows = claims.frame[[*CLAIM]].drop_duplicates()
+    return Counter(rows[[*CLAIM[:5]]].itertuples(index=False, name=None))
+
+
+@dataclass(frozen=True)
+class WithoutCell:
+    """How many `of` a source's claims name no cell of a grid, and the line that says so."""
+
+    count: int
+    of: int
+    line: str
+
+
+def without_cell(claims: Claims, grid: Collection[tuple]) -> WithoutCell | None:
+    """The claims whose cell is not in `grid` (cells without their seed); None where all are.
+
+    The line names the claim that most looks like a typing error of a name that the grid has, else the first.
+    """
+    rows = claims.frame.drop_duplicates([*CLAIM])
+    lost = [row for row in rows.to_dict("records") if tuple(row[axis] for axis in CLAIM[:5]) not in grid]
+    if not lost:
+        return None
+    known = {axis: sorted({str(cell[place]) for cell in grid}) for place, axis in enumerate(CLAIM[:5])}
+    found = [(_likeness(row[axis], known[axis]), axis, row) for row in lost for axis in CLAIM[:4]
+             if row[axis] not in known[axis]]  # fmt: skip
+    (likeness, near), axis, row = max(found, key=lambda entry: entry[0][0], default=((0.0, ""), "", lost[0]))
+    where = f"{Path(row['file']).parent.name}/{Path(row['file']).name}:{row['line']}"
+    if not axis:
+        what = f"'{'/'.join(str(row[axis]) for axis in CLAIM[:5])}' is not planned"
+    else:
+        hint = f": did you mean '{near}'?" if likeness >= TYPING_ERROR else " is not in it"
+        what = f"{axis} '{row[axis]}'{hint}"
+    verb = "names" if len(lost) == 1 else "name"
+    line = f"{len(lost)} of {len(rows)} claims {verb} no cell of the grid: {where}: {what}"
+    return WithoutCell(len(lost), len(rows), line)
+
+
+def _likeness(name: str, known: Iterable[str]) -> tuple[float, str]:
+    """How much the most similar of `known` is like `name`, from 0 to 1, and which that is."""
+    return max(((SequenceMatcher(None, name, other).ratio(), other) for other in known), default=(0.0, ""))
 
 
 def check_sums(folder: Path) -> None:
@@ -171,10 +230,10 @@ def _statement(path: Path, position: int, item: Any, source: str) -> Statement:
     return statement
 
 
-def read_rows(path: Path, source: str | None = None) -> list[dict[str, Any]]:
+def read_rows(path: Path, source: str | None = None, metrics: Metrics = METRICS) -> list[dict[str, Any]]:
     """The rows of one CSV in the measurement columns, checked and normalised; `source` must own every row if given."""
     header, rows = read_cells(path, check=lambda header: _check_header(path, header))
-    return [read_row(path, line, header, cells, source) for line, cells in rows]
+    return [read_row(path, line, header, cells, source, metrics) for line, cells in rows]
 
 
 def checked_header(path: Path) -> list[str]:
@@ -191,7 +250,9 @@ def _check_header(path: Path, header: list[str]) -> None:
         raise RenormError(f"{path}:1: column '{missing[0]}' is missing: add it (docs/tables.md lists them)")
 
 
-def read_row(path: Path, line: int, header: list[str], cells: list[str], source: str | None) -> dict[str, Any]:
+def read_row(
+    path: Path, line: int, header: list[str], cells: list[str], source: str | None, metrics: Metrics = METRICS
+) -> dict[str, Any]:
     """One row, checked and normalised."""
     where = f"{path}:{line}"
     row: dict[str, Any] = dict.fromkeys(COLUMNS, "")
@@ -209,12 +270,35 @@ def read_row(path: Path, line: int, header: list[str], cells: list[str], source:
             )
     for column, (least, needed) in WHOLE.items():
         row[column] = _whole(where, column, row[column], least, needed)
+    metric = _metric(where, row["metric"], metrics)
+    row["metric"] = metric.name
     spread = {column: row[column] for column in ("sd", "ci_low", "ci_high")}
-    printed_in = row["unit"]
-    row["value"], row["unit"] = _value(where, row)
-    row |= _spread(where, row, spread, printed_in)
+    scale = _scale(where, metric, row["unit"])
+    printed, row["value"] = row["value"], _value(where, row, metric)
+    row["resolution"] = None if row["value"] is None else _resolution(printed) / scale
+    row["unit"] = metric.unit
+    row |= _spread(where, row, spread, scale)
     row["file"], row["line"] = str(path), line
     return row
+
+
+def _metric(where: str, name: str, metrics: Metrics) -> Metric:
+    try:
+        return metrics.find(name)
+    except RenormError as error:
+        raise RenormError(f"{where}: {error} (a metric of your own: add it under `metrics:` of the study)") from None
+
+
+def _scale(where: str, metric: Metric, unit: str) -> float:
+    """How many of `unit` are one of the metric's own."""
+    if unit not in metric.accepted:
+        raise RenormError(f"{where}: unit: unknown '{unit}' of {metric.name}: {suggest(unit, metric.accepted)}")
+    return metric.accepted[unit]
+
+
+def _resolution(text: str) -> float:
+    """One unit of the last printed place: 0.01 of 93.25."""
+    return 10.0 ** int(Decimal(text).as_tuple().exponent)
 
 
 def _whole(where: str, column: str, text: str, least: int, needed: bool) -> int | None:
@@ -225,30 +309,23 @@ def _whole(where: str, column: str, text: str, least: int, needed: bool) -> int 
     return int(text)
 
 
-def _value(where: str, row: dict[str, Any]) -> tuple[float | None, str]:
-    """The value in the unit that all packages use: fractions of 1, nats, seconds. A diverged run may have none."""
-    metric, unit, text = row["metric"], row["unit"], row["value"]
-    if unit not in UNITS[metric]:
-        raise RenormError(f"{where}: unit: unknown '{unit}' of {metric}: {suggest(unit, UNITS[metric])}")
+def _value(where: str, row: dict[str, Any], metric: Metric) -> float | None:
+    """The value in the metric's own unit, which all packages use. A diverged run may have none."""
+    text = row["value"]
     if not text and row["status"] == "diverged":
-        return None, "fraction" if metric in ACCURACIES else unit
+        return None
     value = float(text) if NUMBER.fullmatch(text) else math.nan
     if not math.isfinite(value):
         raise RenormError(f"{where}: value: '{text}' is not a number: write a plain decimal such as 93.25")
-    if metric not in ACCURACIES:
-        if value < 0:
-            raise RenormError(f"{where}: value: {text} is negative: {metric} cannot be")
-        return value, unit
-    most = 100 if unit == "percent" else 1
-    if not 0 <= value <= most:
-        hint = "is the unit percent?" if unit == "fraction" else "check the number"
-        raise RenormError(f"{where}: value: {text} is not an accuracy from 0 to {most} ({unit}): {hint}")
-    return (round(value / 100, 12) if unit == "percent" else value), "fraction"
+    try:
+        return metric.convert(value, row["unit"])
+    except RenormError as error:
+        raise RenormError(f"{where}: {error}") from None
 
 
-def _spread(where: str, row: dict[str, Any], printed: dict[str, str], unit: str) -> dict[str, float | None]:
+def _spread(where: str, row: dict[str, Any], printed: dict[str, str], scale: float) -> dict[str, float | None]:
     """The printed SD or confidence interval of a mean, in the unit of `value`; a run alone has none."""
-    scale, found = 100 if unit == "percent" else 1, {}
+    found: dict[str, float | None] = {}
     for column, text in printed.items():
         number = float(text) if NUMBER.fullmatch(text) else math.nan
         if text and not math.isfinite(number):
@@ -286,9 +363,9 @@ def refuse_twice(rows: list[dict[str, Any]]) -> None:
 
 def to_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Rows as a table with one type a column; whole numbers that may be empty are pandas' Int64."""
-    frame = pd.DataFrame(rows, columns=[*COLUMNS, "file", "line"])
+    frame = pd.DataFrame(rows, columns=[*COLUMNS, *READ])
     for column in ("epochs", "attempt", "n", "n_images", "epochs_completed", "line"):
         frame[column] = frame[column].astype("Int64")
-    for column in ("value", "sd", "ci_low", "ci_high"):
+    for column in ("value", "sd", "ci_low", "ci_high", "resolution"):
         frame[column] = frame[column].astype(float)
     return frame

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from renorm.core.errors import RenormError, suggest
+from renorm.core.metrics import METRICS, Metrics
 from renorm.core.tables import read_cells
 from renorm.study import claims, grid
 from renorm.study.config import Study
@@ -43,7 +44,7 @@ def check(folder: Path, study: Study | None, validate: Callable[[str, dict, str]
         yield Finding(f"{folder}/source.yaml: name: '{name}' is not the folder's name: make them equal")
     rows: list[dict[str, Any]] = []
     for path in sorted(folder.glob("*.csv")):
-        yield from _rows(path, name, rows)
+        yield from _rows(path, name, rows, study.registry if study else METRICS)
     yield from _duplicates(rows)
     yield from _decimals(rows)
     if study is not None:
@@ -58,14 +59,14 @@ def _caught(action: Callable[[], object]) -> Iterator[Finding]:
         yield from map(Finding, str(error).splitlines())
 
 
-def _rows(path: Path, source: str, found: list[dict[str, Any]]) -> Iterator[Finding]:
+def _rows(path: Path, source: str, found: list[dict[str, Any]], metrics: Metrics) -> Iterator[Finding]:
     """The mistakes of a table's rows; the rows without one are added to `found`, with `printed`, the value's text."""
     header: list[str] = []
     lines: list[tuple[int, list[str]]] = []
     yield from _caught(lambda: (header.extend(claims.checked_header(path)), lines.extend(read_cells(path)[1])))
     for line, cells in lines:
         try:
-            row = claims.read_row(path, line, header, cells, source)
+            row = claims.read_row(path, line, header, cells, source, metrics)
         except RenormError as error:
             yield Finding(str(error))
             continue

@@ -9,12 +9,14 @@ from pydantic import Field, StrictBool, StrictInt, StrictStr, field_validator, m
 
 from renorm.core import plugins, zoo
 from renorm.core.errors import RenormError, suggest
+from renorm.core.metrics import TOP1, Metrics
 from renorm.core.validation import read_yaml, validate_model
 from renorm.study import names, parts
 from renorm.study import programs as study_programs
 from renorm.study.cell import Cell
 from renorm.study.fields import Count, Finite, Name, Positive, Strict
 from renorm.study.known_datasets import PUBLISHED_NORMALISATION
+from renorm.study.metrics import AddedMetric, registry
 
 # Raised when the meaning of a run changes, so that old records are not mixed with new ones.
 PROTOCOL = 1
@@ -204,16 +206,21 @@ class Compare(Strict):
 
 
 class MarginRule(Strict):
-    """The equivalence margin of the claims that `where` selects: `points`, `relative` to the claim, or the smaller."""
+    """The equivalence margin of the claims that `where` selects; of two sizes the smaller one.
+
+    `points` is for shares (accuracies and the like), `absolute` for other metrics, in their printed unit; `relative` is
+    a share of the claim. A rule without a size for a claim's metric is not that claim's rule.
+    """
 
     where: dict[Literal["dataset", "arch", "norm", "recipe", "epochs", "metric"], str | int | list[str | int]] = {}
     points: Positive | None = None
+    absolute: Positive | None = None
     relative: Positive | None = None
 
     @model_validator(mode="after")
     def _some(self) -> "MarginRule":
-        if self.points is None and self.relative is None:
-            raise ValueError("a margin needs points, relative, or both: add one")
+        if self.points is None and self.absolute is None and self.relative is None:
+            raise ValueError("a margin needs points, absolute or relative: add one")
         return self
 
 
@@ -224,7 +231,7 @@ class Judge(Strict):
     threshold_kind: Literal["relative", "absolute"] = "relative"
     consistency_threshold: Positive = 0.5
     selection: Literal["final", "best"] = "final"
-    metric: Name = "top1"
+    metric: Name = TOP1
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     short_epochs: Count = 20
     margins: list[MarginRule] = []
@@ -278,6 +285,7 @@ class Study(Strict):
     mixed_records: Literal["warn", "refuse"] = "warn"
     claims: Claims | None = None
     compare: Compare = Compare()
+    metrics: dict[Name, AddedMetric] = {}
     judge: Judge = Judge()
     labels: Labels = Labels()
     programs: dict[Name, study_programs.Program] = {}
@@ -286,6 +294,15 @@ class Study(Strict):
     layer_views: dict[Name, LayerView] = {}
     only: list[str] | None = None
     adopt: list[str] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _metrics_of_programs(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not isinstance(values.get("programs"), dict):
+            return values
+        metrics = values.get("metrics")
+        programs = {name: study_programs.with_metrics(one, metrics) for name, one in values["programs"].items()}
+        return values | {"programs": programs}
 
     @field_validator("recipes", mode="before")
     @classmethod
@@ -318,6 +335,7 @@ class Study(Strict):
                     raise ValueError(f"experiments.{name}.recipe: unknown recipe '{recipe}': {hint}")
             self._check_normalisation(name, experiment)
         self._refuse_names()
+        self._check_metrics()
         for name in self.only or ():
             if name not in self.experiments and self.only != ["all"]:
                 raise ValueError(f"only: unknown experiment '{name}': {suggest(name, self.experiments)}")
@@ -345,6 +363,30 @@ class Study(Strict):
                         f"experiments.{name}: recipe '{recipe}' has normalise: published, and nothing was published "
                         f"for {dataset} (known: {known}): use dataset, or mean and std"
                     )
+
+    def _check_metrics(self) -> None:
+        """The metrics that rules name are known, and their sizes are in a unit that the metric has."""
+        try:
+            known = self.registry
+        except RenormError as error:
+            raise ValueError(str(error)) from None
+        if self.judge.metric not in known:
+            raise ValueError(f"judge.metric: unknown '{self.judge.metric}': {suggest(self.judge.metric, known)}")
+        for position, rule in enumerate(self.judge.margins):
+            wanted = rule.where.get("metric", [])
+            for name in wanted if isinstance(wanted, list) else [wanted]:
+                where = f"judge.margins.{position}"
+                if name not in known:
+                    raise ValueError(f"{where}.where.metric: unknown '{name}': {suggest(str(name), known)}")
+                if known[str(name)].is_share and rule.absolute is not None:
+                    raise ValueError(f"{where}.absolute: '{name}' is a share: write points")
+                if not known[str(name)].is_share and rule.points is not None:
+                    raise ValueError(f"{where}.points: '{name}' is not a share: write absolute, in its unit")
+
+    @property
+    def registry(self) -> Metrics:
+        """Every metric that the study knows: the built-in ones and its own."""
+        return registry(self.metrics)
 
     def _refuse_names(self) -> None:
         """Every report has a folder of its own in `results_dir`, and a source's name that no claims folder has."""

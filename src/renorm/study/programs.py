@@ -17,8 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from renorm.core import code_digest
 from renorm.core.errors import RenormError, suggest
-from renorm.core.metrics import METRICS, Metric
+from renorm.core.metrics import METRICS, Metric, Metrics
 from renorm.study.cell import Cell
+from renorm.study.metrics import AddedMetric, registry
 
 # `{optimizer.lr}`; `${HOME}` is the shell's, and `{{name}}` gives a literal `{name}`.
 PLACEHOLDER = re.compile(r"(?<![{$])\{([A-Za-z_][A-Za-z0-9_.]*)\}(?!\})")
@@ -62,14 +63,14 @@ class Column:
         return f"{self.split}_{self.metric.name}"
 
 
-def column(key: str) -> Column:
+def column(key: str, metrics: Metrics = METRICS) -> Column:
     """`test.top1` → its split and metric; raises `RenormError` with a suggestion."""
     split, dot, metric = key.partition(".")
     if split not in SPLITS or not dot:
         raise RenormError(f"columns.{key}: write epoch or <split>.<metric>, as in test.top1 (splits: "
                           f"{', '.join(SPLITS)})")  # fmt: skip
     try:
-        return Column(split, METRICS.find(metric))
+        return Column(split, metrics.find(metric))
     except RenormError as error:
         raise RenormError(f"columns.{key}: {error}") from None
 
@@ -84,6 +85,7 @@ class Source(_Part):
         columns: `epoch` or `<split>.<metric>` → column (csv, tsv), key (json, jsonl; `a.b` of nested ones) or group.
         unit: Of all metrics that have this unit, or one by one: {top1: percent}.
         first_epoch: The number that the program gives to its first epoch.
+        defined: The study's own metrics among the columns, without their print; filled in from its `metrics:`.
     """
 
     file: str | None = None
@@ -92,6 +94,7 @@ class Source(_Part):
     columns: Annotated[dict[str, Text], Field(min_length=1)]
     unit: str | dict[str, str] = {}
     first_epoch: Literal[0, 1] = 1
+    defined: dict[str, AddedMetric] = {}
 
     @field_validator("file")
     @classmethod
@@ -106,7 +109,7 @@ class Source(_Part):
         try:
             names = [part.name for part in self.metrics.values()]
             for metric in self._units():
-                METRICS.find(metric)
+                self.known.find(metric)
         except RenormError as error:
             raise ValueError(str(error)) from None
         for name in names:
@@ -129,13 +132,18 @@ class Source(_Part):
     @property
     def metrics(self) -> dict[str, Column]:
         """Key of `columns` → split and metric, without the epoch."""
-        return {key: column(key) for key in self.columns if key != "epoch"}
+        return {key: column(key, self.known) for key in self.columns if key != "epoch"}
+
+    @property
+    def known(self) -> Metrics:
+        """The built-in metrics and the study's own that the columns name."""
+        return registry(self.defined)
 
     def unit_of(self, metric: Metric) -> str:
         """The unit of the program's values of `metric`; the metric's own where nothing else is said."""
         if isinstance(self.unit, str):
             return self.unit if self.unit in metric.accepted else metric.unit
-        return {METRICS.find(name).name: unit for name, unit in self.unit.items()}.get(metric.name, metric.unit)
+        return {self.known.find(name).name: unit for name, unit in self.unit.items()}.get(metric.name, metric.unit)
 
     def _units(self) -> dict[str, str]:
         return {} if isinstance(self.unit, str) else self.unit
@@ -161,7 +169,7 @@ class Source(_Part):
                 raise ValueError(f"unit: unknown '{self.unit}' of {', '.join(present)}: {suggest(self.unit, known)}")
             return
         for name, unit in self.unit.items():
-            metric = METRICS.find(name)
+            metric = self.known.find(name)
             if metric.name not in present:
                 raise ValueError(f"unit.{name}: no column has this metric: {suggest(name, present)}")
             if unit not in metric.accepted:
@@ -194,7 +202,7 @@ class Results(_Part):
             for name in names:
                 if names.count(name) > 1:
                     raise ValueError(f"{key}: '{name}' is given by two files: take it from one")
-        if all(part.metric.name == "seconds" for part in self.columns):
+        if all(part.metric.is_time for part in self.columns):
             raise ValueError("columns: no metric but seconds: name at least one, as in test.top1")
         return self
 
@@ -372,6 +380,30 @@ class Program(_Part):
             environment = environment.model_copy(update={kind: place(path) for kind, path in paths.items()})
         links = {name: path if path.startswith("{") else place(path) for name, path in self.links.items()}
         return self.model_copy(update={"directory": place(self.directory), "links": links, "environment": environment})
+
+
+# What of a metric's definition changes the numbers that are read; how it is printed may change without new runs.
+MEANING = ("direction", "kind", "unit", "bounds", "granular")
+
+
+def with_metrics(program: Any, metrics: Any) -> Any:
+    """The program of a configuration as it was read, its sources with the study's `metrics` that they name."""
+    if not isinstance(program, dict) or not isinstance(metrics, dict) or not isinstance(program.get("results"), dict):
+        return program
+
+    def filled(source: Any) -> Any:
+        if not isinstance(source, dict) or not isinstance(source.get("columns"), dict):
+            return source
+        named = {str(key).partition(".")[2] for key in source["columns"]}
+        defined = {name: {key: metric[key] for key in MEANING if key in metric}
+                   for name, metric in metrics.items() if name in named and isinstance(metric, dict)}  # fmt: skip
+        return source | {"defined": defined} if defined else source
+
+    results = {
+        key: [filled(source) for source in part] if isinstance(part, list) else filled(part)
+        for key, part in program["results"].items()
+    }
+    return program | {"results": results}
 
 
 def insert(template: str, values: Mapping[str, str]) -> str:

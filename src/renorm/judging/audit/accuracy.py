@@ -213,7 +213,7 @@ def _exchanges(row: Row, attempts: list[Row], runs: dict[tuple, list[Row]]) -> l
 
 def two_clusters(table: Table) -> Iterator[Finding]:
     """Repeats of one cell that form two clusters, far apart for what sibling cells do."""
-    cells = {key: rows for key, rows in table.by_cell.items() if key[1][0] == "top1" and key[1][1] != "train"}
+    cells = {key: rows for key, rows in table.by_cell.items() if key[1][0] == table.leading and key[1][1] != "train"}
     blocks = grouped(cells, lambda key: (key[0][0], key[0][1], key[0][5], key[1]))
     seen: dict[tuple, list] = {}
     for members in blocks.values():

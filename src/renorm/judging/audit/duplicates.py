@@ -19,7 +19,7 @@ def duplicate_attempts(table: Table) -> Iterator[Finding]:
     """Two attempts of one cell with the same accuracy and the same seconds: one run, entered twice."""
     seen: dict[tuple, list] = {}
     for (cell, kind), rows in table.by_cell.items():
-        timed = [r for r in rows if r.train_seconds and kind[0] == "top1"]
+        timed = [r for r in rows if r.train_seconds and kind[0] == table.leading]
         for same in grouped(timed, lambda r: (r.value, r.train_seconds, r.test_seconds)).values():
             attempts = tuple(sorted({r.attempt for r in same}))
             if len(attempts) > 1:
@@ -31,7 +31,7 @@ def duplicate_attempts(table: Table) -> Iterator[Finding]:
 
 def duplicate_rows(table: Table) -> Iterator[Finding]:
     """Different cells with accuracies equal to four digits and equal seconds."""
-    timed = [r for r in table.runs if r.train_seconds and r.metric == "top1"]
+    timed = [r for r in table.runs if r.train_seconds and r.metric == table.leading]
     seen = set()
     for same in grouped(timed, lambda r: (r.kind, round(r.fraction, 4), r.train_seconds, r.test_seconds)).values():
         cells = tuple(sorted({r.cell for r in same}))

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from renorm.core.errors import RenormError, suggest
-from renorm.core.metrics import METRICS, Metric, Metrics
+from renorm.core.metrics import METRICS, TOP1, Metric, Metrics
 from renorm.core.tables import read_cells
 from renorm.judging.audit import words
 from renorm.judging.audit.granularity import resolution
@@ -187,6 +187,12 @@ class Table:
         return Finding(kind, in_order(rows), f"{name}: {sentence}", source, dataset, arch, norm, recipe, epochs)
 
     @cached_property
+    def leading(self) -> str:
+        """The metric that identifies runs: top-1 where it is there, else the first one."""
+        names = list(dict.fromkeys(r.metric for r in self.values))
+        return TOP1 if TOP1 in names or not names else names[0]
+
+    @cached_property
     def accuracies(self) -> list[Row]:
         """The values that are shares of images."""
         return [r for r in self.values if r.measure.granular]
@@ -334,8 +340,8 @@ def prepare(
         for record in records
         if record["value"] is not None
     ]
-    seconds = [row for row in rows if row.metric == "seconds"]
-    values = [row for row in rows if row.metric != "seconds"]
+    seconds = [row for row in rows if row.measure.is_time]
+    values = [row for row in rows if not row.measure.is_time]
     return Table(
         values, seconds, list(times.values()), _claims(claims, metrics), baseline, method, labels or Labels(),
         _provenance(records), {what: [r["row"] for r in rows] for what, rows in unread.items()},
@@ -381,7 +387,7 @@ def _record(
     where = f"{raw['file']}:{line}" if raw.get("file") else f"row {line}"
     for column in words.CLOSED:
         record[column] = words.closed(where, column, record[column]) if record[column] else ""
-    measure = words.metric(where, record["metric"] or "top1", metrics)
+    measure = words.metric(where, record["metric"] or TOP1, metrics)
     record["metric"], record["measure"] = measure.name, measure
     record["unit"] = words.unit(where, record["unit"], measure) if record["unit"] else ""
     record["split"] = record["split"] or "unstated"
@@ -418,7 +424,7 @@ def _times(records: list[dict[str, Any]]) -> dict[tuple, Time]:
         )
         done = record["epochs_completed"]
         time |= {"epochs_completed": int(done) if done else None, "status": record["status"]}
-        if record["metric"] == "seconds":
+        if record["measure"].is_time:
             divisor = record["measure"].accepted[record["unit"] or "s"]
             seconds = None if record["value"] is None else record["value"] / divisor
             time["test" if record["split"] == "test" else "train"] = seconds

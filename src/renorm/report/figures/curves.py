@@ -16,7 +16,11 @@ def figures(inputs: Inputs) -> Iterator[Figure]:
     """One figure per dataset and epoch setting, shorter trainings collapsed; one epoch makes no curve."""
     rows = inputs["histories"]
     rows = rows[rows["epochs"] > 1]
-    rows = rows[rows["test_top1"].notna()]
+    column = f"test_{inputs.primary.name}"
+    if column not in rows:
+        return
+    rows = rows.assign(value=inputs.primary.scale * pd.to_numeric(rows[column], errors="coerce"))
+    rows = rows[rows["value"].notna()]
     for dataset in Names(inputs).order("dataset", rows):
         for epochs, same in rows[rows["dataset"] == dataset].groupby("epochs"):
             longest = epochs == rows[rows["dataset"] == dataset]["epochs"].max()
@@ -34,10 +38,16 @@ def _figure(inputs: Inputs, dataset: str, epochs: float, rows: pd.DataFrame, col
         ax.set_title(plain(names.row_label((arch, recipe), rows)), fontsize=8.5)
     for ax in axes[-min(5, len(pairs)) :]:
         ax.set_xlabel("epoch")
-    axes[0].set_ylabel("test accuracy, %")
+    axes[0].set_ylabel(plain(f"test {inputs.primary.axis}"))
     legend(canvas, [Line2D([], [], **styles[norm], linewidth=2, label=plain(names.norm(norm))) for norm in norms])
     label = epochs_label(epochs)
-    said = words("curves", dataset=names.dataset(dataset), epochs=label, norms=" and ".join(map(names.norm, norms)))
+    said = words(
+        "curves",
+        **names.terms(),
+        dataset=names.dataset(dataset),
+        epochs=label,
+        norms=" and ".join(map(names.norm, norms)),
+    )
     where = {"section": "curves", "dataset": dataset, "collapsed": collapsed}
     return Figure(slug("curves", dataset, epochs), **said, **where, canvas=canvas)
 
@@ -46,8 +56,8 @@ def _panel(ax, rows: pd.DataFrame, norms: list, styles: dict) -> None:
     for norm in norms:
         same = rows[rows["norm"] == norm]
         for _, seed in same.groupby("seed"):
-            ax.plot(seed["epoch"], 100 * seed["test_top1"], **styles[norm], linewidth=0.5, alpha=0.45, zorder=2)
-        mean = same.groupby("epoch")["test_top1"].mean()
-        ax.plot(mean.index, 100 * mean, **styles[norm], linewidth=1.5, zorder=3)
+            ax.plot(seed["epoch"], seed["value"], **styles[norm], linewidth=0.5, alpha=0.45, zorder=2)
+        mean = same.groupby("epoch")["value"].mean()
+        ax.plot(mean.index, mean, **styles[norm], linewidth=1.5, zorder=3)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     tidy(ax, "both")

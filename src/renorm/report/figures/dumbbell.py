@@ -22,9 +22,9 @@ def figures(inputs: Inputs) -> Iterator[Figure]:
 def per_claims(inputs: Inputs) -> Iterator[tuple[str, str, Answers]]:
     """(dataset, metric, what was found about one source's claims) wherever there are values, in the study's order."""
     names, verdicts = Names(inputs), inputs["threshold_rule"]
-    found = verdicts[verdicts["value"].notna()]
+    found = verdicts[verdicts["value"].notna() & verdicts["claimed"].notna()]
     for dataset in names.order("dataset", found):
-        for metric in ("top1", "top5"):
+        for metric in names.metrics(found):
             for answers in names.answers(found[(found["dataset"] == dataset) & (found["metric"] == metric)]):
                 yield dataset, metric, answers
 
@@ -36,22 +36,31 @@ def _figure(inputs: Inputs, answers: Answers, dataset: str, metric: str) -> Figu
     looks = _looks(inputs, names.sources(rows))
     canvas, axes = panels(len(epochs), 3, HEAD + 0.27 * len(pairs))
     for i, (ax, setting) in enumerate(zip(axes, epochs, strict=True)):
-        _panel(ax, rows[rows["epochs"] == setting], pairs, norms, colours, looks)
+        _panel(ax, rows[rows["epochs"] == setting], pairs, norms, colours, looks, names.metric(metric).scale)
         bands(ax, len(pairs))
         ax.set_title(epochs_label(setting))
-        ax.set_xlabel("accuracy, %")
+        ax.set_xlabel(plain(names.metric(metric).axis))
         rows_axis(ax, [names.row_label(pair, rows) for pair in pairs], show=i == 0)
     legend(canvas, _handles(names, norms, colours, looks))
     said = words(
-        "dumbbell", dataset=answers.of(names.dataset(dataset)), original=names.source(rows["claim_source"].iloc[0]),
+        "dumbbell", **names.terms(metric), dataset=answers.of(names.dataset(dataset)),
+        original=names.source(rows["claim_source"].iloc[0]),
         norms=" and ".join(map(names.norm, norms)), epochs=", ".join(map(epochs_label, epochs)),
         markers=", ".join(f"{shape[2]}: {names.source(source)}" for source, shape in looks.items()),
     )  # fmt: skip
-    if metric != "top1":
+    if metric != inputs.primary.name:
         said["title"] += f" ({names.label('metric', metric)})"
     name = slug("dumbbell", dataset, metric, *answers.key)
     own = inputs.name in set(rows["source"])
-    return Figure(name, **said, section="accuracy", dataset=dataset, canvas=canvas, own=own, collapsed=metric != "top1")
+    return Figure(
+        name,
+        **said,
+        section="accuracy",
+        dataset=dataset,
+        canvas=canvas,
+        own=own,
+        collapsed=metric != inputs.primary.name,
+    )
 
 
 def _looks(inputs: Inputs, sources: list[str]) -> dict[str, tuple[str, bool, str]]:
@@ -65,17 +74,17 @@ def _looks(inputs: Inputs, sources: list[str]) -> dict[str, tuple[str, bool, str
     return looks
 
 
-def _panel(ax, rows: pd.DataFrame, pairs: list, norms: list, colours: dict, looks: dict) -> None:
+def _panel(ax, rows: pd.DataFrame, pairs: list, norms: list, colours: dict, looks: dict, scale: float) -> None:
     step = 0.62 / max(1, len(norms) * len(looks) - 1)
     for row in rows.to_dict("records"):
         track = norms.index(row["norm"]) * len(looks) + list(looks).index(row["source"])
         y = pairs.index((row["arch"], row["recipe"])) - 0.31 + track * step
         colour, (marker, filled, _) = colours[row["norm"]], looks[row["source"]]
-        claimed, value = 100 * row["claimed"], 100 * row["value"]
+        claimed, value = scale * row["claimed"], scale * row["value"]
         ax.plot([claimed, value], [y, y], color=colour, linewidth=1.1, zorder=2)
         ax.plot([claimed], [y], marker="|", markersize=6, color=LIGHT["claim"], markeredgewidth=1.3, zorder=3)
         if pd.notna(row["sd"]):
-            ax.errorbar(value, y, xerr=100 * row["sd"], ecolor=LIGHT["ink"], elinewidth=0.8, capsize=1.5, zorder=3)
+            ax.errorbar(value, y, xerr=scale * row["sd"], ecolor=LIGHT["ink"], elinewidth=0.8, capsize=1.5, zorder=3)
         face = colour if filled else LIGHT["ground"]
         ax.plot([value], [y], marker=marker, markersize=4, color=colour, markerfacecolor=face, zorder=4)
     tidy(ax)

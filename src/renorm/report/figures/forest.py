@@ -25,19 +25,20 @@ def figures(inputs: Inputs) -> Iterator[Figure]:
 
 
 def _figure(inputs: Inputs, dataset: str, rows: pd.DataFrame) -> Figure:
-    names = Names(inputs)
+    names, metric = Names(inputs), inputs.primary
     epochs, pairs = sorted(set(rows["epochs"])), names.rows(rows)
     canvas, axes = panels(len(epochs), 3, HEAD + 0.2 * len(pairs))
     for i, (ax, setting) in enumerate(zip(axes, epochs, strict=True)):
-        _panel(ax, rows[rows["epochs"] == setting], pairs)
+        _panel(ax, rows[rows["epochs"] == setting], pairs, metric.scale)
         bands(ax, len(pairs))
         ax.set_title(epochs_label(setting))
-        ax.set_xlabel("difference, points")
+        ax.set_xlabel(plain(", ".join(filter(None, ("improvement", metric.difference)))))
         rows_axis(ax, [names.row_label(pair, rows) for pair in pairs], show=i == 0)
     baseline, method = names.norm(inputs.baseline), names.norm(inputs.method)
     legend(canvas, _handles(set(rows["outcome"]), method))
     said = words(
-        "forest", dataset=names.dataset(dataset), baseline=baseline, method=method, source=names.source(inputs.name),
+        "forest", **names.terms(), dataset=names.dataset(dataset), baseline=baseline, method=method,
+        source=names.source(inputs.name),
         epochs=", ".join(map(epochs_label, epochs)), level=_level(inputs),
     )  # fmt: skip
     return Figure(slug("forest", dataset), **said, section="own", dataset=dataset, canvas=canvas)
@@ -47,13 +48,13 @@ def _level(inputs: Inputs) -> str:
     return f"{100 * float((inputs.study.get('judge') or {}).get('level', 0.95)):g} %"
 
 
-def _panel(ax, rows: pd.DataFrame, pairs: list) -> None:
+def _panel(ax, rows: pd.DataFrame, pairs: list, scale: float) -> None:
     ax.axvline(0, color=LIGHT["claim"], linewidth=0.9, zorder=1)
     for row in rows.to_dict("records"):
-        y, value = pairs.index((row["arch"], row["recipe"])), 100 * row["difference"]
+        y, value = pairs.index((row["arch"], row["recipe"])), scale * row["difference"]
         colour = COLOURS.get(row["outcome"], LIGHT["soft"])
         if formatting.known(row["low"]) and formatting.known(row["high"]):
-            ax.plot([100 * row["low"], 100 * row["high"]], [y, y], color=colour, linewidth=1.2, zorder=2)
+            ax.plot([scale * row["low"], scale * row["high"]], [y, y], color=colour, linewidth=1.2, zorder=2)
         face = colour if row["outcome"] in COLOURS else LIGHT["ground"]
         ax.plot([value], [y], marker="s", markersize=4.5, color=colour, markerfacecolor=face, zorder=3)
     ax.margins(x=0.08)

@@ -1,4 +1,4 @@
-"""Time against accuracy: one point a cell without its seed, and the line that nothing else beats on both."""
+"""Time against the study's metric: one point a cell without its seed, and the line that nothing else beats on both."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
+from renorm.core.metrics import METRICS, TOP1, Metric
 from renorm.report import formatting
 from renorm.report.figures.captions import words
 from renorm.report.figures.style import Figure, legend, panels, plain, tidy
@@ -55,25 +56,26 @@ def figures(inputs: Inputs) -> Iterator[Figure]:
 
 
 def points(inputs: Inputs) -> list[Point]:
-    """Cells with both a top-1 accuracy and a training time from the same source."""
-    accuracy = {(inputs.name, *key[:5]): row["value"] for key, row in averages(inputs).items() if key[5] == "top1"}
+    """Cells with both a value of the study's metric and a training time from the same source."""
+    metric = inputs.primary.name
+    reached = {(inputs.name, *key[:5]): row["value"] for key, row in averages(inputs).items() if key[5] == metric}
     for row in inputs["threshold_rule"].to_dict("records"):
-        if row["metric"] == "top1":
-            accuracy.setdefault((row["source"], *(row[key] for key in KEYS)), row["value"])
+        if row["metric"] == metric:
+            reached.setdefault((row["source"], *(row[key] for key in KEYS)), row["value"])
     found = []
     for row in inputs["runtime"].to_dict("records"):
-        value = accuracy.get((row["source"], *(row[key] for key in KEYS)))
+        value = reached.get((row["source"], *(row[key] for key in KEYS)))
         if formatting.known(value) and formatting.known(row["train_seconds"]) and row["train_seconds"] > 0:
             found.append({**row, "value": value})
     return found
 
 
-def front(found: list[Point]) -> list[Point]:
-    """Points that no other is both as fast as and more accurate than, from the fastest on."""
+def front(found: list[Point], metric: Metric = METRICS[TOP1]) -> list[Point]:
+    """Points that no other is both as fast as and better than, from the fastest on."""
     best, kept = float("-inf"), []
-    for point in sorted(found, key=lambda p: (p["train_seconds"], -p["value"])):
-        if point["value"] > best:
-            best = point["value"]
+    for point in sorted(found, key=lambda p: (p["train_seconds"], -metric.gain(p["value"], 0.0))):
+        if metric.gain(point["value"], 0.0) > best:
+            best = metric.gain(point["value"], 0.0)
             kept.append(point)
     return kept
 
@@ -91,10 +93,10 @@ def _figure(inputs: Inputs, dataset: str, sources: list[str], found: list[Point]
         _panel(ax, inputs, [point for point in shown if point["source"] == source], looks)
         ax.set_title(plain(names.source(source)))
     for ax in axes[::2]:
-        ax.set_ylabel("accuracy, %")
+        ax.set_ylabel(plain(inputs.primary.axis))
     legend(canvas, _handles(names, looks))
     said = words(
-        "tradeoff", dataset=names.dataset(dataset), norms=" and ".join(map(names.norm, norms)),
+        "tradeoff", **names.terms(), dataset=names.dataset(dataset), norms=" and ".join(map(names.norm, norms)),
         baseline=names.norm(inputs.baseline), method=names.norm(inputs.method),
         sources=" and ".join(map(names.source, sources)), epochs=", ".join(map(epochs_label, epochs)),
     )  # fmt: skip
@@ -103,20 +105,21 @@ def _figure(inputs: Inputs, dataset: str, sources: list[str], found: list[Point]
 
 
 def _panel(ax, inputs: Inputs, found: list[Point], looks: Looks) -> None:
+    scale = inputs.primary.scale
     baselines = {_pair(point): point for point in found if point["norm"] == inputs.baseline}
     for point in found:
         baseline = baselines.get(_pair(point))
         if baseline and point["norm"] == inputs.method:
-            ends = [[p["train_seconds"] for p in (baseline, point)], [100 * p["value"] for p in (baseline, point)]]
+            ends = [[p["train_seconds"] for p in (baseline, point)], [scale * p["value"] for p in (baseline, point)]]
             ax.plot(*ends, color=LIGHT["rule"], linewidth=0.9, zorder=1)
-    best = front(found)
+    best = front(found, inputs.primary)
     ax.plot(
-        [p["train_seconds"] for p in best], [100 * p["value"] for p in best],
+        [p["train_seconds"] for p in best], [scale * p["value"] for p in best],
         color=LIGHT["claim"], linewidth=0.9, linestyle=(0, (1, 1.6)), drawstyle="steps-post", zorder=2,
     )  # fmt: skip
     for point in found:
         mark = looks.mark(point["norm"], point["epochs"])
-        ax.plot([point["train_seconds"]], [100 * point["value"]], **mark, zorder=3)
+        ax.plot([point["train_seconds"]], [scale * point["value"]], **mark, zorder=3)
     _seconds_axis(ax)
     tidy(ax, "both")
 
@@ -156,4 +159,4 @@ def _handles(names: Names, looks: Looks) -> list[Line2D]:
         grey = {"linestyle": "", "color": LIGHT["soft"], "marker": "o"}
         handles += [Line2D([], [], **grey, markersize=s, label=epochs_label(e)) for e, s in looks.sizes.items()]
     edge = {"color": LIGHT["claim"], "linewidth": 0.9, "linestyle": (0, (1, 1.6))}
-    return [*handles, Line2D([], [], **edge, label="no faster point is as accurate")]
+    return [*handles, Line2D([], [], **edge, label="no faster point is as good")]

@@ -67,7 +67,7 @@ def _blocks(names: Names, rows: pd.DataFrame) -> list[tuple[float, str, list[str
     for (metric, epochs), here in rows.groupby(["metric", "epochs"]):
         known = here[here["value"].notna() | (here["source"] == names.inputs.name)]
         blocks.append((epochs, metric, names.sources(known)))
-    return sorted(blocks, key=lambda block: (block[1] != "top1", block[1], block[0]))
+    return sorted(blocks, key=lambda block: (block[1] != names.inputs.primary.name, block[1], block[0]))
 
 
 def _heads(groups: list[tuple[str, tuple[str, ...]]]) -> list[list[Head]]:
@@ -97,10 +97,12 @@ def claim_cell(names: Names, row: dict | None) -> Cell:
     if row is None:
         return Cell("")
     where = ", ".join(part for part in (row["table"], row["page"]) if part)
-    card = [("claimed", formatting.measure(row["metric"], row["claimed"])), ("by", names.source(row["claim_source"]))]
+    claimed = formatting.measure(names.metric(row["metric"]), row["claimed"])
+    claimed = claimed if formatting.known(row["claimed"]) else "diverged"
+    card = [("claimed", claimed), ("by", names.source(row["claim_source"]))]
     card += [("where", where), ("split", row["split"])]
     return Cell(
-        formatting.measure(row["metric"], row["claimed"]), tone="claim", sort=_sort(row["claimed"]),
+        claimed, tone="claim", sort=_sort(row["claimed"]),
         id=slug("claim", *(row[axis] for axis in CLAIM)),
         card=[pair for pair in card if pair[1]],
     )  # fmt: skip
@@ -112,20 +114,24 @@ def value_cell(inputs: Inputs, names: Names, row: dict | None) -> Cell:
         return Cell("")
     verdict = row["verdict"] if row["verdict"] in MARKS else "missing"
     missing = "diverged" if verdict == "diverged" else "missing"
-    text = formatting.measure(row["metric"], row["value"]) if formatting.known(row["value"]) else missing
+    text = formatting.measure(names.metric(row["metric"]), row["value"]) if formatting.known(row["value"]) else missing
     mark = "" if verdict == "missing" else row["mark"] or MARKS[verdict]
     mark += "⚑" if row.get("flags") else ""
     tone = "below" if verdict == "diverged" else verdict
     cell = Cell(text, mark=mark, tone=tone, depth=_depth(inputs, row), sort=_sort(row["value"]))
     cell.id = slug(*(row[axis] for axis in CLAIM), row["source"])
-    cell.card, cell.small, cell.links = _card(names, row), spread(row), inputs.links(row)
+    cell.card, cell.small, cell.links = _card(names, row), spread(names, row), inputs.links(row)
     return cell
 
 
-def spread(row: dict) -> str:
+def spread(names: Names, row: dict) -> str:
     """n of n expected and the standard deviation, as small print under a value."""
     n = of_expected(row["n"], row["n_expected"])
-    return f"±{formatting.percent(row['sd'])}, n {n}" if formatting.known(row["sd"]) else f"n {n}"
+    return (
+        f"±{formatting.measure(names.metric(row['metric']), row['sd'])}, n {n}"
+        if formatting.known(row["sd"])
+        else f"n {n}"
+    )
 
 
 def of_expected(n: float, expected: float) -> str:
@@ -135,17 +141,22 @@ def of_expected(n: float, expected: float) -> str:
 
 
 def _card(names: Names, row: dict) -> list[tuple[str, str]]:
-    metric = row["metric"]
+    metric = names.metric(row["metric"])
     cell = f"{names.arch(row['arch'])}, {names.norm(row['norm'])}, {epochs_label(row['epochs'])}"
     card = [("cell", f"{names.dataset(row['dataset'])}: {cell}"), ("source", names.source(row["source"]))]
-    card.append(("claimed", formatting.measure(metric, row["claimed"])))
+    claimed = formatting.known(row["claimed"])
+    card.append(("claimed", formatting.measure(metric, row["claimed"]) if claimed else "diverged"))
     if formatting.known(row["value"]):
         card.append(("found", formatting.measure(metric, row["value"])))
-        card.append(("change", f"{formatting.points(row['change'])} points, {_relative(row)} of the claim"))
+    if formatting.known(row["change"]):
+        change = formatting.with_unit(formatting.difference(metric, row["change"]), metric)
+        relative = formatting.known(row["relative_change"])
+        card.append(("change", f"{change}, {_relative(row)} of the claim" if relative else change))
     if formatting.known(row["sd"]):
-        card.append(("SD", formatting.percent(row["sd"])))
+        card.append(("SD", formatting.measure(metric, row["sd"])))
     if formatting.known(row["minimum"]) and formatting.known(row["maximum"]):
-        card.append(("range", f"{formatting.percent(row['minimum'])} to {formatting.percent(row['maximum'])}"))
+        ends = [formatting.measure(metric, row[end]) for end in ("minimum", "maximum")]
+        card.append(("range", " to ".join(ends)))
     card.append(("n", of_expected(row["n"], row["n_expected"])))
     card.append(("split", row["reproduced_split"] or "unstated"))
     card += [("why", row["reason"])] if row["reason"] else []

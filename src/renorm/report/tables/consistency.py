@@ -29,10 +29,10 @@ def _table(names: Names, answers: Answers, source: str, metric: str, rows: pd.Da
     groups = []
     for arch, recipe in names.rows(rows):
         label = names.row_label((arch, recipe), rows)
-        cells = [_cell(lookup.get((arch, recipe, e, n)), i in opening) for i, (e, n) in enumerate(columns)]
+        cells = [_cell(names, lookup.get((arch, recipe, e, n)), i in opening) for i, (e, n) in enumerate(columns)]
         groups.append(Group([Row([label], cells)], key=label))
     title = f"{answers.of(names.dataset(dataset))}, {names.source(source)}"
-    title += "" if metric == "top1" else f", {names.label('metric', metric)}"
+    title += "" if metric == names.inputs.primary.name else f", {names.label('metric', metric)}"
     return Table(
         slug("repeat_consistency", dataset, *answers.key, source, metric), title, "repeat_consistency",
         norm_heads(names, columns, sort=True), groups, ["Architecture"], [column_title(names, key) for key in columns],
@@ -40,7 +40,7 @@ def _table(names: Names, answers: Answers, source: str, metric: str, rows: pd.Da
     )  # fmt: skip
 
 
-def _cell(row: dict | None, first: bool) -> Cell:
+def _cell(names: Names, row: dict | None, first: bool) -> Cell:
     if row is None:
         return Cell("", first=first)
     if not formatting.known(row["deviation"]):
@@ -48,7 +48,10 @@ def _cell(row: dict | None, first: bool) -> Cell:
     bound = "≥ " if row["reported_as"] == "average" else ""
     consistent = row["consistent"].strip().lower() == "true"
     card = [("deviation", bound + formatting.decimal(row["deviation"], 6)), ("n", formatting.count(row["n"]))]
-    card += [("claimed", formatting.measure(row["metric"], row["claimed"])), ("reported as", row["reported_as"])]
+    card += [
+        ("claimed", formatting.measure(names.metric(row["metric"]), row["claimed"])),
+        ("reported as", row["reported_as"]),
+    ]
     mark, tone = ("", "") if consistent else ("▼", "below")
     return Cell(
         bound + formatting.decimal(row["deviation"], 4), mark=mark, tone=tone,

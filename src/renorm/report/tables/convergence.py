@@ -1,4 +1,4 @@
-"""How many epochs until a share of the baseline's final test accuracy is reached."""
+"""How many epochs until a share of the baseline's final test value is reached."""
 
 import pandas as pd
 
@@ -26,7 +26,7 @@ def _table(names: Names, dataset: str, epochs: float, rows: pd.DataFrame) -> Tab
     lookup = {(r["arch"], r["recipe"], r["level"], r["norm"]): r for r in rows.to_dict("records")}
     groups = []
     for pair in names.rows(rows):
-        cells = [_cell(lookup.get((*pair, level, norm)), norm == norms[0]) for level in levels for norm in norms]
+        cells = [_cell(names, lookup.get((*pair, level, norm)), norm == norms[0]) for level in levels for norm in norms]
         groups.append(Group([Row([names.row_label(pair, rows)], cells)], key=names.row_label(pair, rows)))
     shares = [f"{100 * level:g}\u00a0%" for level in levels]
     top = [Head("Architecture", down=2, kind="text")]
@@ -40,12 +40,13 @@ def _table(names: Names, dataset: str, epochs: float, rows: pd.DataFrame) -> Tab
     )  # fmt: skip
 
 
-def _cell(row: dict | None, first: bool) -> Cell:
+def _cell(names: Names, row: dict | None, first: bool) -> Cell:
     if row is None:
         return Cell("", first=first)
     if not formatting.known(row["epochs_needed"]):
         return Cell("not reached", tone="missing", first=first)
-    card = [("target", f"{formatting.percent(row['target'])} test accuracy")]
+    metric = names.inputs.primary
+    card = [("target", f"{formatting.measure(metric, row['target'])} test {metric.quality}")]
     card += [("seconds", formatting.seconds(row["seconds_needed"]))] if formatting.known(row["seconds_needed"]) else []
     card += [("time ratio", formatting.ratio(row["ratio"]))] if formatting.known(row["ratio"]) else []
     card.append(("reached by", f"{of_expected(row['n_reached'], row['n'])} runs"))

@@ -14,7 +14,9 @@ def tables(inputs: Inputs) -> list[Table]:
     if not inputs.has("method_vs_baseline"):
         return []
     names, frame = Names(inputs), inputs["method_vs_baseline"]
-    keys = [(d, s, m) for d in names.order("dataset", frame) for s in names.sources(frame) for m in ("top1", "top5")]
+    keys = [
+        (d, s, m) for d in names.order("dataset", frame) for s in names.sources(frame) for m in names.metrics(frame)
+    ]
     made = [(key, _rows(frame, key)) for key in keys]
     return [_table(names, key, rows) for key, rows in made if rows["difference"].notna().any()]
 
@@ -32,12 +34,13 @@ def _table(names: Names, key: tuple[str, str, str], rows: pd.DataFrame) -> Table
     for pair in names.rows(rows):
         cells = [cell for setting in epochs for cell in _cells(names, lookup.get((*pair, setting)))]
         groups.append(Group([Row([names.row_label(pair, rows)], cells)], key=names.row_label(pair, rows)))
+    unit = names.metric(metric).difference or "difference"
     top = [Head("Architecture", down=2, kind="text")]
     top += [Head(epochs_label(setting), span=2, first=True) for setting in epochs]
-    low = [Head(text, first=i == 0, sort=True) for _ in epochs for i, text in enumerate(("points", "p (Holm)"))]
+    low = [Head(text, first=i == 0, sort=True) for _ in epochs for i, text in enumerate((unit, "p (Holm)"))]
     title = f"{names.dataset(dataset)}, {names.label('metric', metric)}, {names.source(source)}: "
     title += f"{names.norm(rows['method'].iloc[0])} minus {names.norm(rows['baseline'].iloc[0])}"
-    columns = [f"{epochs_label(setting)}: {text}" for setting in epochs for text in ("points", "p (Holm)")]
+    columns = [f"{epochs_label(setting)}: {text}" for setting in epochs for text in (unit, "p (Holm)")]
     return Table(
         slug("method_vs_baseline", *key), title, "own", [top, low], groups, ["Architecture"], columns,
         dataset=dataset, own=source == names.inputs.name, collapsed=True,
@@ -50,10 +53,11 @@ def _cells(names: Names, row: dict | None) -> list[Cell]:
     if not formatting.known(row["difference"]):
         return [Cell("missing", tone="missing", first=True), Cell("")]
     mark, tone = LOOKS.get(row["outcome"], ("", "missing"))
-    points = formatting.points(row["difference"])
-    card = [("difference", f"{points} points")]
+    metric = names.metric(row["metric"])
+    points = formatting.difference(metric, row["difference"])
+    card = [("difference", formatting.with_unit(points, metric))]
     if formatting.known(row["low"]):
-        card.append(("interval", f"{formatting.points(row['low'])} to {formatting.points(row['high'])}"))
+        card.append(("interval", " to ".join(formatting.difference(metric, row[end]) for end in ("low", "high"))))
     card += [
         ("test", row["test"]),
         ("runs", f"{formatting.count(row['n_baseline'])} and {formatting.count(row['n_method'])}"),

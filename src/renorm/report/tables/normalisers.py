@@ -1,4 +1,4 @@
-"""All normalisers side by side: accuracy, time, and which of them nothing beats in both."""
+"""All normalisers side by side: the study's metric, time, and which of them nothing beats in both."""
 
 from renorm.report import formatting
 from renorm.report.inputs import Inputs
@@ -19,8 +19,8 @@ def tables(inputs: Inputs) -> list[Table]:
 
 def _table(names: Names, dataset: str, rows) -> Table:
     columns = [
-        "top-1", f"over {names.norm(names.inputs.baseline)}", f"over {names.norm(names.inputs.method)}", "s per epoch",
-        "ratio", "not beaten",
+        names.inputs.primary.label, f"over {names.norm(names.inputs.baseline)}",
+        f"over {names.norm(names.inputs.method)}", "s per epoch", "ratio", "not beaten",
     ]  # fmt: skip
     order = names.norms(rows)
     groups = []
@@ -31,7 +31,7 @@ def _table(names: Names, dataset: str, rows) -> Table:
             found = sorted(here[here["epochs"] == epochs].to_dict("records"), key=lambda r: order.index(r["norm"]))
             groups.append(Group([_row(names, row, label if not i else None) for i, row in enumerate(found)], key=label))
     heads = [Head(text, kind="text") for text in ("Architecture", "Norm")] + [Head(text, sort=True) for text in columns]
-    title = f"{names.dataset(dataset)}: accuracy and time of every normaliser"
+    title = f"{names.dataset(dataset)}: {names.inputs.primary.quality} and time of every normaliser"
     return Table(
         slug("normalisers", dataset),
         title,
@@ -45,17 +45,20 @@ def _table(names: Names, dataset: str, rows) -> Table:
 
 
 def _row(names: Names, row: dict, label: str | None) -> Row:
-    n = of_expected(row["n"], row["n_expected"])
+    n, metric = of_expected(row["n"], row["n_expected"]), names.inputs.primary
     value = Cell("missing", tone="missing", first=True, small=f"n {n}")
     if formatting.known(row["value"]):
-        deviation = f" ± {formatting.percent(row['sd'])}" if formatting.known(row["sd"]) else ""
-        value = Cell(formatting.percent(row["value"]) + deviation, sort=row["value"], first=True, small=f"n {n}")
+        deviation = f" ± {formatting.measure(metric, row['sd'])}" if formatting.known(row["sd"]) else ""
+        value = Cell(
+            formatting.measure(metric, row["value"]) + deviation, sort=row["value"], first=True, small=f"n {n}"
+        )
         value.partial = n if " of " in n else ""
         value.links = names.inputs.links(row)
     value.id = slug("normalisers", row["dataset"], *(row[key] for key in SETTING), row["norm"])
     cells = [value]
     cells += [
-        Cell(formatting.points(row[key]), sort=_sort(row[key])) for key in ("delta_vs_baseline", "delta_vs_method")
+        Cell(formatting.difference(metric, row[key]), sort=_sort(row[key]))
+        for key in ("delta_vs_baseline", "delta_vs_method")
     ]
     cells += [Cell(formatting.seconds(row["epoch_seconds"]), sort=_sort(row["epoch_seconds"]))]
     cells += [Cell(formatting.ratio(row["ratio"]), sort=_sort(row["ratio"]), kind="ratio")]

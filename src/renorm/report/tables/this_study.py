@@ -14,7 +14,8 @@ KEYS = ["dataset", "arch", "norm", "recipe", "epochs"]
 
 def tables(inputs: Inputs) -> list[Table]:
     names, known = Names(inputs), averages(inputs)
-    metrics = sorted({key[-1] for key, row in known.items() if formatting.known(row["value"])} & {"top1", "top5"})
+    seen = pd.DataFrame({"metric": sorted({key[-1] for key, row in known.items() if formatting.known(row["value"])})})
+    metrics = names.metrics(seen)
     return [
         _table(names, dataset, inputs["cells"][inputs["cells"]["dataset"] == dataset], metric, known)
         for metric in metrics
@@ -56,10 +57,10 @@ def _table(names: Names, dataset: str, cells: pd.DataFrame, metric: str, known: 
         keys = [(dataset, arch, norm, recipe, epochs, metric) for epochs, norm in columns]
         made = [_cell(names, key, known) if (key[4], key[2]) in planned else Cell("") for key in keys]
         groups.append(Group([Row([label], _first(made, columns))], key=label))
-    title = f"{names.dataset(dataset)}, {names.label('metric', metric)} accuracy"
+    title = f"{names.dataset(dataset)}, {names.metric(metric).title}"
     return Table(
         slug("own", dataset, metric), title, "own", norm_heads(names, columns, sort=True), groups, ["Architecture"],
-        [column_title(names, key) for key in columns], dataset=dataset, collapsed=metric != "top1",
+        [column_title(names, key) for key in columns], dataset=dataset, collapsed=metric != names.inputs.primary.name,
     )  # fmt: skip
 
 
@@ -80,12 +81,15 @@ def _cell(names: Names, key: tuple, known: dict) -> Cell:
         text, tone = ("diverged", "below") if lost else ("missing", "missing")
         return Cell(text, tone=tone, id=slug("own", *key), small=n, card=[("cell", where)])
     n = of_expected(row["n"], row["n_expected"])
-    text = formatting.measure(metric, row["value"])
-    deviation = f" ± {formatting.percent(row['sd'])}" if formatting.known(row["sd"]) else ""
-    card = [("cell", where), ("mean", text), ("SD", formatting.percent(row["sd"])), ("n", n)]
+    text, deviation, ends = (
+        [formatting.measure(names.metric(metric), row[column]) for column in columns]
+        for columns in (("value",), ("sd",), ("minimum", "maximum"))
+    )
+    card = [("cell", where), ("mean", text[0]), ("SD", deviation[0]), ("n", n)]
     if formatting.known(row["minimum"]):
-        card.append(("range", f"{formatting.percent(row['minimum'])} to {formatting.percent(row['maximum'])}"))
-    cell = Cell(text + deviation, id=slug("own", *key), sort=row["value"], small=f"n {n}", card=card)
+        card.append(("range", " to ".join(ends)))
+    text = [*text, *(deviation if formatting.known(row["sd"]) else [])]
+    cell = Cell(" ± ".join(text), id=slug("own", *key), sort=row["value"], small=f"n {n}", card=card)
     cell.partial = n if " of " in n else ""
     cell.links = names.inputs.links(dict(zip(KEYS, key, strict=False)))
     return cell
