@@ -1,5 +1,6 @@
 """A study's own files: every kind of name, their settings, their part in a cell's identity, and their mistakes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,9 @@ import yaml
 from renorm import data, models, norms
 from renorm.core import plugins
 from renorm.core.errors import RenormError
-from renorm.runs import finished, run_record
+from renorm.judging import judge
+from renorm.runs import finished, ro_crate, run_record
+from renorm.runs.collect import collect
 from renorm.study import config, grid
 
 MINE = '''
@@ -141,10 +144,32 @@ def test_every_kind_of_name_trains_and_its_code_is_part_of_the_cell(folder):
     assert set(record.code) == {"arch", "norm", "dataset", "optimizer", "schedule", "augment", "loss"}
     assert record.hyperparameters["optimizer"] == {"name": "my_sgd", "lr": 0.05, "weight_decay": 0.001, "scale": 2.0}
     assert finished.of(study, cell).record == record
+    check_archive(folder, study)
     (folder / "helper.py").write_text("WIDTH = 4  # a comment\n")
     assert finished.of(study, cell).record == record
     (folder / "helper.py").write_text("WIDTH = 8\n")
     assert "the code of the architecture was" in finished.of(study, cell).problem
+
+
+def check_archive(folder, study) -> None:
+    """The crate has the plugin and what it imports, where its configuration says."""
+    collect(study)
+    (study.folder / "config.json").write_text(json.dumps(study.written_for(study.folder)))
+    judge(study.folder)
+    crate = ro_crate.archive(study.folder, folder / "unpacked")
+    assert (crate / "mine.py").read_text() == MINE and (crate / "helper.py").exists()
+    assert config.load(crate / "results/mine/config.json").plugins == [str(crate / "mine.py")]
+    plugins.use(study.plugins)
+
+
+def test_a_plugin_that_raises_while_it_is_used_is_one_line(folder):
+    (folder / "mine.py").write_text(MINE.replace("    return nn.Sequential(", "    return nn.Squential("))
+    line = next(n for n, text in enumerate(MINE.splitlines(), 1) if "nn.Sequential" in text)
+    done = renorm("train", "--config", "config.yaml", "--dataset", "stripes", "--arch", "my_net", "--norm", "my_norm",
+                  "--recipe", "own", "--epochs", "1", "--quiet", "--out", "run")  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"renorm: {folder / 'mine.py'}:{line}: AttributeError: module 'torch.nn' has no")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_the_names_are_listed_with_their_lines(folder):

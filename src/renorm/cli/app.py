@@ -4,26 +4,36 @@ Heavy imports are inside the commands, so that the help and the light commands s
 """
 
 import sys
-from typing import Annotated, TextIO
+from typing import Annotated, NoReturn, TextIO
 
 import typer
 
 # In the order of the groups of the help; each adds its commands to the application.
 from renorm.cli import new, study, names, claims, importing, cell, share, records, cluster, workflow  # noqa: F401 # isort: skip
 from renorm.cli.options import app
+from renorm.core import plugins
 from renorm.core.errors import RenormError
 
 
 def main() -> None:
-    """Run a command; a `RenormError` is printed on standard error, one line each, with exit code 2."""
+    """Run a command; a `RenormError`, or what a plugin raises, is printed on standard error, with exit code 2."""
     for stream in (sys.stdout, sys.stderr):
         _never_fail_on_a_character(stream)
     try:
         app()
     except RenormError as error:
-        for line in str(error).splitlines():
-            print(f"renorm: {line}", file=sys.stderr)
-        sys.exit(2)
+        _end(error)
+    except Exception as error:
+        blamed = plugins.blamed(error)
+        if blamed is None:
+            raise
+        _end(blamed)
+
+
+def _end(error: RenormError) -> NoReturn:
+    for line in str(error).splitlines():
+        print(f"renorm: {line}", file=sys.stderr)
+    sys.exit(2)
 
 
 def _never_fail_on_a_character(stream: TextIO) -> None:

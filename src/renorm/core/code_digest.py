@@ -47,8 +47,13 @@ def dropped_in_files(axis: str, name: str) -> list[Path]:
     definition = _definition(axis, name)
     if plugins.is_shipped(definition.path):
         return [definition.path.parent / file for file in definition.files]
-    own = [path for path in _with_imports(definition.path) if not plugins.is_shipped(path)]
+    own = own_modules(definition.path)
     return own + [definition.path.parent / file for file in definition.files]
+
+
+def own_modules(path: Path) -> list[Path]:
+    """The file at `path` and the modules that it imports, as far as they are not part of renorm."""
+    return [file for file in _with_imports(path) if not plugins.is_shipped(file)]
 
 
 def built_in(**names: str) -> str:

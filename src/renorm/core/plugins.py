@@ -204,6 +204,12 @@ def failure(file: Path, error: BaseException) -> RenormError:
     return RenormError(f"{file}:{line}: {type(error).__name__}: {' '.join(str(error).split())}: correct the plugin")
 
 
+def blamed(error: BaseException) -> RenormError | None:
+    """What a plugin raised while it was used, as one line with its file and line; None where it was none of them."""
+    places = {Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)}
+    return next((failure(file, error) for file in active() if file in places), None)
+
+
 def registrar(kind: str) -> Callable[..., Any]:
     """The decorator of a kind, for its registry to publish under its name."""
 

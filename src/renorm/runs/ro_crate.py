@@ -129,11 +129,28 @@ def _claims(folder: Path, study: dict) -> list[Member]:
         inside = f"claims/{source.name}" if outside else source.as_posix()
         places[path] = os.path.relpath(inside, f"results/{folder.name}")
         found += [Member(f"{inside}/{file.name}", file) for file in source.iterdir() if file.is_file()]
+    own, moved = _plugins(folder)
+    found, places = [*found, *own], places | moved
     return [*found, *(_relocated(folder / name, places) for name in HAND_OVER if (folder / name).exists())]
 
 
+def _plugins(folder: Path) -> tuple[list[Member], dict[str, str]]:
+    """The plugin files of the study with the modules beside them that they import, and their places in the crate."""
+    configuration, found, places = folder / "config.json", [], {}
+    given = files.read_json(configuration, JUDGE).get("plugins", []) if configuration.exists() else []
+    for path in given:
+        source = Path(os.path.normpath(folder / path))
+        outside = source.is_absolute() or ".." in source.parts
+        inside = PurePosixPath("plugins" if outside else source.parent.as_posix())
+        places[path] = os.path.relpath(inside / source.name, f"results/{folder.name}")
+        found += [
+            Member(str(inside / os.path.relpath(file, source.parent)), file) for file in code_digest.own_modules(source)
+        ]
+    return found, places
+
+
 def _relocated(path: Path, places: dict[str, str]) -> Member:
-    """A file of the hand-over with the crate's own paths of claims, and nothing adopted: the records are all there."""
+    """A file of the hand-over with the crate's own paths, and nothing adopted: the records are all there."""
     document = files.read_json(path, JUDGE)
     claims = document.get("claims") or {}
     changed = {}
@@ -141,6 +158,8 @@ def _relocated(path: Path, places: dict[str, str]) -> Member:
         value = claims.get(key, [])
         changed[key] = places[value] if isinstance(value, str) else [places[one] for one in value]
     new = document | ({"claims": claims | changed} if claims else {}) | ({"adopt": []} if "adopt" in document else {})
+    if document.get("plugins"):
+        new = new | {"plugins": [places[one] for one in document["plugins"]]}
     inside = f"results/{path.parent.name}/{path.name}"
     return Member(inside, path) if new == document else Member(inside, None, json.dumps(new, indent=1) + "\n")
 
