@@ -58,9 +58,11 @@ def _metrics(study: config.Study | None) -> dict[str, str]:
     from renorm.core.metrics import METRICS
 
     return {
-        name: f"{m.label}, in {m.unit}; {'higher' if m.higher_is_better else 'lower'} is better; also written "
-              f"{', '.join(m.aliases)}" if m.aliases else f"{m.label}, in {m.unit}"
-        for name, m in METRICS.items()
+        name: "; ".join([
+            f"{m.label}{f', in {m.unit}' if m.unit else ''}", f"{'higher' if m.higher_is_better else 'lower'} is better",
+            *([f"also written {', '.join(m.aliases)}"] if m.aliases else []),
+        ])
+        for name, m in (study.registry if study else METRICS).items()
     }  # fmt: skip
 
 
