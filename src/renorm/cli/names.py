@@ -59,7 +59,8 @@ def _metrics(study: config.Study | None) -> dict[str, str]:
 
     return {
         name: "; ".join([
-            f"{m.label}{f', in {m.unit}' if m.unit else ''}", f"{'higher' if m.higher_is_better else 'lower'} is better",
+            f"{m.label}{f', in {m.unit}' if m.unit else ''}",
+            f"{'higher' if m.higher_is_better else 'lower'} is better",
             *([f"also written {', '.join(m.aliases)}"] if m.aliases else []),
         ])
         for name, m in (study.registry if study else METRICS).items()

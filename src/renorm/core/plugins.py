@@ -44,9 +44,9 @@ ENTRY_POINTS = "renorm.plugins"
 # part of the identity of the cells that use it.
 SHIPPED = {
     "models": "__init__ densenet dpn imagenet layers mobilenet pnasnet preact registry resnet resnext simple vgg",
-    "norms": "__init__ basic deconv deconvolution decorrelated_bn few_samples fold freeze groups iterative_norm kernels "
-             "newton_schulz patches products registry running spec spectral switchable_whitening triton_iteration "
-             "variants whitening",
+    "norms": "__init__ basic deconv deconvolution decorrelated_bn few_samples fold freeze groups iterative_norm "
+             "kernels newton_schulz patches products registry running spec spectral switchable_whitening "
+             "triton_iteration variants whitening",
     "data": "__init__ batches digits image_files imagenet prepared registry streamed torchvision_sets",
 }  # fmt: skip
 
