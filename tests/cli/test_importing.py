@@ -12,6 +12,7 @@ from renorm.judging import judge
 from renorm.report.page import render
 from renorm.runs.collect import collect
 from renorm.study import config
+from renorm.study.claims import load_claims
 
 RUNS = "optimizer,seed,val_acc\n" + "".join(
     f"{name},{seed},{value + seed / 1000}\n" for name, value in (("sgd", 0.90), ("adamw", 0.93)) for seed in (1, 2, 3)
@@ -98,3 +99,33 @@ def test_a_first_map_is_written_once(folder):
         run("import", "runs.csv", "--as", "claims/mine", "--map", "first.yaml")
     with pytest.raises(RenormError, match=r"first\.yaml: is there: name another file"):
         run("import", "runs.csv", "--as", "claims/mine", "--map", "first.yaml", "--map-from-header")
+
+
+def test_values_of_a_studys_own_metric(folder):
+    (folder / "study.yaml").write_text(yaml.safe_dump({
+        "study": "s", "claims": {"original": "claims/paper"},
+        "metrics": {"f1": {"direction": "higher", "kind": "share"}, "rmse": {"direction": "lower"}},
+    }))  # fmt: skip
+    (folder / "runs.csv").write_text("optimizer,seed,f1,rmse\nsgd,1,81.5,0.7\n")
+    own = {**MAP, "values": [{"column": "f1", "metric": "f1", "split": "test", "unit": "percent"},
+                             {"column": "rmse", "metric": "rmse", "split": "test"}]}  # fmt: skip
+    (folder / "map.yaml").write_text(yaml.safe_dump(own))
+    with pytest.raises(RenormError, match=r"metric: unknown 'f1': .*name the study that has it with --config"):
+        run("import", "runs.csv", "--as", "claims/mine")
+    assert run("import", "runs.csv", "--as", "claims/mine", "--config", "study.yaml").startswith("2 values")
+    study = config.load(folder / "study.yaml")
+    frame = load_claims(folder / "claims/mine", study.registry).frame
+    assert dict(zip(frame["metric"], frame["value"], strict=True)) == {"f1": 0.815, "rmse": 0.7}
+    run(
+        "import",
+        "runs.csv",
+        "--as",
+        "claims/mine",
+        "--config",
+        "study.yaml",
+        "--map",
+        "first.yaml",
+        "--map-from-header",
+    )
+    first = yaml.safe_load((folder / "first.yaml").read_text())
+    assert [entry["metric"] for entry in first["values"]] == ["f1", "rmse"]

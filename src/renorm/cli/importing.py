@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from renorm.cli.options import EVERY_DAY, app
+from renorm.cli.options import EVERY_DAY, app, load_study
 from renorm.core import files
 from renorm.core.errors import RenormError
+from renorm.core.metrics import METRICS, Metrics
 
 
 @app.command("import", rich_help_panel=EVERY_DAY)
@@ -20,6 +21,7 @@ def import_(
     from_header: Annotated[
         bool, typer.Option("--map-from-header", help="Write a first --map from the file's header, and stop.")
     ] = False,
+    study: Annotated[Path | None, typer.Option("--config", help="A study whose own metrics the values are of.")] = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="Import what the map explains, and list the rest.")
     ] = False,
@@ -28,17 +30,18 @@ def import_(
     """Results that exist (tables, exports, logs) → a claims folder, which any study compares or judges."""
     from renorm.study import importing
 
+    metrics = load_study(study).registry if study else METRICS
     if from_header:
-        print(_first_map(results, folder, map_file))
+        print(_first_map(results, folder, map_file, metrics))
         return
     chosen = importing.load_map(map_file)
     grids = [grid for path in results for grid in importing.read_grids(path, chosen.read)]
     history = any(importing.is_history(path, chosen.read) for path in results)
-    found = importing.convert(grids, chosen, history)
+    found = importing.convert(grids, chosen, history, metrics)
     if found.left and not partial:
         raise RenormError(*found.left, f"{map_file}: {_count(len(found.left), 'line')} above to be explained: complete "
                           "the map, or import the rest with --partial")  # fmt: skip
-    tables = importing.write(found, chosen.source, folder, replace)
+    tables = importing.write(found, chosen.source, folder, replace, metrics)
     for line in found.left:
         print(f"not imported: {line}")
     if found.ignored:
@@ -51,7 +54,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _first_map(results: list[Path], folder: Path, path: Path) -> str:
+def _first_map(results: list[Path], folder: Path, path: Path, metrics: Metrics) -> str:
     """Write the first map and say what to do with it."""
     from renorm.study import importing
 
@@ -59,5 +62,5 @@ def _first_map(results: list[Path], folder: Path, path: Path) -> str:
         raise RenormError(f"{path}: is there: name another file with --map, or remove it")
     read = importing.Read()
     grids = [grid for file in results for grid in importing.read_grids(file, importing.guessed(file, read))]
-    files.write_atomic(path, importing.first_map(grids, importing.guessed(results[0], read), folder.name))
+    files.write_atomic(path, importing.first_map(grids, importing.guessed(results[0], read), folder.name, metrics))
     return f"{path}: complete it, then: renorm import {' '.join(map(str, results))} --as {folder} --map {path}"

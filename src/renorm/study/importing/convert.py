@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from renorm.core.errors import RenormError, suggest
-from renorm.core.metrics import METRICS
+from renorm.core.metrics import METRICS, Metric, Metrics
 from renorm.study import claims
 from renorm.study.cell import NAME
 from renorm.study.importing.grid import Grid, letters
-from renorm.study.importing.mapping import MISSING, FromColumn, Map, Value, metric_named
+from renorm.study.importing.mapping import MISSING, FromColumn, Map, Value
 from renorm.study.importing.numbers import Number, parse
 
 # Fields of a row that may be empty.
@@ -51,13 +51,14 @@ class _Skip(Exception):
     """A value that the map leaves out."""
 
 
-def convert(grids: list[Grid], chosen: Map, history: bool = False) -> Imported:
+def convert(grids: list[Grid], chosen: Map, history: bool = False, metrics: Metrics = METRICS) -> Imported:
     """The rows of claims in `grids`.
 
     Args:
         grids: The tables.
         chosen: What their columns are.
         history: The grids hold every epoch of a run: without `take` in the map, the last one counts.
+        metrics: Those that values may be of.
 
     Raises:
         RenormError: An entry of the map finds no column, or nothing at all was found.
@@ -65,9 +66,9 @@ def convert(grids: list[Grid], chosen: Map, history: bool = False) -> Imported:
     found, used = Imported(), set()
     take = chosen.take or ("last" if history else "all")
     for grid in grids:
-        one = _Conversion(grid, chosen)
+        one = _Conversion(grid, chosen, metrics)
         rows = one.rows()
-        found.tables[grid.name] = rows if take == "all" else _taken(rows, take)
+        found.tables[grid.name] = rows if take == "all" else _taken(rows, take, metrics)
         found.ignored += one.ignored
         found.left += one.left()
         used |= one.used
@@ -85,8 +86,8 @@ def convert(grids: list[Grid], chosen: Map, history: bool = False) -> Imported:
 class _Conversion:
     """One grid, column by column."""
 
-    def __init__(self, grid: Grid, chosen: Map):
-        self.grid, self.map = grid, chosen
+    def __init__(self, grid: Grid, chosen: Map, metrics: Metrics):
+        self.grid, self.map, self.metrics = grid, chosen, metrics
         self.used: set[int] = set()
         self.ignored: list[str] = []
         self._unknown: dict[str, list[str]] = {}
@@ -164,7 +165,10 @@ class _Conversion:
         for key in ("dataset", "arch", "norm", "recipe", "epochs", "metric"):
             if not fields.get(key):
                 raise _Unknown(f"{key}: is said nowhere: add it to fields, or to an entry of values")
-        fields["metric"] = metric_named(fields["metric"])
+        try:
+            fields["metric"] = self.metrics.find(fields["metric"]).name
+        except RenormError as error:
+            raise _Unknown(f"{error} (a metric of your own: name the study that has it with --config)") from None
         fields |= self._value(text, fields, entry.plus_minus)
         if fields.get("attempt") and not fields.get("n"):
             fields["n"] = "1"
@@ -216,11 +220,11 @@ class _Conversion:
         if meaning == MISSING:
             raise _Skip
         if meaning:
-            return {"value": "", "status": meaning, "unit": _unit(fields, None)}
+            return {"value": "", "status": meaning, "unit": _unit(fields, None, self.metrics)}
         number = parse(text, self.map.read.decimal)
         if number is None:
             raise _Unknown(f"'{text[:60]}' is not a number: correct it, or add words.value: missing or diverged")
-        found = {"value": number.value, "unit": _unit(fields, number)}
+        found = {"value": number.value, "unit": _unit(fields, number, self.metrics)}
         if number.spread and plus_minus == "sd":
             found["sd"] = number.spread
         elif number.spread:
@@ -234,7 +238,7 @@ def _is_index(cells: list[str]) -> bool:
     return cells in ([str(number) for number in range(first, first + len(cells))] for first in (0, 1))
 
 
-def _unit(fields: dict[str, str], number: Number | None) -> str:
+def _unit(fields: dict[str, str], number: Number | None, metrics: Metrics) -> str:
     """The unit that the map or a percent sign says; that of the metric where it has but one."""
     given = fields.get("unit", "")
     if number and number.percent:
@@ -243,37 +247,33 @@ def _unit(fields: dict[str, str], number: Number | None) -> str:
         return "percent"
     if given:
         return given
-    known = METRICS.get(fields["metric"])
-    if known and set(known.accepted) >= {"percent", "fraction"}:
+    known = metrics[fields["metric"]]
+    if set(known.accepted) >= {"percent", "fraction"}:
         raise _Unknown("unit: percent or fraction? Add it to the entry of values")
-    return known.unit if known else ""
+    return known.unit
 
 
-def _taken(rows: list[Row], take: str) -> list[Row]:
+def _taken(rows: list[Row], take: str, metrics: Metrics) -> list[Row]:
     """Of the rows of each run the last one, or the best one of all its epochs."""
     runs: dict[tuple, list[Row]] = {}
     for row in rows:
         runs.setdefault(tuple(row.fields.get(key, "") for key in ONE_RUN), []).append(row)
-    return [_one(run, take) for run in runs.values()]
+    return [_one(run, take, metrics) for run in runs.values()]
 
 
-def _one(run: list[Row], take: str) -> Row:
+def _one(run: list[Row], take: str, metrics: Metrics) -> Row:
     by_epoch = sorted(run, key=_epoch)
     last = by_epoch[-1]
     chosen = last
     if take == "best":
-        metric = METRICS.get(last.fields["metric"])
-        if metric is None:
-            raise RenormError(f"{last.place}: take: best: which direction of '{last.fields['metric']}' is better?")
         there = [row for row in by_epoch if row.fields["value"]]
-        chosen = _best(there) if there else last
+        chosen = _best(there, metrics[last.fields["metric"]]) if there else last
     selection = chosen.fields["selection"] or {"last": "final", "best": "best"}[take]
     return Row({**chosen.fields, "epochs": last.fields["epochs"], "selection": selection}, chosen.place)
 
 
-def _best(rows: list[Row]) -> Row:
+def _best(rows: list[Row], metric: Metric) -> Row:
     """The row with the best value; the earliest of equals."""
-    metric = METRICS[rows[0].fields["metric"]]
     best = rows[0]
     for row in rows[1:]:
         if metric.order(float(row.fields["value"]), float(best.fields["value"])) > 0:

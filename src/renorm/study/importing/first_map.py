@@ -9,7 +9,7 @@ import yaml
 
 from renorm.core import plugins
 from renorm.core.errors import RenormError
-from renorm.core.metrics import METRICS
+from renorm.core.metrics import METRICS, Metrics
 from renorm.study.cell import NAME
 from renorm.study.importing.grid import SEPARATOR, Grid
 from renorm.study.importing.mapping import TO_FILL, Read
@@ -42,20 +42,21 @@ class _Guess:
     other: list[str] = field(default_factory=list)
 
 
-def first_map(grids: list[Grid], read: Read, name: str) -> str:
+def first_map(grids: list[Grid], read: Read, name: str, metrics: Metrics = METRICS) -> str:
     """The text of a map for `grids`, with what their labels and values show.
 
     Args:
         grids: The tables.
         read: How they were read.
         name: Of the source.
+        metrics: Those that columns may be called after.
 
     Raises:
         RenormError: No column has numbers in it.
     """
     guess = _Guess()
     for grid in grids:
-        _add(guess, grid)
+        _add(guess, grid, metrics)
     if not guess.values:
         raise RenormError(f"{grids[0].page}: no column of it has numbers: is read.header its header?")
     needed = ("dataset", "arch", "norm", "recipe", "epochs")
@@ -89,7 +90,7 @@ def _quoted(label: str) -> str:
     return yaml.safe_dump(label, width=10_000, allow_unicode=True).splitlines()[0]
 
 
-def _add(guess: _Guess, grid: Grid) -> None:
+def _add(guess: _Guess, grid: Grid, metrics: Metrics) -> None:
     known = {entry["column"] for entry in guess.values}
     for column, label in enumerate(grid.columns):
         cells = [row[column] for row in grid.rows if row[column]]
@@ -102,7 +103,7 @@ def _add(guess: _Guess, grid: Grid) -> None:
         if key and key not in guess.fields:
             guess.fields[key] = {"column": label}
             _words(guess, key, cells)
-        elif numeric and (entry := _value(grid, label, numbers)):
+        elif numeric and (entry := _value(label, numbers, metrics)):
             guess.values.append(entry)
         else:
             guess.other.append(label)
@@ -136,18 +137,18 @@ def _name(key: str, text: str) -> str:
     return short or next(iter(same), None) or _plain(text) or TO_FILL
 
 
-def _value(grid: Grid, label: str, numbers: list) -> dict[str, Any] | None:
+def _value(label: str, numbers: list, metrics: Metrics) -> dict[str, Any] | None:
     """The entry of a column with values; None where the label says no metric and is not of a wide table either."""
     wide = SEPARATOR in label
-    metric, split = _metric(label)
+    metric, split = _metric(label, metrics)
     if metric is None and not wide:
         return None
     entry: dict[str, Any] = {"column": label, **dict(_in_label(label)), "metric": metric or TO_FILL}
     entry["split"] = split or "unstated"
-    found = METRICS.get(metric or "")
+    found = metrics.get(metric or "")
     if any(number.percent for number in numbers if number):
         entry["unit"] = "percent"
-    elif found and found.granular:
+    elif found and found.is_share:
         # A guess from the values, to be checked like everything here.
         largest = max(abs(float(number.value)) for number in numbers if number)
         entry["unit"] = "fraction" if largest <= 1 else "percent"
@@ -156,7 +157,7 @@ def _value(grid: Grid, label: str, numbers: list) -> dict[str, Any] | None:
     return entry
 
 
-def _metric(label: str) -> tuple[str | None, str | None]:
+def _metric(label: str, metrics: Metrics) -> tuple[str | None, str | None]:
     """What a label says of metric and split: test/acc, val_accuracy, Top-1 (test)."""
     name = PREFIX.sub("", label.replace(SEPARATOR, " "))
     words = [word for word in re.split(r"[^a-z0-9@-]+", name.lower()) if word]
@@ -164,7 +165,7 @@ def _metric(label: str) -> tuple[str | None, str | None]:
     rest = [word for word in words if not any(word in called for called in SPLITS.values())]
     for text in ("_".join(rest), *rest):
         try:
-            return METRICS.find(text).name, split
+            return metrics.find(text).name, split
         except RenormError:
             continue
     return None, split

@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from renorm.core.errors import RenormError, suggest
-from renorm.core.metrics import METRICS
+from renorm.core.errors import suggest
 from renorm.core.validation import read_yaml, validate_model
 from renorm.study import claims
 
@@ -260,11 +259,3 @@ def _word(value: Any) -> Any:
 def load_map(path: str | Path) -> Map:
     """The map in the YAML file `path`; raises `RenormError` with one line for each mistake."""
     return validate_model(Map, read_yaml(path), str(path))
-
-
-def metric_named(name: str) -> str:
-    """renorm's name of a metric; a name that it does not know stays, for the claims' own reader to refuse."""
-    try:
-        return METRICS.find(name).name
-    except RenormError:
-        return name

@@ -9,6 +9,7 @@ import yaml
 
 from renorm.core import files
 from renorm.core.errors import RenormError
+from renorm.core.metrics import METRICS, Metrics
 from renorm.core.tables import to_csv
 from renorm.study import claims
 from renorm.study.cell import NAME
@@ -16,7 +17,7 @@ from renorm.study.importing.convert import Imported, Row
 from renorm.study.importing.mapping import Head
 
 
-def write(found: Imported, head: Head, folder: Path, replace: bool = False) -> list[Path]:
+def write(found: Imported, head: Head, folder: Path, replace: bool = False, metrics: Metrics = METRICS) -> list[Path]:
     """Write `source.yaml` where there is none, a CSV per table, and the checksums.
 
     Args:
@@ -24,6 +25,7 @@ def write(found: Imported, head: Head, folder: Path, replace: bool = False) -> l
         head: Who says so.
         folder: The claims folder; its name is that of the source.
         replace: Whether tables of the same name may be replaced.
+        metrics: Those that claims may be of.
 
     Returns:
         The tables.
@@ -44,7 +46,7 @@ def write(found: Imported, head: Head, folder: Path, replace: bool = False) -> l
     if not (folder / "source.yaml").exists():
         texts["source.yaml"] = yaml.safe_dump({"name": folder.name, **head.model_dump(exclude_defaults=True),
                                                "kind": head.kind}, sort_keys=False, allow_unicode=True)  # fmt: skip
-    _check(folder, texts, tables)
+    _check(folder, texts, tables, metrics)
     for name, text in texts.items():
         files.write_atomic(folder / name, text)
     listed = sorted(path for pattern in ("*.csv", "*.yaml") for path in folder.glob(pattern))
@@ -67,7 +69,7 @@ def _filled(row: Row, source: str) -> dict[str, str]:
     return {**row.fields, "source": source, "selection": row.fields["selection"] or "unstated"}
 
 
-def _check(folder: Path, texts: dict[str, str], tables: dict[str, list[Row]]) -> None:
+def _check(folder: Path, texts: dict[str, str], tables: dict[str, list[Row]], metrics: Metrics) -> None:
     """The folder as it will be, read by the claims' own reader; lines of a table are named by their origin."""
     with tempfile.TemporaryDirectory() as temporary:
         there = Path(temporary, folder.name)
@@ -79,7 +81,7 @@ def _check(folder: Path, texts: dict[str, str], tables: dict[str, list[Row]]) ->
         for name, text in texts.items():
             files.write_atomic(there / name, text)
         try:
-            claims.load_claims(there)
+            claims.load_claims(there, metrics)
         except RenormError as error:
             raise RenormError(*_with_origins(str(error), there, folder, tables).splitlines()) from None
 
