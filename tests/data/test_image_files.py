@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 from torchvision.datasets import ImageFolder
 
 from renorm import data
@@ -13,6 +14,9 @@ from renorm.core.errors import RenormError
 from renorm.data import ImageFileOptions
 from renorm.data.image_files import prepare_image_files
 from renorm.data.imagenet import imagenet
+from renorm.data.prepared import open_prepared, prepare
+from renorm.study.config import ImageData
+from renorm.study.data_manifest import is_prepared
 
 from .trees import CLASSES, image_file, kaggle, listing
 
@@ -204,3 +208,45 @@ def test_empty_files_are_named_and_damaged_ones_when_asked(raw, tmp_path):
         prepared(raw, tmp_path / "empty")
     broken.write_bytes(whole)
     prepared(raw, tmp_path / "whole", replace(SAMPLE, check=True))
+
+
+def pets(folder, classes=("cat", "dog", "fish")):
+    """A folder of images of somebody's own: 4 to train and 2 to test of each class."""
+    for split, count in (("train", 4), ("val", 2)):
+        for number, name in enumerate(classes):
+            (folder / split / name).mkdir(parents=True)
+            for image in range(count):
+                Image.new("RGB", (20, 20), (80 * number, 0, image)).save(folder / split / name / f"{image}.png")
+
+
+def test_a_folder_of_ones_own_is_a_data_set_by_name(tmp_path):
+    pets(tmp_path / "raw/pets")
+    options = ImageFileOptions(image_size=16)
+    for root in (tmp_path / "raw", tmp_path / "raw/pets"):  # where it is, or beside others
+        prepare("folder.pets", root, tmp_path / "all", options=options)
+        found = open_prepared(tmp_path / "all", "folder.pets")
+        assert (found.classes, len(found.train.labels), len(found.test.labels), found.image_size) == (3, 12, 6, 16)
+    prepare("folder.pets", tmp_path / "raw", tmp_path / "some", options=replace(options, classes=("fish", "cat")))
+    some = open_prepared(tmp_path / "some", "folder.pets")
+    assert (some.classes, len(some.train.labels)) == (2, 8)
+    names = {
+        bytes(n).decode().split("/")[0]: label for n, label in zip(some.train.names, some.train.labels, strict=True)
+    }
+    assert names == {"fish": 0, "cat": 1}
+
+
+def test_mistakes_in_a_folder_of_ones_own(tmp_path):
+    with pytest.raises(RenormError, match=r"dataset folder.pets: .*raw/pets: not there: make a folder pets with train"):
+        prepare("folder.pets", tmp_path / "raw", tmp_path / "out")
+    pets(tmp_path / "raw/pets")
+    with pytest.raises(RenormError, match=r"classes: there is no folder 'dogs' in .*: did you mean 'dog'\?"):
+        prepare("folder.pets", tmp_path / "raw", tmp_path / "out", options=ImageFileOptions(classes=("dogs",)))
+
+
+def test_another_size_or_other_classes_are_another_preparation(tmp_path):
+    pets(tmp_path / "pets")
+    prepare("folder.pets", tmp_path, tmp_path / "out", options=ImageFileOptions(image_size=16))
+    for wanted, same in (({"image_size": 16}, True), ({"image_size": 32}, False),
+                         ({"image_size": 16, "classes": ["cat", "dog", "fish"]}, True),
+                         ({"image_size": 16, "classes": ["cat", "dog"]}, False)):  # fmt: skip
+        assert is_prepared(tmp_path / "out", "folder.pets", ImageData(**wanted)) == same

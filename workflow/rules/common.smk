@@ -225,11 +225,26 @@ def get_prepared(wildcards):
     return [] if grid.program(STUDY, cell) else prepared_files(cell.dataset)
 
 
+def get_image_options(wildcards):
+    """Where the images of a data set are, their size and classes, as options of `renorm prepare`."""
+    one = STUDY.datasets.get(wildcards.dataset)
+    if one is None:
+        return f"--data-dir {shlex.quote(str(STUDY.data_root()))}"
+    root = one.folder or str(STUDY.data_root())
+    classes = f" --classes {shlex.quote(','.join(one.classes))}" if one.classes else ""
+    return f"--data-dir {shlex.quote(root)} --image-size {one.image_size}{classes}"
+
+
 def when_data_are_of_other_code(wildcards):
     """No files: a data set that was prepared by other code than today's is prepared again."""
     folder = Path(RESULTS, "data", wildcards.dataset)
     if IS_START and (folder / "manifest.json").is_file():
-        stale = not or_end(data_manifest.is_prepared, folder, wildcards.dataset)
+        stale = not or_end(
+            data_manifest.is_prepared,
+            folder,
+            wildcards.dataset,
+            STUDY.datasets.get(wildcards.dataset),
+        )
         has_to_run(stale, str(folder / "manifest.json"))
     return []
 

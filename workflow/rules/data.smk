@@ -15,10 +15,10 @@ rule dataset:
         runtime=60,
         plugins=PLUGINS,
     params:
-        root=str(STUDY.data_root()),
+        options=get_image_options,
         download="--download" if STUDY.download else "--no-download",
     message:
         "Data set {wildcards.dataset}: checksums, then one file per split"
     shell:
-        "renorm prepare {wildcards.dataset} --data-dir {params.root:q} {params.download} {resources.plugins} "
+        "renorm prepare {wildcards.dataset} {params.options} {params.download} {resources.plugins} "
         "--out $(dirname {output.manifest}) > {log} 2>&1 || (cat {log} >&2; false)"

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from renorm.cli.options import ONE_CELL, WORKFLOW, app, load_study
-from renorm.core import plugins, validation, zoo
+from renorm.core import plugins, validation
 from renorm.core.errors import RenormError, suggest
 from renorm.core.metrics import TOP1
 from renorm.runs import run_record
-from renorm.study import config, grid, names
+from renorm.study import config, data_manifest, grid, names
 from renorm.study.cell import Cell
 from renorm.study.programs import Identity, Program, Results
 
@@ -37,6 +37,7 @@ def prepare(
     move: Annotated[bool, typer.Option("--move", help="Image files: move into class folders, not link.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Image files: decode all, to find damaged ones.")] = False,
     image_size: Annotated[int, typer.Option(help="Image files: pixels of the square that is trained on.")] = 224,
+    classes: Annotated[str, typer.Option(help="Image files: class folders to use, separated by commas.")] = "",
     plugin: Plugins = None,
 ) -> None:
     """Read a data set, check its checksums, and write it as the trainer reads it."""
@@ -46,7 +47,8 @@ def prepare(
     if folder and data_dir:
         raise RenormError(f"prepare: the data are in '{folder}' or, by --data-dir, in '{data_dir}': give one")
     root = config.data_root(folder or data_dir)
-    options = data.ImageFileOptions(sample, move, image_size, check)
+    options = data.ImageFileOptions(sample, move, image_size, check, tuple(filter(None, classes.split(","))))
+    dataset = config.without_slash(dataset)
     print(data.prepare(dataset, root, out or Path("results/data") / dataset, download, options))
 
 
@@ -116,7 +118,7 @@ def train(
 ) -> None:
     """Train one cell: writes run.json, history.csv and log.txt; resumes a run that was stopped."""
     plugins.use(plugin or [])
-    cell = Cell(dataset, zoo.canonical(arch), norm, recipe, epochs, seed)
+    cell = Cell(config.without_slash(dataset), config.without_slash(arch), norm, recipe, epochs, seed)
     if hyper and (study or settings):
         raise RenormError("train: --hyper holds all hyper-parameters: leave --set and --config out, or --hyper")
     if program and not hyper:
@@ -125,6 +127,8 @@ def train(
     values = _from_json(hyper, cell, own) if hyper else {}
     if not hyper:
         values, own = _hyperparameters(cell, study, settings or [])
+    if study and own is None:
+        _prepare_images(config.load(study), cell.dataset, prepared / cell.dataset, config.data_root(data_dir))
     from renorm.execution import runners
     from renorm.execution.gpu_slots import held
 
@@ -136,6 +140,17 @@ def train(
         record = runners.train(request)
     if not quiet:
         print(_sentence(record, request.out))
+
+
+def _prepare_images(study: config.Study, name: str, folder: Path, root: Path) -> None:
+    """Prepare a data set of image files with the size and classes that the study says, unless that was done."""
+    wanted = study.datasets.get(name)
+    if wanted is None or data_manifest.is_prepared(folder, name, wanted):
+        return
+    from renorm import data
+
+    options = data.ImageFileOptions(image_size=wanted.image_size, classes=tuple(wanted.classes))
+    data.prepare(name, wanted.folder or root, folder, False, options)
 
 
 def _program(text: str) -> Program:

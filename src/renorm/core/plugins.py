@@ -39,6 +39,7 @@ DECORATORS = {kind: decorator for kind, (_, decorator) in PLUGIN_PACKAGES.items(
 FOLDERS = tuple(package for package, _ in PLUGIN_PACKAGES.values())
 SOURCE = Path(__file__).parents[1]
 ENTRY_POINTS = "renorm.plugins"
+FOLDER = "folder."
 
 # The modules that are part of renorm; a test compares them with the repository. Every other one was dropped in, and is
 # part of the identity of the cells that use it.
@@ -148,8 +149,15 @@ def _of_file(file: Path, _changed: int, kind: str) -> dict[str, Definition]:
 
 
 def find(kind: str, name: str) -> Definition | None:
-    """Where a name is defined: here, or for an architecture `torchvision.…` or `timm.…` in that package."""
+    """Where a name is defined: here, for an architecture `torchvision.…` or `timm.…` in that package."""
+    if kind == "dataset" and is_folder(name):
+        return Definition(SOURCE / "data" / "image_files.py")
     return definitions(kind).get(name) or (zoo.definition(name) if kind == "arch" else None)
+
+
+def is_folder(dataset: str) -> bool:
+    """Whether a data set is a folder of images of the user's own, `folder/<name>` (in paths `folder.<name>`)."""
+    return dataset.startswith((FOLDER, FOLDER.replace(".", "/"))) and len(dataset) > len(FOLDER)
 
 
 def names(kind: str) -> tuple[str, ...]:

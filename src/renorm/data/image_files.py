@@ -6,14 +6,15 @@ it was trained on, whatever folder they were in.
 
 import io
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from renorm.core.errors import RenormError
+from renorm.core import plugins
+from renorm.core.errors import RenormError, suggest
 from renorm.core.files import sha256, write_atomic, write_sealed
 from renorm.data.registry import ImageFolders
 from renorm.study.data_manifest import SPLITS, code_of
@@ -32,12 +33,14 @@ class ImageFileOptions:
         move: Move test images that are not in class folders into such; otherwise links to them are made.
         image_size: Height and width, in pixels, of the square that the network sees.
         check: Decode every image once, so that a damaged one is found before the training.
+        classes: Names of the class folders to use, in the order of their numbers; without them all.
     """
 
     sample: bool = False
     move: bool = False
     image_size: int = 224
     check: bool = False
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,9 @@ def prepare_image_files(name: str, tree: ImageFolders, folder: Path, options: Im
     """
     if not 1 <= options.image_size <= 4096:
         raise RenormError(f"--image-size: {options.image_size} is not a number of pixels from 1 to 4096")
-    train, test = _in_class_folders(tree.train, tree.classes), _in_class_folders(tree.test, tree.classes)
+    if options.classes:
+        tree = _part(name, tree, options.classes)
+    train, test = _in_class_folders(tree.train, tree), _in_class_folders(tree.test, tree)
     loose = _loose(tree)
     _check_whole(name, tree, train, test + loose, options.sample)
     _refuse_damaged(name, train + test + loose, options.check)
@@ -109,16 +114,48 @@ def prepare_image_files(name: str, tree: ImageFolders, folder: Path, options: Im
         "counts": {"train": len(train), "test": len(test + loose)}, "mean": list(MEAN), "std": list(STD),
         # The folder of links travels with the manifest.
         "folders": {"train": os.path.abspath(tree.train), "test": "test" if linked else os.path.abspath(tree.test)},
-        "whole": _counts(train, test + loose) == dict(tree.complete),
+        "whole": tree.complete is None or _counts(train, test + loose) == dict(tree.complete),
+        "class_names": list(tree.classes),
         "sha256": {f"{split}.npz": sha256(folder / f"{split}.npz") for split in SPLITS}, **code_of(name),
     })  # fmt: skip
 
 
-def _in_class_folders(folder: Path, classes: tuple[str, ...]) -> list[_File]:
+def read_folder(name: str, root: Path, download: bool) -> ImageFolders:
+    """A data set of the user's own: `train`, and `test` or `val`, with a folder of images per class.
+
+    Args:
+        name: `folder.<name>`.
+        root: The folder with `train`, or one that has it as `<name>`.
+        download: Not used.
+
+    Raises:
+        RenormError: The folders are not there.
+    """
+    own = name.removeprefix(plugins.FOLDER)
+    source = f"a folder {own} with train and test (or val), in each a folder of images per class"
+    for base in (root, root / own):
+        tests = [base / split for split in ("test", "val") if (base / split).is_dir()]
+        if (base / "train").is_dir() and tests:
+            classes = [entry.name for entry in _entries(base / "train") if entry.is_dir()]
+            return ImageFolders(base / "train", tests[0], tuple(classes), dict, None, source)
+    raise RenormError(f"dataset {name}: {root / own}: not there: make {source}, or name it as datasets.{name}.folder")
+
+
+def _part(name: str, tree: ImageFolders, classes: tuple[str, ...]) -> ImageFolders:
+    missing = [one for one in classes if one not in tree.classes]
+    if missing:
+        hint = suggest(missing[0], tree.classes)
+        raise RenormError(f"dataset {name}: classes: there is no folder '{missing[0]}' in {tree.train}: {hint}")
+    return replace(tree, classes=classes, complete=None, part=True)
+
+
+def _in_class_folders(folder: Path, tree: ImageFolders) -> list[_File]:
     """The images in the class folders below `folder`, in alphabetical order."""
-    known, found = set(classes), []
+    known, found = set(tree.classes), []
     for entry in _entries(folder):
         if entry.is_dir():
+            if entry.name not in known and tree.part:
+                continue
             if entry.name not in known:
                 raise RenormError(f"{entry.path}: is not the folder of a class of this data set: remove it")
             found += [_File(entry.name, f.name, f.path, f.stat().st_size) for f in _entries(entry.path) if _image(f)]
@@ -160,6 +197,8 @@ def _counts(train: list[_File], test: list[_File]) -> dict[str, int]:
 def _check_whole(name: str, tree: ImageFolders, train: list[_File], test: list[_File], sample: bool) -> None:
     """Raise `RenormError` with what is missing, unless a sample will do and both splits have images."""
     found, complete = _counts(train, test), tree.complete
+    if complete is None:
+        complete = {"classes": len(tree.classes), "train": max(len(train), 1), "test": max(len(test), 1)}
     if found == complete or (sample and train and test):
         return
     parts = [f"{found[k]:,} of {complete[k]:,} {word}" for k, word in

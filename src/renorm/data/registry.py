@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,9 @@ class ImageFolders:
         classes: Names of the class folders, in the order of their numbers.
         test_classes: File name without its ending → class, of images that are not in class folders; called only when
             there are any.
-        complete: Number of "classes", and of "train" and "test" images, of the complete data set.
+        complete: Number of "classes", and of "train" and "test" images, of the complete data set; None where what is
+            there is complete.
+        part: Whether there may be folders of other classes, which are left out.
         source: Where to get it, for messages.
     """
 
@@ -48,8 +51,9 @@ class ImageFolders:
     test: Path
     classes: tuple[str, ...]
     test_classes: Callable[[], Mapping[str, str]]
-    complete: Mapping[str, int]
+    complete: Mapping[str, int] | None
     source: str
+    part: bool = False
 
 
 Reader = Callable[[Path, bool], RawImages | ImageFolders]
@@ -87,6 +91,10 @@ def list_datasets() -> list[str]:
 def reader(name: str) -> Reader:
     """The function that reads the data set; RenormError for an unknown name."""
     # Not when the package is imported: a training job reads prepared data, and must not pay seconds for scikit-learn.
+    if plugins.is_folder(name):
+        from renorm.data.image_files import read_folder
+
+        return partial(read_folder, name)
     plugins.import_plugins("dataset")
     plugins.load()
     if name not in _READERS:

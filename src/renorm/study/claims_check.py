@@ -63,7 +63,12 @@ def _rows(path: Path, source: str, found: list[dict[str, Any]], metrics: Metrics
     """The mistakes of a table's rows; the rows without one are added to `found`, with `printed`, the value's text."""
     header: list[str] = []
     lines: list[tuple[int, list[str]]] = []
-    yield from _caught(lambda: (header.extend(claims.checked_header(path)), lines.extend(read_cells(path)[1])))
+
+    def read() -> None:
+        header.extend(claims.checked_header(path))
+        lines.extend(read_cells(path)[1])
+
+    yield from _caught(read)
     for line, cells in lines:
         try:
             row = claims.read_row(path, line, header, cells, source, metrics)

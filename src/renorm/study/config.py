@@ -165,11 +165,24 @@ class Experiment(Strict):
             raise ValueError(f"{', '.join(twice)} is there twice: name each value once")
         return values
 
-    @field_validator("arch", mode="before")
+    @field_validator("dataset", "arch", mode="before")
     @classmethod
     def _without_slash(cls, values: Any) -> Any:
         found = isinstance(values, list) and all(isinstance(value, str) for value in values)
-        return [zoo.canonical(value) for value in values] if found else values
+        return [without_slash(value) for value in values] if found else values
+
+
+def without_slash(name: str) -> str:
+    """`torchvision/resnet50`, `folder/pets` → as in paths and tables, where a slash separates parts."""
+    return name.replace("/", ".", 1) if plugins.is_folder(name) else zoo.canonical(name)
+
+
+class ImageData(Strict):
+    """How a data set of image files is read: from `folder`, and of its class folders `classes`, in this order."""
+
+    folder: str | None = None
+    image_size: Annotated[int, Field(ge=1, le=4096, strict=True)] = 224
+    classes: Annotated[list[Annotated[str, Field(pattern=r"^[^,/]+$")]], Field(max_length=100_000)] = []
 
 
 class LayerView(Strict):
@@ -274,6 +287,7 @@ class Study(Strict):
     title: str = ""
     description: str = ""
     plugins: list[str] = []
+    datasets: dict[Name, ImageData] = {}
     results_dir: str = "results"
     data_dir: str | None = None
     download: bool = True
@@ -308,6 +322,16 @@ class Study(Strict):
     @classmethod
     def _extend(cls, recipes: Any) -> Any:
         return _extended(recipes) if isinstance(recipes, dict) else recipes
+
+    @field_validator("datasets", mode="before")
+    @classmethod
+    def _datasets(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        for name in values:
+            if name != "imagenet" and not plugins.is_folder(str(name)):
+                raise ValueError(f"'{name}': only data sets of image files have settings here: folder/<name>, imagenet")
+        return {without_slash(str(name)): value for name, value in values.items()}
 
     @field_validator("only", mode="before")
     @classmethod
@@ -443,6 +467,10 @@ class Study(Strict):
         return self.model_copy(update={
             "claims": claims, "adopt": [place(path) for path in self.adopt], "programs": programs, "recipes": recipes,
             "plugins": [place(path) for path in self.plugins],
+            "datasets": {
+                name: one.model_copy(update={"folder": place(one.folder)}) if one.folder else one
+                for name, one in self.datasets.items()
+            },
         })  # fmt: skip
 
     @property

@@ -4,7 +4,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from renorm.core import code_digest, files
-from renorm.study.config import Study
+from renorm.study.config import ImageData, Study
 
 SPLITS = ("train", "test")
 
@@ -29,19 +29,26 @@ def code_of(dataset: str) -> dict[str, str]:
     return {"code": found} if found else {}
 
 
-def is_prepared(folder: Path, dataset: str) -> bool:
-    """Whether `folder` holds the data set as today's code reads it; `RenormError` for a damaged manifest."""
+def is_prepared(folder: Path, dataset: str, wanted: ImageData | None = None) -> bool:
+    """Whether `folder` holds the data set as today's code reads it; `RenormError` for a damaged manifest.
+
+    `wanted`: its image size and classes, where the configuration says them.
+    """
     path = folder / "manifest.json"
     if not path.is_file():
         return False
-    known = _read(path.absolute(), path.stat().st_mtime_ns).get("code")
-    return known == code_of(dataset).get("code")
+    manifest = _read(path.absolute(), path.stat().st_mtime_ns)
+    if wanted and manifest["image_shape"][-1] != wanted.image_size:
+        return False
+    if wanted and wanted.classes and manifest.get("class_names") != wanted.classes:
+        return False
+    return manifest.get("code") == code_of(dataset).get("code")
 
 
-def prepared_checksum(folder: Path) -> str | None:
+def prepared_checksum(folder: Path, wanted: ImageData | None = None) -> str | None:
     """The checksum of the data set that is prepared in `folder`, which has its name; None when there is none of today's
     code."""
-    if not is_prepared(folder, folder.name):
+    if not is_prepared(folder, folder.name, wanted):
         return None
     return checksum(_read(folder.absolute() / "manifest.json", (folder / "manifest.json").stat().st_mtime_ns))
 
@@ -53,4 +60,4 @@ def _read(path: Path, _changed: int) -> dict:
 
 def data_checksum(study: Study, dataset: str) -> str | None:
     """The checksum of the study's prepared data set as run records hold it; None when it is not prepared here."""
-    return prepared_checksum(Path(study.results_dir, "data", dataset))
+    return prepared_checksum(Path(study.results_dir, "data", dataset), study.datasets.get(dataset))

@@ -39,6 +39,8 @@ def unknown(axis: str, name: str) -> str:
     """What is wrong with a name of `dataset`, `arch` or `norm` that nothing defines; empty when something does."""
     if axis == "arch" and zoo.is_zoo(name):
         return zoo.problem(name)
+    if axis == "dataset" and plugins.is_folder(name):
+        return ""
     return "" if name in plugins.names(axis) else f"unknown {axis} '{name}': {suggest(name, plugins.names(axis))}"
 
 
