@@ -12,6 +12,7 @@ import pytest
 from renorm.core import files
 from renorm.core.errors import RenormError
 from renorm.execution import cost_model, status
+from renorm.execution.slurm import queue
 from renorm.runs import collect
 from renorm.study import config, grid
 from renorm.study.cell import Cell
@@ -104,6 +105,44 @@ def squeue(folder: Path, monkeypatch, *lines: str) -> None:
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
 
 
+def job(state: str, seed: int, results: Path, reason: str = "None") -> str:
+    """A line of squeue: a job that trains a cell of `results`."""
+    comment = f"rule_train_wildcards_digits_tiny_vgg_batch_norm_base_1_{seed}"
+    return f"1|{state}|{reason}|renorm_x|{comment} {queue.marker(results, '')}"
+
+
+def submitted(study: config.Study) -> None:
+    """A Snakemake has submitted jobs of the study before."""
+    Path(study.results_dir).mkdir(parents=True, exist_ok=True)
+    (Path(study.results_dir) / queue.LOCK).touch()
+
+
+def test_a_slurm_that_does_not_answer_is_said(study, tmp_path, monkeypatch, capsys):
+    squeue(tmp_path, monkeypatch)
+    program = tmp_path / "bin/squeue"
+    program.write_text("#!/bin/sh\necho 'slurm_load_jobs error: Unable to contact slurm controller' >&2\nexit 1\n")
+    # Nothing was ever submitted from here: that the commands are there says nothing.
+    assert status.survey(study).notes == ()
+    submitted(study)
+    status.status(study)
+    out = capsys.readouterr().out
+    assert "squeue: Slurm does not answer (slurm_load_jobs error: Unable to contact slurm controller)" in out
+    assert "is counted as missing or failed" in out
+
+
+def test_a_queued_job_that_cannot_start_is_named_with_its_reason(study, tmp_path, monkeypatch, capsys):
+    submitted(study)
+    results = Path(study.results_dir)
+    squeue(tmp_path, monkeypatch, job("PENDING", 1, results, "Priority"), job("PENDING", 2, results, "JobHeldAdmin"))
+    status.status(study)
+    out = capsys.readouterr().out
+    assert (
+        "1 queued jobs cannot start: JobHeldAdmin: an administrator holds it (job 1, " in out and "Priority" not in out
+    )
+    assert status.why(study, cell(1).path).endswith("its job 1 waits in the queue (Priority).")
+    assert "it cannot start: JobHeldAdmin: an administrator holds it" in status.why(study, cell(2).path)
+
+
 def test_every_state_is_told_apart(study, tmp_path, monkeypatch, hold, capsys):
     write_run(study, cell(1))
     write_run(study, cell(2), "diverged")
@@ -111,11 +150,11 @@ def test_every_state_is_told_apart(study, tmp_path, monkeypatch, hold, capsys):
     failed = collect.run_folder(study, cell(4)) / "log.txt"
     failed.parent.mkdir(parents=True)
     failed.write_text("renorm: no space left\n")
-    comment = "rule_train_wildcards_digits_tiny_vgg_batch_norm_base_1_"
-    queue = {"PENDING": (tmp_path, 5), "RUNNING": (tmp_path, 6), "COMPLETING": (Path("/elsewhere"), 7)}
-    lines = [f"1|{state}|{folder}|renorm_x|{comment}{seed}" for state, (folder, seed) in queue.items()]
-    lines[1] = lines[1].replace("rule_train_", "rule_train_keep_")
-    squeue(tmp_path, monkeypatch, *lines, "4|RUNNING|x|other|(null)")
+    submitted(study)
+    results = Path(study.results_dir)
+    queued = {"PENDING": (results, 5), "RUNNING": (results, 6), "COMPLETING": (Path("/elsewhere"), 7)}
+    lines = [job(state, seed, folder) for state, (folder, seed) in queued.items()]
+    squeue(tmp_path, monkeypatch, "Welcome!", *lines, "4|RUNNING|None|other|(null)")
     status.status(study, as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert told["experiments"] == {

@@ -1,5 +1,6 @@
 """One cluster for all tests here, and checkouts whose `snakemake --profile slurm` submits to it."""
 
+import compileall
 import copy
 import json
 import re
@@ -117,16 +118,16 @@ def make_checkout(prepared_digits):
         for part in (*PARTS, "slurm"):
             source, target = ROOT / part, folder / part
             target.parent.mkdir(parents=True, exist_ok=True)
-            # With its compiled modules: every job starts Python three times.
             shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
         if data:
             shutil.copytree(prepared_digits, folder / "results/data")
         # Nobody here waits for a minute between two looks at the queue.
-        for name, constant in (("submit", "PAUSE"), ("plugin_patches", "POLL_SECONDS")):
+        for name, constant in (("submit", "PAUSE"), ("plugin_patches", "POLL_SECONDS"), ("watch", "ASK_SECONDS")):
             code = folder / f"src/renorm/execution/slurm/{name}.py"
             text, changes = re.subn(rf"^{constant} = \d+", f"{constant} = 3", code.read_text(), flags=re.M)
             assert changes == 1
             code.write_text(text)
+        compileall.compile_dir(folder / "src", quiet=2)  # every job starts Python twice
         return SlurmCheckout(folder.resolve(), cluster)
 
     return make

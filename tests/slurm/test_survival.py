@@ -9,7 +9,6 @@ import time
 import pytest
 
 from renorm.core.locks import locked
-from renorm.runs import run_record
 
 from .cluster import kill, trainers
 from .conftest import EPOCHS, LONG, one_writer, study
@@ -101,27 +100,37 @@ def test_the_jobs_of_a_dead_node_end_up_on_the_other(checkout, undisturbed):
     assert [(job["state"], job["node"]) for job in checkout.jobs()] == [("COMPLETED", "node2")] * 2
 
 
-def test_snakemake_killed_and_started_again_never_trains_a_cell_twice(checkout):
-    epochs = 100
-    checkout.write(long_study([1], epochs=epochs))
-    first = checkout.start(*TRAINING)
-    wait_for_checkpoint(checkout, 1, epochs)
-    (trainer,) = trainers(checkout.folder)
+def test_a_killed_snakemakes_jobs_are_taken_over_also_by_a_clone(make_checkout, cluster, tmp_path, undisturbed):
+    """Only one cell fits at a time, so that jobs queue. Nothing is submitted twice, and no cell is trained twice."""
+    mine, clone = (make_checkout(tmp_path / name, cluster, data=name == "mine") for name in ("mine", "clone"))
+    values = long_study([1, 2, 3], results_dir=str(mine.folder / "results"))
+    for checkout in (mine, clone):
+        checkout.write(values)
+        one_at_a_time(checkout)
+    first = mine.start(*TRAINING)
+    wait_for_checkpoint(mine, 1)
+    mine.wait(lambda: len(mine.jobs()) == 3)
+    refused = clone.snakemake(*TRAINING, expect=2)
+    assert f"is being written by process {first.pid} on " in refused and ".driver.lock" in refused
     first.kill()
     first.wait()
-    killed = run_record.now()
-    second = checkout.start(*TRAINING)
-    # The twin has its own job and waits for the lock, which the first one has.
-    checkout.wait(lambda: len(trainers(checkout.folder)) == 2)
-    assert (checkout.cell(1, epochs) / ".lock").read_text().startswith(f"process {trainer} ")
-    assert "1 jobs of a previous run are still in the queue" in finish(checkout, second)
-    record = checkout.record(1, epochs)
-    assert (record["status"], record["resumes"], record["epochs_completed"]) == ("completed", 0, epochs)
-    assert record["started"] <= killed  # whole seconds
-    assert [job["state"] for job in checkout.jobs()] == ["COMPLETED"] * 2
+    output = finish(clone, clone.start(*TRAINING))
+    taken = output.count("of a previous run is in the queue: taken over")
+    assert taken >= 2 and f"{taken} jobs of a previous run are in the queue" in output
+    assert [job["state"] for job in mine.jobs()] == ["COMPLETED"] * 3 and clone.jobs() == []
+    assert [check_numbers(mine, undisturbed, seed)["resumes"] for seed in (1, 2, 3)] == [0, 0, 0]
+    logs = [(mine.cell(seed, EPOCHS) / "log.txt").read_text() for seed in (1, 2, 3)]
+    assert [log.count(" images on ") for log in logs] == [1, 1, 1]
 
 
-def test_the_way_back_is_one_command(checkout, undisturbed):
+def one_at_a_time(checkout) -> None:
+    """The profile asks for a GPU of which the cluster has one."""
+    profile = checkout.folder / "slurm/config.yaml"
+    text = profile.read_text().replace("slurm_partition: gpu ", "slurm_partition: kinds ")
+    profile.write_text(text.replace("# gpu_model: a100 ", "gpu_model: a100 "))
+
+
+def test_resume_study_drains_the_queue_first(checkout, undisturbed):
     """resume-study: the waiting job is cancelled, running ones are waited for, then only what is missing is run."""
     checkout.write(long_study([1, 2, 3, 4, 5]))
     first = checkout.start(*TRAINING)
@@ -141,6 +150,7 @@ def test_the_way_back_is_one_command(checkout, undisturbed):
 
 
 REFUSE_TWICE = """\
+echo "Welcome to cluster HAL 2026! You used 120 of 500 GPU hours."
 case "$*" in *--test-only*) ;; *)
     echo x >> {counter}
     if [ "$(wc -l < {counter})" -le 2 ]; then
@@ -159,11 +169,13 @@ def test_a_full_queue_and_an_absent_controller_are_waited_for(checkout, undistur
     counter, real = checkout.folder / "refused", checkout.cluster.run("which", "sbatch").strip()
     stub(checkout, "sbatch", REFUSE_TWICE.format(counter=counter, sbatch=real))
     # One look without an answer, and the plugin by itself would have forgotten its jobs.
-    outage(checkout, undisturbed, 12, EPOCHS, "--slurm-status-attempts", "1")
+    output = outage(checkout, undisturbed, 12, EPOCHS, "--slurm-status-attempts", "1")
     assert len(counter.read_text().splitlines()) == 4
+    assert output.count("the queue takes no more jobs (AssocMaxSubmitJobLimit)") == 1
+    assert output.count("the queue takes jobs again") == 1
 
 
-def outage(checkout, undisturbed, seconds: float, epochs: int = EPOCHS, *arguments: str) -> None:
+def outage(checkout, undisturbed, seconds: float, epochs: int = EPOCHS, *arguments: str) -> str:
     """The controller is away for `seconds` while two cells train; they are not submitted again, nothing hangs."""
     checkout.write(long_study([1, 2], epochs=epochs))
     process = checkout.start(*TRAINING, *arguments)
@@ -172,9 +184,37 @@ def outage(checkout, undisturbed, seconds: float, epochs: int = EPOCHS, *argumen
     checkout.cluster.stop_controller()
     time.sleep(seconds)
     checkout.cluster.start_controller()
-    finish(checkout, process)
+    output = finish(checkout, process)
     assert [check_numbers(checkout, undisturbed, seed, epochs)["resumes"] for seed in (1, 2)] == [0, 0]
     assert len(checkout.jobs()) == 2
+    return output
+
+
+REFUSE_SECOND = """\
+case "$*" in *--test-only*) exec {sbatch} "$@" ;; esac
+echo x >> {counter}
+[ "$(wc -l < {counter})" -gt 1 ] || exec {sbatch} "$@"
+echo "sbatch: error: QOSMaxSubmitJobPerUserLimit" >&2
+exit 1
+"""
+
+
+def test_ctrl_c_cancels_jobs_which_save_and_does_not_wait_for_a_full_queue(checkout):
+    from .test_grid import stub
+
+    counter, real = checkout.folder / "refused", checkout.cluster.run("which", "sbatch").strip()
+    stub(checkout, "sbatch", REFUSE_SECOND.format(counter=counter, sbatch=real))
+    checkout.write(long_study([1, 2], epochs=100))
+    process = checkout.start(*TRAINING)
+    checkout.wait(lambda: any((checkout.cell(seed, 100) / "checkpoint.pt").exists() for seed in (1, 2)), every=0.05)
+    begun = time.monotonic()
+    # To Snakemake alone, as from a supervisor: a submission that waits gets no signal.
+    process.send_signal(signal.SIGINT)
+    output = finish(checkout, process, expect=1)
+    assert time.monotonic() - begun < 60 and "Traceback" not in output
+    assert [job["state"] for job in checkout.jobs()] == ["CANCELLED"]
+    (log,) = checkout.folder.glob("results/runs/digits/tiny_vgg/batch_norm/base/e100/s*/log.txt")
+    assert "stopped by signal 15" in log.read_text() and (log.parent / "checkpoint.pt").exists()
 
 
 def test_two_running_snakemakes_keep_apart(checkout):

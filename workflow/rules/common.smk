@@ -11,7 +11,7 @@ from snakemake.settings.types import RerunTrigger
 from renorm.core import table_specs
 from renorm.core.errors import RenormError
 from renorm.core.validation import read_yaml
-from renorm.execution.slurm.preflight import prepare_executor
+from renorm.execution.slurm.limits import CEILING, capped
 from renorm.execution import workload
 from renorm.execution.cost_model import check_space
 from renorm.execution.cost_model import estimate
@@ -145,7 +145,9 @@ onstart:
     or_end(check_programs, STUDY, get_cells_to_train())
     # Before anything is submitted: would this cluster run what we ask for?
     if workflow.executor_plugin.name == "slurm":
-        or_end(prepare_executor, workflow)
+        from renorm.execution.slurm.preflight import prepare_executor
+
+        or_end(prepare_executor, workflow, RESULTS)
     set_aside()
 
 
@@ -189,11 +191,15 @@ def get_runner(wildcards):
 
 
 def get_mem_mb(wildcards, attempt):
-    return estimate(STUDY, get_cell(wildcards), attempt).mem_mb
+    cell = get_cell(wildcards)
+    first, now = (estimate(STUDY, cell, tries).mem_mb for tries in (1, attempt))
+    return capped(now, first, CEILING.mem_mb)
 
 
 def get_runtime(wildcards, attempt):
-    return estimate(STUDY, get_cell(wildcards), attempt).minutes
+    cell = get_cell(wildcards)
+    first, now = (estimate(STUDY, cell, tries).minutes for tries in (1, attempt))
+    return capped(now, first, CEILING.minutes)
 
 
 def get_wait(wildcards, attempt):

@@ -16,13 +16,13 @@ def resume_study(
     cancel: Annotated[
         bool, typer.Option(help="Cancel running jobs too: they save a checkpoint and are resumed.")
     ] = False,
-    prefix: Annotated[str, typer.Option(help="slurm-jobname-prefix of the profile.")] = "renorm",
+    results: Annotated[Path, typer.Option(help="results_dir of the study.")] = Path("results"),
 ) -> None:
     """After Snakemake itself was killed: cancel its pending jobs, wait for its running ones, and start Snakemake again
     with ARGUMENTS (write `--` before them)."""
-    from renorm.execution.slurm.queue import resume
+    from renorm.execution.slurm.recovery import resume
 
-    raise typer.Exit(resume(Path.cwd(), prefix, cancel, arguments or ["--profile", "slurm"]))
+    raise typer.Exit(resume(Path.cwd(), results, cancel, arguments or ["--profile", "slurm"]))
 
 
 @app.command(rich_help_panel=CLUSTER)

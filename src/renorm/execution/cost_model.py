@@ -4,6 +4,7 @@ The estimate is meant to be enough, not exact: a job that asks for too little is
 """
 
 import math
+import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -268,11 +269,16 @@ def disk_mb(study: Study, cells: Iterable[Cell]) -> float:
 
 
 def check_space(study: Study, cells: Iterable[Cell]) -> None:
-    """Raise `RenormError` when the disk of the results cannot take the records of the `cells`, which are to be trained.
+    """Raise `RenormError` when the folder of the results cannot be written, or its disk cannot take the records of the
+    `cells`, which are to be trained.
 
     Counted are the records and the checkpoints of one cell, the least that any order of running needs.
     """
     folder = Path(study.results_dir).absolute()
+    for path in (folder, folder / "runs", folder / "data"):
+        nearest = next(path for path in (path, *path.parents) if path.exists())
+        if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
+            raise RenormError(f"results_dir: {nearest} cannot be written by this user: set another one")
     left = list(cells)
     built_in = [cell for cell in left if not grid.program(study, cell)]
     largest = max((PARAMETERS.get(cell.arch, UNKNOWN_PARAMETERS) for cell in built_in), default=0)

@@ -1,10 +1,9 @@
 """During and after: how far the study is, and why a cell would run."""
 
 import json
-import re
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.live import Live
@@ -14,7 +13,7 @@ from renorm.core.console import screen, span
 from renorm.core.errors import RenormError, suggest
 from renorm.core.locks import holder
 from renorm.execution.cost_model import estimate
-from renorm.execution.slurm.queue import orphaned_jobs
+from renorm.execution.slurm import queue
 from renorm.runs import finished
 from renorm.runs.collect import Found, find, run_folder
 from renorm.runs.run_log import last_error
@@ -29,12 +28,14 @@ STYLES = {"completed": "green", "diverged": "magenta", "running": "cyan", "faile
 @dataclass(frozen=True)
 class Survey:
     """Every cell of the study with its state at one moment, when the rest may be done, and how many records were set
-    aside."""
+    aside; `waiting`: the jobs of cells that are queued; `notes`: what the states leave out, in words."""
 
     states: dict[Cell, str]
     found: list[Found]
     eta_seconds: float | None
     superseded: int
+    waiting: dict[Cell, queue.QueueJob] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def counts(self, name: str | None = None) -> Counter:
         """state → cells, of one experiment or of all, in the order of STATES."""
@@ -45,26 +46,34 @@ class Survey:
 def survey(study: Study) -> Survey:
     """Look at records, logs, locks and the queue; nothing of it needs a running Snakemake."""
     found = find(study)
-    queue = _queue(f.cell for f in found if f.record is None)
-    states = {f.cell: f.status if f.record else _unfinished(study, f, queue) for f in found}
+    notes: tuple[str, ...] = ()
+    try:
+        jobs = _jobs(study, [f.cell for f in found if f.record is None])
+    except RenormError as error:
+        jobs, notes = {}, (f"{error}; a cell that only has a job in the queue is counted as missing or failed.",)
+    states = {f.cell: f.status if f.record else _unfinished(study, f, jobs) for f in found}
+    waiting = {cell: job for cell, job in jobs.items() if states[cell] == "queued"}
     superseded = sum(len(finished.superseded(study, f.cell)) for f in found)
-    return Survey(states, found, _eta(study, found, states), superseded)
+    return Survey(states, found, _eta(study, found, states), superseded, waiting, notes)
 
 
-def _unfinished(study: Study, found: Found, queue: dict[Cell, str]) -> str:
+def _unfinished(study: Study, found: Found, jobs: dict[Cell, queue.QueueJob]) -> str:
     if holder(run_folder(study, found.cell) / ".lock"):
         return "running"
-    return queue.get(found.cell, found.status)
+    job = jobs.get(found.cell)
+    return found.status if job is None else "queued" if job.pending else "running"
 
 
-def _queue(cells) -> dict[Cell, str]:
-    """The cells that have a job in the Slurm queue; the plugin writes the rule and its wildcards into the comment."""
+def _jobs(study: Study, cells: list[Cell]) -> dict[Cell, queue.QueueJob]:
+    """The jobs in the queue of those cells that have one, the running one if there are several."""
     named = {"_".join(str(value) for value in cell.as_dict().values()): cell for cell in cells}
-    out: dict[Cell, str] = {}
-    for job in orphaned_jobs(Path.cwd(), "") if named else ():
-        cell = named.get(re.sub(r"^rule_train(_keep)?_wildcards_", "", job.comment))
-        if cell and out.get(cell) != "running":
-            out[cell] = "queued" if job.pending else "running"
+    out: dict[Cell, queue.QueueJob] = {}
+    # Where nothing was ever submitted Slurm is not asked: its commands may be there without a cluster.
+    asked = named and Path(study.results_dir, queue.LOCK).exists()
+    for job in queue.jobs(Path(study.results_dir)) if asked else ():
+        cell = named.get(job.cell)
+        if cell and (cell not in out or out[cell].pending):
+            out[cell] = job
     return out
 
 
@@ -113,9 +122,21 @@ def status(study: Study, as_json: bool = False, watch: float | None = None) -> N
                 live.update(_table(study, seen), refresh=True)
     for item in _failed(study, seen):
         console.print(f"{item['cell']}: {item['error']} ({item['log']})", markup=False, soft_wrap=True)
+    for line in (*_obstacles(seen), *seen.notes):
+        console.print(line, markup=False, soft_wrap=True)
     if seen.superseded:
         console.print(f"{seen.superseded} records of other hyper-parameters, code or data were set aside "
                       f"({finished.SUPERSEDED} beside run.json); no table counts them.", soft_wrap=True)  # fmt: skip
+
+
+def _obstacles(seen: Survey) -> list[str]:
+    """For every reason for which queued jobs never start: how many they are, and one of them."""
+    by_reason: dict[str, list[tuple[Cell, queue.QueueJob]]] = {}
+    for cell, job in seen.waiting.items():
+        if job.obstacle:
+            by_reason.setdefault(job.obstacle, []).append((cell, job))
+    return [f"{len(stuck)} queued jobs cannot start: {why} (job {stuck[0][1].id}, {stuck[0][0]})"
+            for why, stuck in sorted(by_reason.items())]  # fmt: skip
 
 
 def _open(seen: Survey) -> bool:
@@ -128,6 +149,8 @@ def _document(study: Study, seen: Survey) -> dict:
         "all": seen.counts(), "eta_seconds": None if seen.eta_seconds is None else round(seen.eta_seconds),
         "running": [cell.path for cell, state in seen.states.items() if state == "running"],
         "failed": _failed(study, seen), "superseded": seen.superseded,
+        "cannot_start": {cell.path: job.obstacle for cell, job in seen.waiting.items() if job.obstacle},
+        "notes": list(seen.notes),
     }  # fmt: skip
 
 
@@ -169,6 +192,10 @@ def why(study: Study, path: str) -> str:
     seen = finished.of(study, cell)
     if seen.record:
         return f"{cell}: would not be trained: it is {seen.record.status}, since {seen.record.finished}."
+    job = _jobs(study, [cell]).get(cell)
+    if job:
+        why_not = f": it cannot start: {job.obstacle}" if job.obstacle else f" ({job.reason})" if job.pending else ""
+        return f"{cell}: its job {job.id} {'waits in the queue' if job.pending else 'runs'}{why_not}."
     if seen.problem:
         return f"{cell}: would be trained, and the record that is there set aside: {seen.problem}."
     return f"{cell}: would be trained: {_why_missing(folder)}"

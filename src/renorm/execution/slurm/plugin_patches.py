@@ -1,22 +1,30 @@
 """Patches of snakemake-executor-plugin-slurm, pinned to the version that they were written for."""
 
 import inspect
-import os
+import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
 
 from renorm.core.errors import RenormError
 from renorm.core.machine import package_version
+from renorm.execution.slurm import queue
+from renorm.execution.slurm.submit import Submissions
+from renorm.execution.slurm.watch import Watch
+from renorm.study.cell import Cell
 
 PLUGIN = "snakemake-executor-plugin-slurm"
 VERSION = "2.8"
 # What is patched, with the parameters that the patches pass on.
 PATCHED = {
     "get_min_job_age": [], "is_query_tool_available": ["tool_name"], "query_job_status": ["command", "logger"],
-    "get_submit_command": ["job", "params", "settings", "failed_nodes", "array_job"],
-    "Executor.check_active_jobs": ["self", "active_jobs"],
+    "get_submit_command": ["job", "params", "settings", "failed_nodes", "array_job"], "set_gres_string": ["job"],
+    "validate_slurm_extra": ["job"], "Executor.check_active_jobs": ["self", "active_jobs"],
+    "Executor.run_job": ["self", "job"], "Executor.cancel_jobs": ["self", "active_jobs"],
+    "Executor.additional_general_args": ["self"],
 }  # fmt: skip
 POLL_SECONDS = 60  # between two polls of the jobs, at most; the plugin would go up to 180
 
@@ -41,22 +49,35 @@ def check_plugin(plugin: ModuleType) -> None:
 
 @dataclass
 class QueuePollState:
-    """The last poll: whether Slurm answered, which jobs were asked for, and which of them it did not list."""
+    """The last poll: whether Slurm answered, the cell of each job asked for, and which jobs it did not list."""
 
     answered: bool = True
-    expected: frozenset[str] = frozenset()
+    expected: Mapping[str, str] = field(default_factory=dict)
     absent: frozenset[str] = frozenset()
 
 
-def patch_slurm_plugin(settings, accounting: bool) -> None:
-    """Repair three faults of snakemake-executor-plugin-slurm 2.8.
+def cell_of(job) -> str:
+    """The cell that a job of rule `train` trains, as in the names of files."""
+    try:
+        values = dict(job.wildcards.items())
+        return Cell(**values | {"epochs": int(values["epochs"]), "seed": int(values["seed"])}).path
+    except (AttributeError, KeyError, TypeError, RenormError):
+        return str(job)
 
-    It forgets its jobs when Slurm does not answer; it waits for ever for a job that Slurm has forgotten; and it fails a
-    job when the queue is full.
+
+def patch_slurm_plugin(settings, results_dir: Path, watch: Watch, orphans: Mapping[str, queue.QueueJob]) -> None:
+    """Repair faults of snakemake-executor-plugin-slurm 2.8.
+
+    It forgets its jobs when Slurm does not answer; it waits for ever for a job that Slurm has forgotten or that can
+    never start; it fails a job when the queue is full; it submits jobs again that a killed Snakemake left in the queue;
+    and it sends a retry to the node on which the job died. One Snakemake instead of two runs in a job: the second one
+    started by `srun` costs seconds of CPU, and `srun` finds no cluster where SLURM_CONF comes from a module.
 
     Args:
         settings: Snakemake's settings of the executor.
-        accounting: Whether `sacct` can be asked for job states; else `squeue` is.
+        results_dir: Of the study.
+        watch: Learns what happens to the jobs.
+        orphans: Values of the wildcards, joined by `_` → job in the queue that trains this cell.
 
     Raises:
         RenormError: The plugin's functions are not those that the patches were written for.
@@ -64,37 +85,108 @@ def patch_slurm_plugin(settings, accounting: bool) -> None:
     import snakemake_executor_plugin_slurm as plugin
 
     check_plugin(plugin)
-    settings.status_command = "sacct" if accounting else "squeue"
-    if not accounting:
+    settings.status_command = "sacct" if watch.accounting else "squeue"
+    if not watch.accounting:
         # The plugin would change to sacct by itself, which has nothing to ask.
         plugin.is_query_tool_available = lambda tool: tool == "squeue"
     age = plugin.get_min_job_age()
     # Asked before each poll, and then, too, there may be no answer.
     plugin.get_min_job_age = lambda: age
-    state = QueuePollState()
-    plugin.query_job_status = mark_vanished_jobs(plugin.query_job_status, state)
-    plugin.Executor.check_active_jobs = keep_jobs_when_unreachable(plugin.Executor.check_active_jobs, state)
-    command = plugin.get_submit_command
-    submit = f"{sys.executable} -m renorm.execution.slurm.submit {os.getpid()}"
-    plugin.get_submit_command = lambda *a, **k: f"{submit} {command(*a, **k)}"
+    # On exit it removes empty folders, in which jobs of others that wait would write their logs.
+    settings.delete_logfiles_older_than = 0
+    state, executor = QueuePollState(), plugin.Executor
+    plugin.query_job_status = mark_vanished_jobs(plugin.query_job_status, state, watch)
+    executor.check_active_jobs = keep_jobs_when_unreachable(executor.check_active_jobs, state)
+    submissions = Submissions(watch.say, watch.give_up_seconds)
+    plugin.subprocess = _Subprocess(submissions)
+    plugin.get_submit_command = submit_command(plugin.get_submit_command, results_dir, watch, submissions)
+    executor.run_job = take_over_or_submit(executor.run_job, watch, dict(orphans))
+    executor.cancel_jobs = stop_submissions(executor.cancel_jobs, submissions)
+    executor.additional_general_args = lambda self: "--executor local --jobs 1"
 
 
-def mark_vanished_jobs(query: Callable, state: QueuePollState) -> Callable:
+class _Subprocess:
+    """`subprocess` with another Popen."""
+
+    def __init__(self, submissions: Submissions):
+        self.Popen = submissions.popen
+
+    def __getattr__(self, name: str):
+        return getattr(subprocess, name)
+
+
+def submit_command(compose: Callable, results_dir: Path, watch: Watch, submissions: Submissions) -> Callable:
+    """`get_submit_command` whose jobs say in their comments whose they are, and avoid the nodes where they died."""
+
+    def command(job, params, settings=None, failed_nodes=None, array_job=False):
+        submissions.thread.avoid = watch.avoid(cell_of(job))
+        comment = f"{params['comment_str']} {queue.marker(results_dir, inputs_of(job))}"
+        return compose(job, params | {"comment_str": comment}, settings, failed_nodes, array_job)
+
+    return command
+
+
+def inputs_of(job) -> str:
+    """What the numbers of a job of rule `train` depend on."""
+    return str(getattr(job.params, "hyper", ""))
+
+
+def take_over_or_submit(run_job: Callable, watch: Watch, orphans: dict[str, queue.QueueJob]) -> Callable:
+    """`run_job` that polls the job of a cell that a killed Snakemake left in the queue instead of submitting another.
+
+    Only one whose training depends on the same inputs; another is left alone, and the cell's new job waits for it.
+    """
+    from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+
+    lock = threading.Lock()
+
+    def run(self, job):
+        cell, values = cell_of(job), "_".join(map(str, getattr(job, "wildcards", ())))
+        if cell in watch.gave_up:
+            message = f"{cell}: not submitted again: {watch.gave_up[cell]}"
+            return self._report_job_error_threadsafe(SubmittedJobInfo(job), message)
+        with lock:
+            found = orphans.pop(values, None)
+        if not found or found.inputs != queue.digest(inputs_of(job)):
+            return run_job(self, job)
+        watch.names.add(found.name)
+        watch.say(f"{cell}: job {found.id} of a previous run is in the queue: taken over")
+        log = self.slurm_logdir / f"rule_{job.name}" / values / f"{found.id}.log"
+        info = SubmittedJobInfo(job, external_jobid=found.id, aux={"slurm_logfile": log})
+        return self._report_job_submission_threadsafe(info)
+
+    return run
+
+
+def stop_submissions(cancel_jobs: Callable, submissions: Submissions) -> Callable:
+    """`cancel_jobs` after which no submission waits for a full queue."""
+
+    def cancel(self, active_jobs):
+        submissions.stopped.set()
+        return cancel_jobs(self, active_jobs)
+
+    return cancel
+
+
+def mark_vanished_jobs(query: Callable, state: QueuePollState, watch: Watch) -> Callable:
     """`query_job_status` that ends a job (UNKNOWN) when squeue did not list it twice.
 
     Snakemake then looks for its output.
     """
 
     async def poll(command, logger):
+        for name in sorted(watch.names):
+            command += f",{name}"  # the command ends with --name and that of this run
         states, duration = await query(command, logger)
         state.answered = states is not None
         if states is None:
             logger.warning("Slurm does not answer; jobs go on, asking again.")
             return None, None
         if command.startswith("squeue"):
-            absent = state.expected - states.keys()
+            absent = state.expected.keys() - states.keys()
             states |= dict.fromkeys(absent & state.absent, "UNKNOWN")
-            state.absent = absent
+            state.absent = frozenset(absent)
+        watch.after_poll(state.expected, states)
         return states, duration
 
     return poll
@@ -104,7 +196,7 @@ def keep_jobs_when_unreachable(check_active_jobs: Callable, state: QueuePollStat
     """`check_active_jobs` that keeps every job active while Slurm does not answer, and polls at least once a minute."""
 
     async def poll(self, active_jobs):
-        state.expected = frozenset(job.external_jobid for job in active_jobs)
+        state.expected = {job.external_jobid: cell_of(job.job) for job in active_jobs}
         still = [job async for job in check_active_jobs(self, active_jobs)]
         for job in still if state.answered else active_jobs:
             yield job
