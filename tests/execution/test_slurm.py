@@ -10,7 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 from renorm.core.errors import RenormError
+from renorm.execution import job_log
 from renorm.execution.cost_model import check_space
+from renorm.execution.job_log import JobEntry
 from renorm.execution.slurm import limits, plugin_patches, queue, submit, watch
 from renorm.execution.slurm.commands import rows, words
 from renorm.study import config
@@ -35,7 +37,7 @@ def test_slurms_time_limits(text, expected):
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("0:03", 3), ("27", 27), ("1:00:01", 3601), ("1-00:00:00", 86400), ("INVALID", float("inf"))]
+    ("text", "expected"), [("0:03", 3), ("27", 27), ("1:00:01", 3601), ("1-00:00:00", 86400), ("INVALID", 0)]
 )
 def test_slurms_elapsed_times(text, expected):
     assert watch.seconds(text) == expected
@@ -138,6 +140,10 @@ def test_nodes_are_avoided_unless_there_are_no_others(tmp_path):
     assert process.communicate()[0] == "5" and (tmp_path / "count").read_text().count("x") == 2
 
 
+def jobs(cells: dict[str, str]) -> dict[str, JobEntry]:
+    return {number: JobEntry(number, cell, 2, 4) for number, cell in cells.items()}
+
+
 def a_watch(monkeypatch, places: dict[str, tuple[str, float]], reasons: str = ""):
     """A watch for which jobs ran on `places`, and what it said."""
     said: list[str] = []
@@ -149,7 +155,7 @@ def a_watch(monkeypatch, places: dict[str, tuple[str, float]], reasons: str = ""
 
 def test_three_cells_that_die_at_once_exclude_a_node(monkeypatch):
     one, said = a_watch(monkeypatch, {str(n): ("node1", 3.0) for n in range(1, 7)})
-    cells = {str(n): f"cell{n}" for n in range(1, 7)}
+    cells = jobs({str(n): f"cell{n}" for n in range(1, 7)})
     one.after_poll(cells, {"1": "FAILED", "2": "FAILED"})
     assert one.avoid("cell1") == {"node1"} and one.avoid("cell5") == set()
     # One that ended well in between shows that the node is sound.
@@ -162,7 +168,7 @@ def test_three_cells_that_die_at_once_exclude_a_node(monkeypatch):
 
 def test_a_cell_that_dies_late_or_is_cancelled_excludes_no_node(monkeypatch):
     one, said = a_watch(monkeypatch, {str(n): ("node1", 900.0) for n in range(1, 5)})
-    one.after_poll({str(n): f"cell{n}" for n in range(1, 5)}, dict.fromkeys("123", "FAILED") | {"4": "CANCELLED"})
+    one.after_poll(jobs({str(n): f"cell{n}" for n in range(1, 5)}), dict.fromkeys("123", "FAILED") | {"4": "CANCELLED"})
     assert one.sick == set() and one.avoid("cell4") == set() and len(said) == 3
 
 
@@ -173,12 +179,30 @@ def test_a_job_that_cannot_start_is_said_once_and_given_up(monkeypatch):
     states = {"7": "PENDING", "8": "PENDING"}
     for now in (0.0, 100.0, 3599.0):
         clock[0] = now
-        one.after_poll({"7": "a", "8": "b"}, states)
+        one.after_poll(jobs({"7": "a", "8": "b"}), states)
     assert states == {"7": "PENDING", "8": "PENDING"} and len(said) == 1
     clock[0] = 3700.0
-    one.after_poll({"7": "a", "8": "b"}, states)
+    one.after_poll(jobs({"7": "a", "8": "b"}), states)
     assert states == {"7": "CANCELLED", "8": "PENDING"} and list(one.gave_up) == ["a"]
     assert said[1] == "a: job 7 given up: PartitionDown: the partition takes no jobs at present"
+
+
+def test_every_job_is_in_the_costs_with_its_hours(monkeypatch, tmp_path):
+    one, _ = a_watch(monkeypatch, {"1": ("node1", 3600.0), "2": ("node2", 1800.0), "3": ("", 0.0)})
+    one.note = lambda entries: job_log.append(tmp_path, entries)
+    mine = jobs({"1": "a", "2": "b", "3": "c", "4": "d"})
+    one.note(list(mine.values()))
+    one.after_poll(mine, {"1": "COMPLETED", "2": "TIMEOUT", "3": "CANCELLED", "4": "RUNNING"})
+    found = job_log.read(tmp_path)
+    assert [(one.job, one.state, one.node) for one in found] == [
+        ("1", "COMPLETED", "node1"), ("2", "TIMEOUT", "node2"), ("3", "CANCELLED", ""), ("4", "SUBMITTED", ""),
+    ]  # fmt: skip
+    assert job_log.spent(found) == job_log.Spent(4, 3.0, 6.0, 1.0, 2.0, 1)
+    with open(tmp_path / job_log.FILE, "a") as file:
+        file.write("5,e,x\n")
+    with pytest.raises(RenormError, match=r"jobs.csv:9: expected"):
+        job_log.read(tmp_path)
+    assert job_log.read(tmp_path / "none") == []
 
 
 def test_results_that_cannot_be_written_are_one_line(tmp_path, monkeypatch):
@@ -191,6 +215,9 @@ def test_results_that_cannot_be_written_are_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda path, mode: Path(path).name != "runs")
     with pytest.raises(RenormError, match=r"^results_dir: .*/results/runs cannot be written by this user"):
         check_space(config.validate(STUDY | {"results_dir": str(tmp_path / "results")}), [])
+
+
+SNAKEMAKES = SimpleNamespace(resources={"gpu": 1}, threads=2)
 
 
 def polls_of(answers: list) -> list[list[str]]:
@@ -217,7 +244,7 @@ def polls_of(answers: list) -> list[list[str]]:
     executor = SimpleNamespace(next_seconds_between_status_checks=170)
 
     async def run():
-        active = [SimpleNamespace(external_jobid=number, job=None) for number in ("1", "2")]
+        active = [SimpleNamespace(external_jobid=number, job=SNAKEMAKES) for number in ("1", "2")]
         for _ in answers:
             active = [job async for job in check(executor, active)]
             out.append([job.external_jobid for job in active])

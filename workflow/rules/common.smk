@@ -148,6 +148,10 @@ onstart:
         from renorm.execution.slurm.preflight import prepare_executor
 
         or_end(prepare_executor, workflow, RESULTS)
+    elif workflow.executor_plugin.name == "cluster-generic":
+        from renorm.execution.job_queue import prepare_scripts
+
+        or_end(prepare_scripts, RESULTS)
     set_aside()
 
 

@@ -22,6 +22,8 @@ rule train:
         # Not in params: where and how often to save changes no number.
         device=DEVICE,
         prepared=f"{RESULTS}/data",
+        # For the submission scripts of workflow/profiles.
+        results=RESULTS,
         checkpoint_minutes=str(STUDY.checkpoint_minutes),
         # Processes that share every batch; on a CPU one, whatever the cluster gives.
         processes=STUDY.gpu if DEVICE != "cpu" else 1,

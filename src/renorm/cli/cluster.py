@@ -20,7 +20,7 @@ def resume_study(
 ) -> None:
     """After Snakemake itself was killed: cancel its pending jobs, wait for its running ones, and start Snakemake again
     with ARGUMENTS (write `--` before them)."""
-    from renorm.execution.slurm.recovery import resume
+    from renorm.execution.recovery import resume
 
     raise typer.Exit(resume(Path.cwd(), results, cancel, arguments or ["--profile", "slurm"]))
 
@@ -29,9 +29,22 @@ def resume_study(
 def targets(
     study: ConfigFile = Path("config.yaml"), only: Only = None,
     minutes: Annotated[float, typer.Option(help="Longest expected time of a short cell.")] = 10.0,
+    budget: Annotated[float | None, typer.Option(
+        min=0, help="GPU-hours, those spent included: list the cells that they allow, long ones too.")] = None,
+    order: Annotated[str, typer.Option(
+        help="With --budget: coverage (the first seed of everything first), cheapest, or undecided (`renorm next`)."
+    )] = "coverage",
 ) -> None:  # fmt: skip
-    """List the run records of missing short cells, as targets for a Snakemake that runs many of them in one job."""
+    """List the run records of missing short cells, as targets for a Snakemake that runs many of them in one job; with
+    --budget, of the cells that the budget allows."""
+    from renorm.execution.budget import affordable, ordered
     from renorm.execution.plan import short
+    from renorm.runs.finished import run_folder
 
-    for path in short(load_study(study, only), minutes):
+    chosen = load_study(study, only)
+    if budget is None:
+        paths = short(chosen, minutes)
+    else:
+        paths = [run_folder(chosen, cell) / "run.json" for cell in affordable(chosen, ordered(chosen, order), budget)]
+    for path in paths:
         print(path)

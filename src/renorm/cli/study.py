@@ -12,11 +12,32 @@ from renorm.study import config
 
 
 @app.command(rich_help_panel=EVERY_DAY)
-def plan(study: ConfigFile = Path("config.yaml"), only: Only = None) -> None:
+def plan(
+    study: ConfigFile = Path("config.yaml"), only: Only = None,
+    budget: Annotated[float | None, typer.Option(min=0, help="GPU-hours: how much of the study they allow.")] = None,
+    order: Annotated[str, typer.Option(help="With --budget: coverage, cheapest or undecided.")] = "coverage",
+) -> None:  # fmt: skip
     """Every experiment with its cells and claims, what is done, and what the rest will cost."""
     from renorm.execution.plan import plan as run
 
-    run(load_study(study, only), part=bool(only))
+    chosen = load_study(study, only)
+    run(chosen, part=bool(only))
+    if budget is not None:
+        from renorm.execution.budget import budget_line
+
+        print(budget_line(chosen, budget, order))
+
+
+@app.command("next", rich_help_panel=EVERY_DAY)
+def next_(study: ConfigFile = Path("config.yaml"), only: Only = None) -> None:
+    """Which further seeds would settle inconclusive claims, the most claims per GPU-hour first."""
+    from renorm.execution.budget import describe_next, next_seeds
+
+    found = next_seeds(load_study(study, only))
+    for one in found:
+        print(describe_next(one))
+    if not found:
+        print("no number of further seeds would settle a claim")
 
 
 @app.command(rich_help_panel=EVERY_DAY)

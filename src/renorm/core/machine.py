@@ -3,6 +3,8 @@
 import os
 import platform
 import re
+import resource
+import socket
 import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -29,6 +31,17 @@ def gpu_names() -> set[str]:
         model = re.search(r"^Model:\s*(.+?)\s*$", file.read_text(errors="replace"), re.M)
         found |= {model[1]} if model else set()
     return found
+
+
+# Variables that hold the number of a job: Slurm, PBS, SGE, LSF.
+JOB_VARIABLES = ("SLURM_JOB_ID", "PBS_JOBID", "JOB_ID", "LSB_JOBID")
+
+
+def usage() -> dict:
+    """This host, the number of the cluster's job, and the peak memory in MB of this process or its largest child."""
+    kilobytes = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    job = next((os.environ[name] for name in JOB_VARIABLES if os.environ.get(name)), None)
+    return {"host": socket.gethostname(), "job": job, "peak_memory_mb": round(kilobytes / 1024, 1)}
 
 
 @cache

@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from rich.live import Live
@@ -12,8 +12,9 @@ from rich.table import Table
 from renorm.core.console import screen, span
 from renorm.core.errors import RenormError, suggest
 from renorm.core.locks import holder
+from renorm.execution import job_log, job_queue
 from renorm.execution.cost_model import estimate
-from renorm.execution.slurm import queue
+from renorm.execution.slurm.queue import QueueJob
 from renorm.runs import finished
 from renorm.runs.collect import Found, find, run_folder
 from renorm.runs.run_log import last_error
@@ -34,7 +35,7 @@ class Survey:
     found: list[Found]
     eta_seconds: float | None
     superseded: int
-    waiting: dict[Cell, queue.QueueJob] = field(default_factory=dict)
+    waiting: dict[Cell, QueueJob] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def counts(self, name: str | None = None) -> Counter:
@@ -57,20 +58,19 @@ def survey(study: Study) -> Survey:
     return Survey(states, found, _eta(study, found, states), superseded, waiting, notes)
 
 
-def _unfinished(study: Study, found: Found, jobs: dict[Cell, queue.QueueJob]) -> str:
+def _unfinished(study: Study, found: Found, jobs: dict[Cell, QueueJob]) -> str:
     if holder(run_folder(study, found.cell) / ".lock"):
         return "running"
     job = jobs.get(found.cell)
     return found.status if job is None else "queued" if job.pending else "running"
 
 
-def _jobs(study: Study, cells: list[Cell]) -> dict[Cell, queue.QueueJob]:
+def _jobs(study: Study, cells: list[Cell]) -> dict[Cell, QueueJob]:
     """The jobs in the queue of those cells that have one, the running one if there are several."""
     named = {"_".join(str(value) for value in cell.as_dict().values()): cell for cell in cells}
-    out: dict[Cell, queue.QueueJob] = {}
-    # Where nothing was ever submitted Slurm is not asked: its commands may be there without a cluster.
-    asked = named and Path(study.results_dir, queue.LOCK).exists()
-    for job in queue.jobs(Path(study.results_dir)) if asked else ():
+    out: dict[Cell, QueueJob] = {}
+    queue = job_queue.of(Path(study.results_dir))
+    for job in queue.jobs() if named and queue else ():
         cell = named.get(job.cell)
         if cell and (cell not in out or out[cell].pending):
             out[cell] = job
@@ -122,7 +122,7 @@ def status(study: Study, as_json: bool = False, watch: float | None = None) -> N
                 live.update(_table(study, seen), refresh=True)
     for item in _failed(study, seen):
         console.print(f"{item['cell']}: {item['error']} ({item['log']})", markup=False, soft_wrap=True)
-    for line in (*_obstacles(seen), *seen.notes):
+    for line in (*_obstacles(seen), *seen.notes, *_costs(study)):
         console.print(line, markup=False, soft_wrap=True)
     if seen.superseded:
         console.print(f"{seen.superseded} records of other hyper-parameters, code or data were set aside "
@@ -131,12 +131,27 @@ def status(study: Study, as_json: bool = False, watch: float | None = None) -> N
 
 def _obstacles(seen: Survey) -> list[str]:
     """For every reason for which queued jobs never start: how many they are, and one of them."""
-    by_reason: dict[str, list[tuple[Cell, queue.QueueJob]]] = {}
+    by_reason: dict[str, list[tuple[Cell, QueueJob]]] = {}
     for cell, job in seen.waiting.items():
         if job.obstacle:
             by_reason.setdefault(job.obstacle, []).append((cell, job))
     return [f"{len(stuck)} queued jobs cannot start: {why} (job {stuck[0][1].id}, {stuck[0][0]})"
             for why, stuck in sorted(by_reason.items())]  # fmt: skip
+
+
+def _costs(study: Study) -> list[str]:
+    """What the jobs on a cluster have cost; nothing where none was submitted."""
+    jobs = job_log.read(Path(study.results_dir))
+    if not jobs:
+        return []
+    total = job_log.spent(jobs)
+    hours, lost, kind = (
+        (total.gpu_hours, total.lost_gpu_hours, "GPU-hours") if study.gpu
+        else (total.cpu_hours, total.lost_cpu_hours, "CPU-hours")
+    )  # fmt: skip
+    unknown = f"; of {total.unknown} the end is not known" if total.unknown else ""
+    return [f"Spent {hours:.2f} {kind} in {total.jobs} jobs, {lost:.2f} of them in jobs that did not complete{unknown} "
+            f"({Path(study.results_dir, job_log.FILE)})."]  # fmt: skip
 
 
 def _open(seen: Survey) -> bool:
@@ -150,7 +165,7 @@ def _document(study: Study, seen: Survey) -> dict:
         "running": [cell.path for cell, state in seen.states.items() if state == "running"],
         "failed": _failed(study, seen), "superseded": seen.superseded,
         "cannot_start": {cell.path: job.obstacle for cell, job in seen.waiting.items() if job.obstacle},
-        "notes": list(seen.notes),
+        "notes": list(seen.notes), "spent": asdict(job_log.spent(job_log.read(Path(study.results_dir)))),
     }  # fmt: skip
 
 

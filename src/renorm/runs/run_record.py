@@ -160,6 +160,16 @@ class Seconds(_Part):
         return sum(part or 0.0 for part in (self.setup, self.train, self.test))
 
 
+class Usage(_Part):
+    """Where the run's last process worked and what it needed: host, number of its cluster job, peak memory in MB of the
+    process (or of its largest child) and, of the GPU, of what PyTorch allocated on the first one."""
+
+    host: str | None = None
+    job: str | None = None
+    peak_memory_mb: NotNegative | None = None
+    peak_gpu_memory_mb: NotNegative | None = None
+
+
 class Record(_Part):
     """One run of one cell, finished or diverged.
 
@@ -186,6 +196,7 @@ class Record(_Part):
     built_in_code: Checksum | None = None
     provenance: Provenance
     seconds: Seconds = Seconds()
+    usage: Usage = Usage()
     resumes: Whole = 0
     places: list[str] = []
     converted: str | None = None

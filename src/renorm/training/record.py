@@ -3,7 +3,9 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from renorm.core import code_digest
+import torch
+
+from renorm.core import code_digest, machine
 from renorm.data import Dataset
 from renorm.runs import run_record
 from renorm.study.cell import Cell
@@ -89,12 +91,17 @@ def build(
         built_in_code=code_digest.built_in(dataset=cell.dataset, arch=cell.arch, norm=cell.norm),
         provenance=run_record.Provenance(**provenance.describe(trainer.device, gpus, hyper)),
         seconds=_seconds(rows, attempts.setup_seconds),
+        usage=run_record.Usage(**machine.usage(), peak_gpu_memory_mb=_peak_gpu_memory_mb(trainer.device)),
         resumes=attempts.resumes,
         places=attempts.places,
         started=attempts.started,
         finished=run_record.now(),
         history_sha256=run_record.digest(history),
     ), history
+
+
+def _peak_gpu_memory_mb(device: torch.device) -> float | None:
+    return round(torch.cuda.max_memory_allocated(device) / 2**20, 1) if device.type == "cuda" else None
 
 
 def _seconds(rows: list[dict[str, Any]], setup: float) -> run_record.Seconds:

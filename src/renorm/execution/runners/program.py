@@ -210,6 +210,7 @@ class _Run:
                 host_cpus=os.cpu_count(), threads=self.request.threads,
             ),
             seconds=_seconds(attempt.seconds, program_results.seconds(found.rows)),
+            usage=run_record.Usage(**machine.usage()),
             resumes=attempt.resumes,
             started=attempt.started,
             finished=run_record.now(),

@@ -11,6 +11,7 @@ from types import ModuleType
 
 from renorm.core.errors import RenormError
 from renorm.core.machine import package_version
+from renorm.execution.job_log import JobEntry
 from renorm.execution.slurm import queue
 from renorm.execution.slurm.submit import Submissions
 from renorm.execution.slurm.watch import Watch
@@ -23,7 +24,8 @@ PATCHED = {
     "get_min_job_age": [], "is_query_tool_available": ["tool_name"], "query_job_status": ["command", "logger"],
     "get_submit_command": ["job", "params", "settings", "failed_nodes", "array_job"], "set_gres_string": ["job"],
     "validate_slurm_extra": ["job"], "Executor.check_active_jobs": ["self", "active_jobs"],
-    "Executor.run_job": ["self", "job"], "Executor.cancel_jobs": ["self", "active_jobs"],
+    "Executor.run_job": ["self", "job"], "Executor._report_job_submission_threadsafe": ["self", "job_info"],
+    "Executor.cancel_jobs": ["self", "active_jobs"],
     "Executor.additional_general_args": ["self"],
 }  # fmt: skip
 POLL_SECONDS = 60  # between two polls of the jobs, at most; the plugin would go up to 180
@@ -49,10 +51,10 @@ def check_plugin(plugin: ModuleType) -> None:
 
 @dataclass
 class QueuePollState:
-    """The last poll: whether Slurm answered, the cell of each job asked for, and which jobs it did not list."""
+    """The last poll: whether Slurm answered, the jobs asked for, and which of them it did not list."""
 
     answered: bool = True
-    expected: Mapping[str, str] = field(default_factory=dict)
+    expected: Mapping[str, JobEntry] = field(default_factory=dict)
     absent: frozenset[str] = frozenset()
 
 
@@ -63,6 +65,11 @@ def cell_of(job) -> str:
         return Cell(**values | {"epochs": int(values["epochs"]), "seed": int(values["seed"])}).path
     except (AttributeError, KeyError, TypeError, RenormError):
         return str(job)
+
+
+def entry_of(number: str, job) -> JobEntry:
+    """What is known of a job when it is submitted."""
+    return JobEntry(number, cell_of(job), int(job.resources.get("gpu") or 0), int(job.threads))
 
 
 def patch_slurm_plugin(settings, results_dir: Path, watch: Watch, orphans: Mapping[str, queue.QueueJob]) -> None:
@@ -101,6 +108,7 @@ def patch_slurm_plugin(settings, results_dir: Path, watch: Watch, orphans: Mappi
     plugin.subprocess = _Subprocess(submissions)
     plugin.get_submit_command = submit_command(plugin.get_submit_command, results_dir, watch, submissions)
     executor.run_job = take_over_or_submit(executor.run_job, watch, dict(orphans))
+    executor._report_job_submission_threadsafe = note_submission(executor._report_job_submission_threadsafe, watch)
     executor.cancel_jobs = stop_submissions(executor.cancel_jobs, submissions)
     executor.additional_general_args = lambda self: "--executor local --jobs 1"
 
@@ -158,6 +166,16 @@ def take_over_or_submit(run_job: Callable, watch: Watch, orphans: dict[str, queu
     return run
 
 
+def note_submission(report: Callable, watch: Watch) -> Callable:
+    """`_report_job_submission_threadsafe` that keeps the number of the job."""
+
+    def note(self, job_info):
+        watch.note([entry_of(job_info.external_jobid, job_info.job)])
+        return report(self, job_info)
+
+    return note
+
+
 def stop_submissions(cancel_jobs: Callable, submissions: Submissions) -> Callable:
     """`cancel_jobs` after which no submission waits for a full queue."""
 
@@ -196,7 +214,7 @@ def keep_jobs_when_unreachable(check_active_jobs: Callable, state: QueuePollStat
     """`check_active_jobs` that keeps every job active while Slurm does not answer, and polls at least once a minute."""
 
     async def poll(self, active_jobs):
-        state.expected = {job.external_jobid: cell_of(job.job) for job in active_jobs}
+        state.expected = {job.external_jobid: entry_of(job.external_jobid, job.job) for job in active_jobs}
         still = [job async for job in check_active_jobs(self, active_jobs)]
         for job in still if state.answered else active_jobs:
             yield job

@@ -10,13 +10,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from renorm.core.errors import RenormError, suggest
-from renorm.core.locks import locked
+from renorm.execution import job_log, job_queue
 from renorm.execution.slurm import limits, queue
-from renorm.execution.slurm.commands import ask, words
+from renorm.execution.slurm.commands import ask, rows, words
 from renorm.execution.slurm.plugin_patches import check_plugin, inputs_of, patch_slurm_plugin
 from renorm.execution.slurm.submit import LATER
 from renorm.execution.slurm.watch import Watch
@@ -36,7 +36,6 @@ HINTS = {
 # Resources by which two jobs of one kind may differ; of each kind the largest are tried.
 AMOUNTS = {"mem_mb", "mem_mib", "disk_mb", "disk_mib", "runtime", "wait", "keep", "tmpdir"}
 SHOWN = ("slurm_account", "constraint", "qos", "gpu_model", "gres", "nodes", "slurm_extra")
-_HELD = ExitStack()
 
 
 def check(workflow, executor, jobs: Iterable) -> None:
@@ -177,6 +176,27 @@ def check_surroundings() -> None:
             )
 
 
+def _note(results: Path, entries: list[job_log.JobEntry]) -> None:
+    """A full disk must not end the watch over the jobs."""
+    try:
+        job_log.append(results, entries)
+    except RenormError as error:
+        print(f"renorm: {error}", file=sys.stderr)
+
+
+def complete_job_log(results: Path, queued: Iterable[str]) -> None:
+    """Ask the accounting how jobs ended for which no Snakemake was there any more."""
+    unknown = {one.job: one for one in job_log.read(results) if one.state == job_log.SUBMITTED}
+    for number in queued:
+        unknown.pop(number, None)
+    if unknown:
+        answer = ask("sacct", "-X", "--noheader", "--parsable2", f"--jobs={','.join(unknown)}",
+                     "--format=JobIDRaw,State,NodeList,ElapsedRaw")  # fmt: skip
+        found = [row for row in rows(answer.stdout, 4) if row[0] in unknown and row[3].isdigit()]
+        _note(results, [replace(unknown[number], state=state.split()[0], node=node, seconds=float(seconds))
+                        for number, state, node, seconds in found])  # fmt: skip
+
+
 def prepare_executor(workflow, results_dir: str) -> None:
     """For Snakemake's `onstart` under the Slurm executor: refuse what cannot work, take over what is in the queue.
 
@@ -193,11 +213,16 @@ def prepare_executor(workflow, results_dir: str) -> None:
     executor = workflow.scheduler._executor
     check(workflow, executor, jobs)
     results = Path(results_dir)
-    # Until this process ends: two would submit every cell twice.
-    _HELD.enter_context(locked(results / queue.LOCK, f"results_dir '{results_dir}'"))
+    job_queue.hold(results)
     orphans = {job.cell: job for job in queue.jobs(results)}
+    accounting = has_accounting()
+    if accounting:
+        complete_job_log(results, [job.id for job in orphans.values()])
     hours = max((float(job.resources.get("give_up_hours") or 0) for job in jobs), default=0) or GIVE_UP_HOURS
-    watch = Watch(lambda line: print(f"renorm: {line}", file=sys.stderr, flush=True), 3600 * hours, has_accounting())
+    watch = Watch(
+        say=lambda line: print(f"renorm: {line}", file=sys.stderr, flush=True), give_up_seconds=3600 * hours,
+        accounting=accounting, note=lambda entries: _note(results, entries),
+    )  # fmt: skip
     patch_slurm_plugin(workflow.executor_settings, results, watch, orphans)
     executor.slurm_logdir = results.absolute() / "slurm_logs"
     wanted = {

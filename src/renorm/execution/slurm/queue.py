@@ -25,6 +25,8 @@ NEVER_STARTS = {
     r"JobHeldUser": "it is held: `scontrol release JOB`",
     r"[Jj]obs?HeldRequeue|launch failed requeued held": "its start failed and Slurm holds it: `scontrol release JOB`",
     r"DependencyNeverSatisfied": "it waits for a job that failed",
+    r"^E?hqw$|^H$": "it is held",
+    r"^Eqw$": "Grid Engine put it into an error state: `qstat -j JOB` says why",
     r"BadConstraints": "no node has what it asks for",
     r"Reservation(Deleted)?$": "its reservation is not active",
 }  # fmt: skip

@@ -1,13 +1,26 @@
 """What one Snakemake learns of its jobs while it runs: those that can never start, and nodes where cells die."""
 
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from renorm.execution.job_log import JobEntry
 from renorm.execution.slurm.commands import ask, rows, user
 from renorm.execution.slurm.queue import obstacle
 
+ENDED = (
+    "COMPLETED",
+    "FAILED",
+    "NODE_FAIL",
+    "BOOT_FAIL",
+    "CANCELLED",
+    "TIMEOUT",
+    "OUT_OF_MEMORY",
+    "DEADLINE",
+    "PREEMPTED",
+)
 DIED = ("FAILED", "NODE_FAIL", "BOOT_FAIL")  # for which the node may be the reason
 QUICK_SECONDS = 60  # a cell that fails earlier has hardly begun to train
 SICK_CELLS = 3  # different cells that died so quickly on a node, one after the other, before it is excluded
@@ -22,6 +35,7 @@ class Watch:
         say: Prints a line.
         give_up_seconds: How long a job that can never start is kept.
         accounting: Whether `sacct` knows the jobs that have ended.
+        note: Keeps what is known of jobs.
         names: Job names of earlier runs whose jobs were taken over.
         gave_up: Cell → why its job was given up; it is not submitted again.
         sick: Nodes that no further job of this run is to use.
@@ -30,6 +44,7 @@ class Watch:
     say: Callable[[str], None]
     give_up_seconds: float
     accounting: bool
+    note: Callable[[list[JobEntry]], None] = lambda entries: None
     names: set[str] = field(default_factory=set)
     gave_up: dict[str, str] = field(default_factory=dict)
     sick: set[str] = field(default_factory=set)
@@ -44,24 +59,30 @@ class Watch:
         """Nodes where the next job of `cell` is not to run."""
         return self.sick | self._died_on[cell]
 
-    def after_poll(self, cells: Mapping[str, str], states: dict[str, str]) -> None:
-        """Learn from the `states` of the jobs in `cells` (number → cell); those given up become CANCELLED in it."""
-        over = ("COMPLETED", *DIED)
-        ended = {job for job in cells if states.get(job) in over} - self._ended
+    def after_poll(self, jobs: Mapping[str, JobEntry], states: dict[str, str]) -> None:
+        """Learn from the `states` of `jobs` (by number); those given up become CANCELLED in it."""
+        ended = {job for job in jobs if states.get(job) in ENDED} - self._ended
         if ended:
             self._ended |= ended
-            self._learn_nodes({job: cells[job] for job in ended}, states)
-        waiting = {job for job in cells if states.get(job) == "PENDING"}
+            self._learn({job: jobs[job] for job in ended}, states)
+        waiting = {job: jobs[job].cell for job in jobs if states.get(job) == "PENDING"}
         if waiting and time.monotonic() - self._asked >= ASK_SECONDS:
             self._asked = time.monotonic()
-            for job in self._stuck({job: cells[job] for job in waiting}):
+            for job in self._stuck(waiting):
                 states[job] = "CANCELLED"
 
-    def _learn_nodes(self, ended: Mapping[str, str], states: Mapping[str, str]) -> None:
-        for job, node, seconds in places(ended, self.accounting):
-            cell = ended[job]
+    def _learn(self, ended: Mapping[str, JobEntry], states: Mapping[str, str]) -> None:
+        known = {job: (node, seconds) for job, node, seconds in places(ended, self.accounting)}
+        self.note([
+            replace(entry, state=states[job], node=node, seconds=seconds)
+            for job, entry in ended.items()
+            for node, seconds in [known.get(job, ("", 0.0))]
+        ])  # fmt: skip
+        for job, (node, seconds) in known.items():
+            cell = ended[job].cell
             if states[job] == "COMPLETED":
                 self._quick.pop(node, None)
+            if states[job] not in DIED or not node:
                 continue
             self.say(f"{cell}: job {job} died on {node} after {seconds:.0f} s; its next try avoids that node")
             self._died_on[cell].add(node)
@@ -101,7 +122,7 @@ class Watch:
 
 
 def places(jobs: Collection[str], accounting: bool) -> Iterable[tuple[str, str, float]]:
-    """(job, node, seconds that it ran) of jobs that have ended and ran on one node."""
+    """(job, node, seconds that it ran) of jobs that have ended; the node is empty if there was none or several."""
     numbers = ",".join(sorted(jobs))
     if accounting:
         answer = ask("sacct", "-X", "--noheader", "--parsable2", f"--jobs={numbers}",
@@ -109,15 +130,15 @@ def places(jobs: Collection[str], accounting: bool) -> Iterable[tuple[str, str, 
     else:
         answer = ask("squeue", "--noheader", "--states=all", f"--jobs={numbers}", "--format=%i|%N|%M")
     for job, node, elapsed in rows(answer.stdout, 3):
-        if job in jobs and node and "[" not in node and "," not in node and node != "None assigned":
-            yield job, node, seconds(elapsed)
+        if job in jobs:
+            yield job, node if re.fullmatch(r"[\w.-]+", node) else "", seconds(elapsed)
 
 
 def seconds(elapsed: str) -> float:
-    """Slurm's `days-hours:minutes:seconds`, or less of it, or seconds; infinite for what is none of them."""
+    """Slurm's `days-hours:minutes:seconds`, or less of it, or seconds; 0 for what is none of them."""
     days, _, clock = elapsed.strip().rpartition("-")
     try:
         parts = [float(part) for part in clock.split(":")]
         return float(days or 0) * 86400 + sum(part * 60**k for k, part in enumerate(reversed(parts)))
     except ValueError:
-        return float("inf")
+        return 0.0

@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from renorm.execution.slurm import queue
-from renorm.execution.slurm.commands import ask
+from renorm.execution import job_queue
 
 
 def drain_queue(results_dir: Path, cancel: bool, say: Callable[[str], None], pause: float = 5) -> None:
@@ -20,13 +19,13 @@ def drain_queue(results_dir: Path, cancel: bool, say: Callable[[str], None], pau
         pause: Seconds between two queries of the queue.
 
     Raises:
-        RenormError: Slurm does not answer.
+        RenormError: The scheduler does not answer.
     """
-    reported = None
-    while left := queue.jobs(results_dir):
-        ending = [job.id for job in left if cancel or job.pending]
-        if ending:
-            ask("scancel", *ending)
+    reported, queue = None, job_queue.of(results_dir)
+    while left := queue.jobs() if queue else []:
+        ending = [job for job in left if cancel or job.pending]
+        if ending and queue:
+            queue.cancel(ending)
         running = len([job for job in left if not job.pending])
         if running != reported:
             say(f"{len(ending)} jobs cancelled, {running} running: {'they save and end' if cancel else 'waiting'}")

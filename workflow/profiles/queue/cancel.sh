@@ -1,0 +1,6 @@
+#!/bin/sh
+# cancel.sh RESULTS_DIR/.queue/NUMBER...: cancels jobs; one that has ended meanwhile is no error.
+for path; do
+    qdel "$(basename "$path")" > /dev/null 2>&1
+done
+true
