@@ -16,6 +16,8 @@ pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
 NOT_RUN = {
     "git clone": "the repository is this one, and `make install` asks a package index",
     "export RENORM_DATA": "opens an editor",
+    "pip install": "asks a package index; test_other_schedulers.py needs the plugin",
+    "snakemake --profile workflow/profiles/pbs": "needs PBS; test_other_schedulers.py runs it with such programs",
     "apptainer build": "Debian has no Apptainer; test_container.py runs the profile's lines with a stand-in",
 }
 
@@ -31,7 +33,8 @@ def printed() -> list[str]:
 def shell(make_checkout, cluster, tmp_path):
     """Run a command line as a user of the cluster would, with .venv active and a small study as config.yaml."""
     checkout = make_checkout(tmp_path / "checkout", cluster, data=True)
-    checkout.write(study(seeds=[1, 2]), "config.yaml")
+    values = study(seeds=[1, 2], claims={"original": "claims/ye2020"})
+    checkout.write(values, "config.yaml")
     environment = checkout.environment()
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
 

@@ -36,7 +36,7 @@ def stop_after_each_step(monkeypatch, spared: int = 0) -> None:
 
 def without_times(record: Record) -> dict:
     """What must be equal when a run was stopped and resumed: everything but times and the count of resumes."""
-    dropped = {"seconds", "started", "finished", "resumes", "history_sha256"}
+    dropped = {"seconds", "started", "finished", "resumes", "history_sha256", "usage"}
     # Somebody may commit while the tests run.
     return record.model_dump(exclude=dropped | {"provenance"}) | {
         "provenance": record.provenance.model_dump(exclude={"commit", "dirty"})

@@ -4,6 +4,9 @@ import json
 import math
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -176,3 +179,40 @@ def test_more_gpus_than_there_are(tmp_path, prepared_digits):
 
     with pytest.raises(RenormError, match=r"gpus: 32 were requested and \d+ are here"):
         train(replace(small_job(tmp_path, prepared_digits, gpus=32), device="cuda"))
+
+
+def test_two_agents_of_torchrun_equal_one_machines_processes(tmp_path, prepared_digits):
+    """As `srun torchrun --nnodes=2` starts them: an agent per machine, here both on loopback with gloo."""
+    wanted = train(small_job(tmp_path / "one", prepared_digits, epochs=1, gpus=2))
+    job = small_job(tmp_path / "two", prepared_digits, epochs=1, gpus=2)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    cell, hyper = job.cell, json.dumps(job.hyper)
+    agent = [
+        sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", "--rdzv-id=cell",
+        "--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{port}", "-m", "renorm", "train", "--dataset", cell.dataset,
+        "--arch", cell.arch, "--norm", cell.norm, "--recipe", cell.recipe, "--epochs", "1", "--seed", str(cell.seed),
+        "--hyper", hyper, "--out", str(job.out), "--prepared", str(prepared_digits), "--device", "cpu", "--gpus", "2",
+    ]  # fmt: skip
+    environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+    def both() -> None:
+        agents = [subprocess.Popen([*agent[:6], f"--node-rank={rank}", "--local-addr=127.0.0.1", *agent[6:]],
+                                   env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                  for rank in (0, 1)]  # fmt: skip
+        outputs = [one.communicate(timeout=200)[0] for one in agents]
+        assert [one.returncode for one in agents] == [0, 0], outputs
+
+    both()
+    found = run_record.read(job.out / "run.json")
+    assert (found.weights_sha256, found.metrics) == (wanted.weights_sha256, wanted.metrics)
+    finished = (job.out / "run.json").read_bytes()
+    # Nothing is left to do, and nobody waits for the others.
+    both()
+    assert (job.out / "run.json").read_bytes() == finished
+    with pytest.raises(RenormError, match="gpus: 2 is not the number of torchrun's processes, 3"):
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "0", "WORLD_SIZE": "3", "LOCAL_RANK": "0"}.items():
+                patch.setenv(name, value)
+            train(job)

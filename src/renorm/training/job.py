@@ -86,10 +86,15 @@ def train(job: Job) -> run_record.Record:
         RenormError: Another process writes the cell, the device has too little memory, or something that the job names
             is missing or damaged.
         SystemExit: With 128 + the signal's number after SIGTERM or SIGINT; everything up to the current step was
-            saved.
+            saved. With 0 in a process of torchrun's whose rank is not 0, when rank 0 is done.
     """
     plugins.use(job.plugins)
-    what = f"cell {job.cell}"
+    what, place = f"cell {job.cell}", process_group.external()
+    if place and place.size != job.gpus:
+        raise RenormError(f"gpus: {job.gpus} is not the number of torchrun's processes, {place.size}: change one")
+    if place and place.rank:
+        process_group.serve(place, device.device_named(job.device).type, _work, job)
+        raise SystemExit(0)
     with locked(job.out / ".lock", what, job.wait_seconds):
         files.remove_parts(job.out)
         log = RunLogger(job.out / "log.txt", job.quiet)
@@ -98,6 +103,7 @@ def train(job: Job) -> run_record.Record:
             if done:
                 # Snakemake removes the log of a job that it starts anew, also while a concurrent job still writes it.
                 log.info(f"{job.cell}: was finished {done.finished}: nothing to train")
+                process_group.dismiss(device.device_named(job.device))
                 return done
             batch_size = job.hyper["batch_size"]
             with signals.collected() as caught, data.workers_watched(), device.memory_errors(what, batch_size):
@@ -160,9 +166,9 @@ def _work(job: Job, group: SingleProcess) -> None:
 
 def _set_up(job: Job, rank: int) -> tuple[torch.device, data.Dataset]:
     """Device and data of the process `rank` of the job."""
-    where = device.device_named(job.device)
+    where, place = device.device_named(job.device), process_group.external()
     if job.gpus > 1:
-        where = process_group.device_of_rank(rank, where.type)
+        where = process_group.device_of_rank(place.local_rank if place else rank, where.type)
     device.configure(job.hyper, device.threads_each(job.threads, job.gpus), where)
     return where, data.obtain(job.cell.dataset, job.data_root, job.prepared, job.download)
 
@@ -216,5 +222,7 @@ def _check_gpus(job: Job) -> None:
     batch = job.hyper["batch_size"]
     if job.gpus > 1 and batch % job.gpus:
         raise RenormError(f"gpus: batch_size {batch} is not divisible by {job.gpus} processes: change one")
-    if job.gpus > 1 and device.device_named(job.device).type == "cuda" and job.gpus > torch.cuda.device_count():
+    if process_group.external() or device.device_named(job.device).type != "cuda":
+        return
+    if job.gpus > 1 and job.gpus > torch.cuda.device_count():
         raise RenormError(f"gpus: {job.gpus} were requested and {torch.cuda.device_count()} are here: request fewer")

@@ -1,4 +1,8 @@
-"""Several GPUs of one machine as one trainer: a process for each, gradients averaged by DistributedDataParallel.
+"""Several GPUs as one trainer: a process for each, gradients averaged by DistributedDataParallel.
+
+On one machine the process that was started starts the others. On several, torch.distributed's elastic agent (torchrun)
+starts all of them, each knows its rank from the environment, and after a failure the agent starts all again, which then
+resume from the last checkpoint.
 
 The process that was started has rank 0: it holds the lock, handles the signals and writes every file. The workers (all
 other ranks) take the same steps and end with it. Each batch of the recipe is sharded, so that N processes see
@@ -163,6 +167,60 @@ class _Worker:
     errors: Connection
 
 
+@dataclass(frozen=True)
+class External:
+    """What torchrun says of this process: its rank of `size`, and which of its machine's processes it is."""
+
+    rank: int
+    size: int
+    local_rank: int
+
+
+def external() -> External | None:
+    """This process's place among those that torchrun started; None when it did not."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return None
+    return External(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))
+
+
+def serve(place: External, device_type: str, work: Work, job: Any) -> None:
+    """What a process of torchrun's with a rank above 0 does, until rank 0 leaves; nothing when it is dismissed."""
+    # A signal to the whole job is for rank 0, whose group stops together.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+    device = device_of_rank(place.local_rank, device_type)
+    _join(place.rank, place.size, None, device)
+    group = ProcessGroup(place.rank, place.size, device)
+    if group.broadcast_object(None):
+        work(job, group)
+    _leave()
+
+
+def dismiss(device: torch.device) -> None:
+    """As rank 0 of torchrun's processes: there is nothing to train, the others may leave."""
+    place = external()
+    if place:
+        _join(0, place.size, None, device)
+        ProcessGroup(0, place.size, device).broadcast_object(False)
+        _leave()
+
+
+@contextmanager
+def _launched_outside(place: External, device: torch.device) -> Iterator[SingleProcess]:
+    """Run the block as rank 0 of torchrun's processes."""
+    _join(0, place.size, None, device)
+    try:
+        group = ProcessGroup(0, place.size, device)
+        group.broadcast_object(True)
+        yield group
+        _leave()
+    except (RuntimeError, dist.DistError) as error:
+        raise RenormError(
+            f"process group: a process on another machine has ended: {str(error).splitlines()[0]}"
+        ) from None
+    finally:
+        _abort()
+
+
 @contextmanager
 def launch(size: int, device: torch.device, work: Work, job: Any) -> Iterator[SingleProcess]:
     """Run the block as rank 0 of `size` processes; in each of the others `work(job, group)` runs.
@@ -179,6 +237,11 @@ def launch(size: int, device: torch.device, work: Work, job: Any) -> Iterator[Si
     Raises:
         RenormError: A worker failed or was killed. The workers end with the block, however it ends.
     """
+    place = external()
+    if place:
+        with _launched_outside(place, device) as group:
+            yield group
+        return
     if size <= 1:
         yield SingleProcess()
         return
@@ -251,15 +314,15 @@ def _exit_with_parent() -> None:
     os._exit(1)
 
 
-def _join(rank: int, size: int, rendezvous: str, device: torch.device) -> None:
-    if "lo" in (name for _, name in socket.if_nameindex()):
+def _join(rank: int, size: int, rendezvous: str | None, device: torch.device) -> None:
+    """Join the group that meets at the folder `rendezvous`, or where torchrun says."""
+    if rendezvous and "lo" in (name for _, name in socket.if_nameindex()):
         # The machine's name may lead to no address; the processes are all here.
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     cuda = device.type == "cuda"
     backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
-    dist.init_process_group(
-        backend, f"file://{rendezvous}/store", rank=rank, world_size=size, device_id=device if cuda else None
-    )
+    where = f"file://{rendezvous}/store" if rendezvous else "env://"
+    dist.init_process_group(backend, where, rank=rank, world_size=size, device_id=device if cuda else None)
 
 
 def _leave() -> None:
