@@ -55,9 +55,9 @@ KillWait=10
 TCPTimeout=2
 MessageTimeout=5
 {accounting}
-NodeName=node[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{first}-{second}] CPUs=8 RealMemory=16000 Gres=gpu:2
-NodeName=node3 NodeHostname={host} NodeAddr=127.0.0.1 Port={third} CPUs=8 RealMemory=16000
-NodeName=node4 NodeHostname={host} NodeAddr=127.0.0.1 Port={fourth} CPUs=8 RealMemory=16000 \
+NodeName=node[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{first}-{second}] CPUs=8 RealMemory=64000 Gres=gpu:2
+NodeName=node3 NodeHostname={host} NodeAddr=127.0.0.1 Port={third} CPUs=8 RealMemory=64000
+NodeName=node4 NodeHostname={host} NodeAddr=127.0.0.1 Port={fourth} CPUs=8 RealMemory=64000 \
     Gres=gpu:a100:1,gpu:1g.10gb:1 Feature=a100,amd
 PartitionName=gpu Nodes=node[1-2] Default=YES MaxTime=2-0 State=UP
 PartitionName=cpu Nodes=node3 MaxTime=1-0 State=UP

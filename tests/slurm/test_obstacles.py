@@ -26,7 +26,7 @@ def change(checkout, **values: str) -> None:
 
 
 def test_a_job_that_can_never_start_is_named_and_given_up(checkout):
-    change(checkout, slurm_partition="down", give_up_hours="\"'0.005'\"")
+    change(checkout, slurm_partition="down", give_up_hours="\"'0.008'\"")
     checkout.write(study())
     process = checkout.start(*TRAINING)
     checkout.wait(lambda: checkout.jobs())
@@ -38,7 +38,7 @@ def test_a_job_that_can_never_start_is_named_and_given_up(checkout):
     why = checkout.renorm("why", cell, "--config", "study.yaml").stdout
     assert "waits in the queue: it cannot start: PartitionDown" in why
     output = finish(checkout, process, expect=1)
-    assert output.count("1 jobs cannot start: PartitionDown: ") == 1 and "given up after 0.005 h" in output
+    assert output.count("1 jobs cannot start: PartitionDown: ") == 1 and "given up after 0.008 h" in output
     assert f"{cell}: not submitted again: PartitionDown" in output and "Traceback" not in output
     assert [job["state"] for job in checkout.jobs()] == ["CANCELLED"]  # one try of three
 
