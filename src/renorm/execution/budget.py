@@ -70,7 +70,7 @@ def next_seeds(study: Study) -> list[Next]:
     """What to train next for the inconclusive claims of the last judgement; the most claims per hour come first.
 
     Raises:
-        RenormError: The study has not been judged yet.
+        RenormError: There is no judgement yet.
     """
     path = Path(study.folder, TABLES["equivalence"].file)
     rows = TABLES["equivalence"].read(path, (*GROUP, "source", "verdict", "seeds_needed", "settle_probability"))

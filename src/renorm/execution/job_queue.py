@@ -25,7 +25,7 @@ class JobQueue(Protocol):
         """The jobs that train cells of the study. Raises `RenormError` when the scheduler does not answer."""
 
     def cancel(self, jobs: Iterable[QueueJob]) -> None:
-        """Cancel some of them; one that has ended meanwhile is no error."""
+        """Cancel some of them; one that has ended meanwhile is accepted."""
 
 
 @dataclass(frozen=True)

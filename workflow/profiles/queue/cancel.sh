@@ -1,5 +1,5 @@
 #!/bin/sh
-# cancel.sh RESULTS_DIR/.queue/NUMBER...: cancels jobs; one that has ended meanwhile is no error.
+# cancel.sh RESULTS_DIR/.queue/NUMBER...: cancels jobs; one that has ended meanwhile is accepted.
 for path; do
     qdel "$(basename "$path")" > /dev/null 2>&1
 done
