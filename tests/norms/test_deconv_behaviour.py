@@ -352,3 +352,9 @@ def test_the_device_agrees_with_the_host_and_is_never_waited_for(precisions):
     finally:
         torch.cuda.set_sync_debug_mode("default")
     torch.testing.assert_close(other[3].running_mean.cpu().isfinite().all(), torch.tensor(True))
+
+
+@pytest.mark.parametrize("spec", ["deconv", "deconv_bf16"])
+def test_a_layer_is_cast_as_any_module(spec):
+    layer = network(spec)[0]
+    assert layer.bfloat16() is layer and layer.weight.dtype == layer.running_deconv.dtype == torch.bfloat16

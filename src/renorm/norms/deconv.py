@@ -1,18 +1,20 @@
 """Network deconvolution: the deconvolved counterparts of Conv2d and Linear, and the norms made of them."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from renorm.norms.deconvolution import Deconvolution
-from renorm.norms.patches import Features, Patches, Pixels
+from renorm.norms.patches import Features, Patches, Pixels, Sampler
 from renorm.norms.registry import is_batch_norm, register_norm
 from renorm.norms.spec import LayerSettings
 
 
-class DeconvConv2d(Deconvolution, nn.Conv2d):
+class DeconvConv2d(Deconvolution, nn.Conv2d):  # type: ignore[misc]  # its bias is never None
     """A convolution of the whitened patches of its input (Ye et al. 2020, algorithm 1).
 
     Patches are taken with the convolution's padding and dilation, every sampling_stride × stride pixels; for a 1×1
@@ -24,31 +26,22 @@ class DeconvConv2d(Deconvolution, nn.Conv2d):
     """
 
     def __init__(self, conv: nn.Conv2d, settings: LayerSettings, channels_only: bool = False):
-        super().__init__(
-            conv.in_channels,
-            conv.out_channels,
-            conv.kernel_size,
-            conv.stride,
-            conv.padding,
-            conv.dilation,
-            conv.groups,
-            padding_mode=conv.padding_mode,
-            device="meta",
-        )
+        super().__init__(**geometry(conv), device="meta")
         adopt(self, conv, fan_in=conv.weight[0].numel())
         block = block_size(conv.in_channels, settings.block) if conv.groups == 1 else conv.in_channels // conv.groups
         taps = math.prod(conv.kernel_size)
         self.blocks = conv.in_channels // (block * conv.groups)
         self.taps_apart = taps if channels_only else 1
         self._pad_first = isinstance(conv.padding, str) or conv.padding_mode != "zeros"
-        stride = tuple(settings.sampling_stride * s for s in conv.stride)
+        stride = [settings.sampling_stride * s for s in conv.stride]
+        sampler: Sampler
         if channels_only:
             sampler = Pixels(settings.sampling_stride**2)
         elif taps == 1:
             sampler = Pixels(math.prod(stride))
         else:
-            padding = (0, 0) if self._pad_first else conv.padding
-            sampler = Patches(conv.kernel_size, stride, padding, conv.dilation)
+            padding = (0, 0) if isinstance(conv.padding, str) or self._pad_first else pair(conv.padding)
+            sampler = Patches(pair(conv.kernel_size), pair(stride), padding, pair(conv.dilation))
         self._set_up(settings, conv.groups, block * taps // self.taps_apart, sampler)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -67,7 +60,7 @@ class DeconvConv2d(Deconvolution, nn.Conv2d):
             self.refuse(x, f"expected (N, {self.in_channels}, H, W); one image needs an axis more: x[None]")
         if x.numel() == 0:
             self.refuse(x, "no statistics of an empty batch: skip it")
-        padding = (0, 0) if self._pad_first else self.padding
+        padding = (0, 0) if isinstance(self.padding, str) or self._pad_first else pair(self.padding)
         sizes = zip(x.shape[2:], padding, self.kernel_size, self.dilation, strict=True)
         if any(size + 2 * p < d * (k - 1) + 1 for size, p, k, d in sizes):
             self.refuse(x, f"smaller than the kernel {self.kernel_size}: use larger images or padding")
@@ -87,7 +80,7 @@ class DeconvConv2d(Deconvolution, nn.Conv2d):
         return rows.permute(0, 1, 4, 2, 3).contiguous().view(self.weight.shape)
 
 
-class DeconvLinear(Deconvolution, nn.Linear):
+class DeconvLinear(Deconvolution, nn.Linear):  # type: ignore[misc]  # its bias is never None
     """A fully connected layer on whitened features: consecutive blocks of `block_fc` share one covariance."""
 
     def __init__(self, linear: nn.Linear, settings: LayerSettings):
@@ -115,14 +108,25 @@ class DeconvLinear(Deconvolution, nn.Linear):
         return rows.reshape(self.weight.shape)
 
 
-def adopt(deconvolved: nn.Module, plain: nn.Conv2d | nn.Linear, fan_in: int) -> None:
+def adopt(deconvolved: Deconvolution, plain: nn.Conv2d | nn.Linear, fan_in: int) -> None:
     """Give the deconvolved layer the plain one's weight and bias; a missing bias is drawn as torch draws biases."""
-    deconvolved.weight = plain.weight
-    deconvolved.bias = plain.bias
-    if plain.bias is None:
-        options = {"device": plain.weight.device, "dtype": plain.weight.dtype}
-        deconvolved.bias = nn.Parameter(torch.empty(plain.weight.shape[0], **options))
-        nn.init.uniform_(deconvolved.bias, -(fan_in**-0.5), fan_in**-0.5)
+    weight, bias = plain.weight, plain.bias
+    if bias is None:
+        bias = nn.Parameter(torch.empty(len(weight), device=weight.device, dtype=weight.dtype))
+        nn.init.uniform_(bias, -(fan_in**-0.5), fan_in**-0.5)
+    deconvolved.weight, deconvolved.bias = weight, bias
+
+
+def geometry(conv: nn.Conv2d) -> dict[str, Any]:
+    """The arguments of a Conv2d of the same shape and place, with a bias."""
+    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+    return {name: getattr(conv, name) for name in names}
+
+
+def pair(sides: Sequence[int]) -> tuple[int, int]:
+    """Rows and columns."""
+    rows, columns = sides
+    return rows, columns
 
 
 def block_size(channels: int, block: int) -> int:
@@ -135,7 +139,10 @@ def deconv(layer: nn.Module, settings: LayerSettings) -> nn.Module:
     """Network deconvolution, pixel and channel (Ye et al. 2020): no batch norm, every layer on whitened input."""
     if is_batch_norm(layer):
         return nn.Identity()
-    return DeconvConv2d(layer, settings) if isinstance(layer, nn.Conv2d) else DeconvLinear(layer, settings)
+    if isinstance(layer, nn.Conv2d):
+        return DeconvConv2d(layer, settings)
+    assert isinstance(layer, nn.Linear)  # `apply` offers nothing else
+    return DeconvLinear(layer, settings)
 
 
 @register_norm

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 _said = False  # whether this process has warned of constant input
 
 
-class Deconvolution:
+class Deconvolution(nn.Module):
     """Network deconvolution (Ye et al. 2020, section 3) as a mixin of Conv2d and Linear.
 
     The layer's input is whitened by D ≈ (covariance + eps·I)^(−1/2), and the whitening is folded into the weight:
@@ -39,18 +39,22 @@ class Deconvolution:
 
     # Of the layer it is mixed into, and the buffers.
     weight: Tensor
+    bias: Tensor
     running_mean: Tensor
     running_deconv: Tensor
+    kept_deconv: Tensor
+    steps: Tensor
     blocks: int
 
     def _set_up(self, settings: LayerSettings, groups: int, features: int, sampler: Sampler) -> None:
         self.iterations, self.eps, self.momentum = settings.iterations, settings.eps, settings.momentum
         self.path, self.features, self.sampler, self.deconv_groups = settings.path, features, sampler, groups
         batch = (groups,) if groups > 1 else ()
-        options = {"device": self.weight.device, "dtype": self.weight.dtype}
-        self.register_buffer("running_mean", torch.zeros(*batch, features, 1, **options))
-        self.register_buffer("running_deconv", torch.eye(features, **options).repeat(*batch, 1, 1))
-        self.freeze, self.every, self.detached, self.bfloat16 = (
+        device, dtype = self.weight.device, self.weight.dtype
+        self.register_buffer("running_mean", torch.zeros(*batch, features, 1, device=device, dtype=dtype))
+        identity = torch.eye(features, device=device, dtype=dtype)
+        self.register_buffer("running_deconv", identity.repeat(*batch, 1, 1))
+        self.freeze, self.every, self.detached, self.samples_bfloat16 = (
             settings.freeze, settings.every, settings.detached, settings.bfloat16
         )  # fmt: skip
         if self.every > 1:
@@ -60,12 +64,12 @@ class Deconvolution:
         self._keeps = False
         self._calls = 0
         self._warned = False
-        self._constant = None
+        self._constant: Tensor | None = None
 
     @property
     def frozen(self) -> bool:
         """Whether the next training step uses the running statistics."""
-        return self.freeze and self.counter.frozen
+        return self.freeze and self.counter is not None and self.counter.frozen
 
     def folded(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The weight and bias with which the ordinary layer gives the deconvolution of `x`."""
@@ -81,6 +85,14 @@ class Deconvolution:
             apply_collected()
             return self.folded_running()
         return self._folded_batch(x, renewed=step % self.every == 0)
+
+    def _to_rows(self, weight: Tensor) -> Tensor:
+        """The weight as rows (m, features), with a leading axis of groups if there are several."""
+        raise NotImplementedError
+
+    def _from_rows(self, rows: Tensor) -> Tensor:
+        """The inverse of `_to_rows`."""
+        raise NotImplementedError
 
     def require(self, x: Tensor) -> None:
         """Raise RenormError unless `x` has samples to take statistics of."""
@@ -120,12 +132,12 @@ class Deconvolution:
 
     def _whitened_by_batch(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if self.deconv_groups == 1 and few_samples.pays(x.device, self.sampler.count(x) * self.blocks, self.features):
-            samples, mean = CentredSamples.apply(x, self.sampler, self.features, self.bfloat16)
+            samples, mean = CentredSamples.apply(x, self.sampler, self.features, self.samples_bfloat16)
             rows, d = few_samples.whiten_rows(samples, rows, self.eps, self.iterations)
             self._watch(lambda: samples.square().mean(-1))
         else:
             mean, covariance = PatchStats.apply(
-                x, self.sampler, self.deconv_groups, self.features, self.eps, self.bfloat16
+                x, self.sampler, self.deconv_groups, self.features, self.eps, self.samples_bfloat16
             )
             rows, d = WhitenRows.apply(covariance, rows, self.iterations)
             self._watch(lambda: covariance.diagonal(dim1=-2, dim2=-1) - self.eps)

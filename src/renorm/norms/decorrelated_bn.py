@@ -1,8 +1,9 @@
 """Decorrelated batch normalisation."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
 
 from renorm.norms.groups import GroupWhitening, options_of
 from renorm.norms.registry import is_batch_norm, register_norm
@@ -20,7 +21,7 @@ class InverseRoot(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, a: Tensor) -> Tensor:
+    def forward(ctx: Any, a: Tensor) -> Tensor:
         finite = a.isfinite().all(-1).all(-1)[..., None, None]
         identity = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
         values, vectors = torch.linalg.eigh(torch.where(finite, a, identity))
@@ -30,7 +31,7 @@ class InverseRoot(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: FunctionCtx, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         scale, vectors = ctx.saved_tensors
         rows, columns = scale[..., :, None], scale[..., None, :]
         inner = vectors.mT @ (grad + grad.mT) @ vectors / (-2 * rows * columns * (rows + columns))

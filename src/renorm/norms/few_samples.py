@@ -10,9 +10,10 @@ with V of s×s: the whole iteration runs on matrices of the size of the batch. A
 The small matrices are float64: on the range of P, D is the difference of a = up to 1/√eps and P V Pᵀ/s of equal size.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 
 from renorm.norms.patches import Sampler
 from renorm.norms.products import exact_products, few_launches
@@ -28,14 +29,14 @@ class CentredSamples(torch.autograd.Function):
     """x, sampler, features, bfloat16 -> centred samples (features, s), mean (features, 1)."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, sampler: Sampler, features: int, bfloat16: bool):
+    def forward(ctx: Any, x: Tensor, sampler: Sampler, features: int, bfloat16: bool):
         samples, mean = centred(x, sampler, 1, features, bfloat16)
         ctx.sampler = sampler
         ctx.save_for_backward(x)
         return samples, mean
 
     @staticmethod
-    def backward(ctx: FunctionCtx, grad: Tensor, grad_mean: Tensor):
+    def backward(ctx: Any, grad: Tensor, grad_mean: Tensor):
         refuse_double_backward()
         if not ctx.needs_input_grad[0]:
             return None, None, None, None

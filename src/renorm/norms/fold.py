@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import nn
 
-from renorm.norms.deconv import DeconvConv2d, DeconvLinear
+from renorm.norms.deconv import DeconvConv2d, DeconvLinear, geometry
 
 
 @torch.no_grad()
@@ -26,20 +26,11 @@ def fold(model: nn.Module) -> nn.Module:
 
 
 def _plain(layer: DeconvConv2d | DeconvLinear) -> nn.Module:
+    folded: nn.Linear | nn.Conv2d
     if isinstance(layer, DeconvLinear):
         folded = nn.Linear(layer.in_features, layer.out_features, device="meta")
     else:
-        folded = nn.Conv2d(
-            layer.in_channels,
-            layer.out_channels,
-            layer.kernel_size,
-            layer.stride,
-            layer.padding,
-            layer.dilation,
-            layer.groups,
-            padding_mode=layer.padding_mode,
-            device="meta",
-        )
+        folded = nn.Conv2d(**geometry(layer), device="meta")
     weight, bias = layer.folded_running()
     folded.weight, folded.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
     return folded.eval()

@@ -1,12 +1,25 @@
 """Counts training steps without asking the device."""
 
+from typing import Protocol
+
 import torch
-from torch import nn
+from torch import Tensor
 
 from renorm.norms.running import recomputing
 
 FREEZE_AFTER = 100  # frozen when more training steps than this were counted, as in the original code
 PERIOD = 1000  # the count starts again, so that the statistics are refreshed 101 steps in every 1000
+
+
+class Counted(Protocol):
+    """A layer with a weight, which takes the buffer `steps`."""
+
+    @property
+    def weight(self) -> Tensor: ...
+
+    steps: Tensor
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None: ...
 
 
 class StepCounter:
@@ -16,7 +29,7 @@ class StepCounter:
     to it (loading a state, say), which its version tells without a look at the device.
     """
 
-    def __init__(self, layer: nn.Module):
+    def __init__(self, layer: "Counted"):
         device = layer.weight.device
         layer.register_buffer("steps", torch.zeros((), dtype=torch.int64, device=device))
         self._layer = layer

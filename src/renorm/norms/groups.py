@@ -17,6 +17,9 @@ class GroupWhitening(nn.Module):
     batch's in evaluation. `weight` and `bias` (channels) start at 1 and 0 as batch norm's do.
     """
 
+    running_mean: Tensor
+    running_whitening: Tensor
+
     def __init__(self, channels: int, size: int, eps: float, momentum: float, device=None, dtype=None):
         super().__init__()
         options = {"device": device, "dtype": dtype}

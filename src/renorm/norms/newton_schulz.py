@@ -64,10 +64,9 @@ def backward(a: Tensor, saved: list[Tensor], rows: Tensor, grad: Tensor, inner: 
     if few_launches(a.device):
         return _backward_stacked(saved, rows, grad, inner)
     (norm, root, w0, *pairs), size = saved, a.shape[-1]
-    left, right = rows.mT, grad
-    # From two thirds of full rank on, factors cost more
-    if rows.shape[-2] * 3 >= rows.shape[-1] * 2:
-        left, right = torch.matmul(left, right), None
+    left, right = rows.mT, None if rows.shape[-2] * 3 >= rows.shape[-1] * 2 else grad
+    if right is None:  # from two thirds of full rank on, factors cost more
+        left = torch.matmul(left, grad)
     g, e = left / root, None
     for pair in reversed(pairs):
         w, z = pair[..., :size, :], pair[..., size:, :]

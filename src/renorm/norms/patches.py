@@ -67,9 +67,9 @@ class Patches:
                     view[:, rows, columns].add_(grad[:, rows, columns])
             return padded[..., ph : ph + h, pw : pw + w]
         summed = grad.new_zeros(h, w, c, n).permute(2, 0, 1, 3) if _channels_last(like) else grad.new_zeros(c, h, w, n)
-        rows, columns = self._counts(h + 2 * ph, w + 2 * pw)
-        grad = grad.view(c, *self.kernel, rows, columns, n)
-        for place, pixels in self._inside(summed, rows, columns):
+        down, across = self._counts(h + 2 * ph, w + 2 * pw)
+        grad = grad.view(c, *self.kernel, down, across, n)
+        for place, pixels in self._inside(summed, down, across):
             pixels.add_(grad[place])
         return _images_first(summed, like)
 

@@ -18,7 +18,7 @@ def exact_products(device: torch.device) -> Iterator[None]:
     Five steps of the iteration amplify a product's rounding error about a thousandfold: with TF32's 1e-3 nothing of
     the result would be left.
     """
-    backend = torch.backends.cuda.matmul if device.type == "cuda" else torch.backends.mkldnn.matmul
+    backend = torch.backends.cuda.matmul if device.type == "cuda" else torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
     before = backend.fp32_precision
     if before != "ieee":
         backend.fp32_precision = "ieee"

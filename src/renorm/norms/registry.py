@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeGuard
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -48,7 +49,7 @@ def list_norms() -> list[str]:
     return sorted(_NORMS)
 
 
-def is_batch_norm(layer: nn.Module) -> bool:
+def is_batch_norm(layer: nn.Module) -> TypeGuard[_BatchNorm]:
     """True for batch norm of any dimension, synchronised or not."""
     return isinstance(layer, _BatchNorm)
 

@@ -71,7 +71,7 @@ def move_running(updates: list[Update]) -> None:
         return
     if len(updates) == 1:
         (momentum, pairs), *_ = updates
-        finite = torch.isfinite(sum(new.sum() for _, new in pairs))
+        finite = torch.isfinite(sum((new.sum() for _, new in pairs[1:]), pairs[0][1].sum()))
         for running, new in pairs:
             running.lerp_(torch.where(finite, new.to(running.dtype), running), momentum)
         return
@@ -83,7 +83,8 @@ def _rounds(updates: list[Update]) -> Iterator[list[Update]]:
     """Lists of updates of one weight, dtype and device, no buffer twice in a list and in the order of the updates."""
     while updates:
         seen: set[int] = set()
-        now, later = [], []
+        now: list[Update] = []
+        later: list[Update] = []
         for update in updates:
             buffer = id(update[1][0][0])
             (later if buffer in seen else now).append(update)

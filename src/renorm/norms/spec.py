@@ -1,9 +1,9 @@
 """Which normaliser, and its settings for the whole network and for single layers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypeGuard
 
 from renorm.core.errors import RenormError, suggest
 
@@ -84,9 +84,14 @@ def layer_settings(spec: NormSpec, path: str, **place: bool) -> LayerSettings:
     """The settings of the layer at `path`: the network's own, then every matching override in order."""
     values = {key: getattr(spec, key) for key in SETTINGS}
     for pattern, settings in spec.overrides.items():
-        if fnmatchcase(path, pattern) and spec.name in settings.get("only", (spec.name,)):
+        if fnmatchcase(path, pattern) and spec.name in _only(settings, spec.name):
             values |= {key: value for key, value in settings.items() if key != "only"}
     return LayerSettings(path=path, **values, **place, own=spec.own)
+
+
+def _only(settings: Mapping[str, Any], name: str) -> Sequence[str]:
+    """The norms to which the settings apply: those that they name, or `name`."""
+    return settings.get("only", (name,))
 
 
 def require_matches(spec: NormSpec, paths: list[str]) -> None:
@@ -109,7 +114,7 @@ def _whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
-def _number(value: object) -> bool:
+def _number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

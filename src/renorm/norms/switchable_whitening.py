@@ -23,6 +23,9 @@ class SwitchableWhitening(nn.Module):
     whitened by its own mixture, by `steps` Newton iterations. Buffers: the running mean and covariance of the batch.
     """
 
+    running_mean: Tensor
+    running_covariance: Tensor
+
     def __init__(self, channels: int, size: int, eps: float, momentum: float, steps: int, device=None, dtype=None):
         super().__init__()
         options = {"device": device, "dtype": dtype}

@@ -1,10 +1,10 @@
 """Mean, covariance and whitened weight as differentiable functions with hand-written gradients."""
 
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 
 from renorm.core.errors import RenormError
 from renorm.norms import kernels, newton_schulz, spectral
@@ -22,7 +22,7 @@ class PatchStats(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, sampler: Sampler, groups: int, features: int, eps: float, bfloat16: bool):
+    def forward(ctx: Any, x: Tensor, sampler: Sampler, groups: int, features: int, eps: float, bfloat16: bool):
         with exact_products(x.device):
             samples, mean = centred(x, sampler, groups, features, bfloat16)
             found = covariance(samples, eps, bfloat16)
@@ -33,33 +33,34 @@ class PatchStats(torch.autograd.Function):
         return mean, found
 
     @staticmethod
-    def backward(ctx: FunctionCtx, grad_mean: Tensor, grad_covariance: Tensor):
+    def backward(ctx: Any, grad_mean: Tensor, grad_covariance: Tensor):
         refuse_double_backward()
         if not ctx.needs_input_grad[0]:
             return None, None, None, None, None, None
         x, mean, *kept = ctx.saved_tensors
         with exact_products(x.device):
-            samples = kept[0] if kept else centred(x, *ctx.gathering, mean)[0]
+            sampler, groups, features, bfloat16 = ctx.gathering
+            samples = kept[0] if kept else centred(x, sampler, groups, features, bfloat16, mean)[0]
             n = samples.shape[-1]
             # The centred samples sum to zero but for rounding; the gradient of a singular covariance (1e7 and more)
             # makes that rest count, so it is taken out here, in a vector, and not by another pass over the gradient
             shift = fma(1 / n, grad_mean, -2 / n, grad_covariance, samples.mean(-1, keepdim=True))
             grad = fma(1.0, shift, 2 / n, grad_covariance, samples)
-        return ctx.gathering[0].scatter(grad, x).to(x.dtype), None, None, None, None, None
+        return sampler.scatter(grad, x).to(x.dtype), None, None, None, None, None
 
 
 class PatchMean(torch.autograd.Function):
     """x, sampler, groups, features -> the mean of PatchStats alone."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, sampler: Sampler, groups: int, features: int):
+    def forward(ctx: Any, x: Tensor, sampler: Sampler, groups: int, features: int):
         samples = gathered(x, sampler, groups, features)
         ctx.sampler, ctx.samples = sampler, samples.shape[-1]
         ctx.save_for_backward(x)
         return samples.mean(-1, keepdim=True)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor):
         refuse_double_backward()
         (x,) = ctx.saved_tensors
         grad = (grad / ctx.samples).expand(*grad.shape[:-1], ctx.samples)
@@ -73,7 +74,7 @@ class WhitenRows(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, covariance: Tensor, rows: Tensor, iterations: int):
+    def forward(ctx: Any, covariance: Tensor, rows: Tensor, iterations: int):
         with exact_products(rows.device):
             ctx.form = form_of(covariance, iterations)
             d, saved = ctx.form.forward(covariance, iterations)
@@ -84,7 +85,7 @@ class WhitenRows(torch.autograd.Function):
         return whitened, d
 
     @staticmethod
-    def backward(ctx: FunctionCtx, grad: Tensor, _: Tensor):
+    def backward(ctx: Any, grad: Tensor, _: Tensor):
         refuse_double_backward()
         covariance, rows, d, *saved = ctx.saved_tensors
         with exact_products(rows.device):
@@ -102,7 +103,7 @@ class FoldMean(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, rows: Tensor, mean: Tensor, bias: Tensor, layer) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, rows: Tensor, mean: Tensor, bias: Tensor, layer) -> tuple[Tensor, Tensor]:
         ctx.layer = layer
         ctx.save_for_backward(rows, mean)
         weight = layer._from_rows(rows)
@@ -110,7 +111,7 @@ class FoldMean(torch.autograd.Function):
             return weight, _less_mean(bias, weight, rows, mean, layer)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, grad_weight: Tensor, grad_bias: Tensor):
+    def backward(ctx: Any, grad_weight: Tensor, grad_bias: Tensor):
         refuse_double_backward()
         rows, mean = ctx.saved_tensors
         per_output = rows.shape[:-2].numel() * rows.shape[-2] // len(grad_bias)
