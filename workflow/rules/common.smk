@@ -3,6 +3,7 @@ import os
 import re
 import shlex
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -194,15 +195,27 @@ def get_runner(wildcards):
     return f"--program {shlex.quote(program.model_dump_json())}" if program else ""
 
 
-def get_mem_mb(wildcards, attempt):
+@cache
+def estimate_alike(cell, attempt):
+    """Of one cell for all its seeds."""
+    return estimate(STUDY, cell, attempt)
+
+
+def get_estimate(wildcards, attempt):
+    """What a cell needs; of a program's cell it may change whenever another one has finished."""
     cell = get_cell(wildcards)
-    first, now = (estimate(STUDY, cell, tries).mem_mb for tries in (1, attempt))
+    if grid.program(STUDY, cell):
+        return estimate(STUDY, cell, attempt)
+    return estimate_alike(replace(cell, seed=0), attempt)
+
+
+def get_mem_mb(wildcards, attempt):
+    first, now = (get_estimate(wildcards, tries).mem_mb for tries in (1, attempt))
     return capped(now, first, CEILING.mem_mb)
 
 
 def get_runtime(wildcards, attempt):
-    cell = get_cell(wildcards)
-    first, now = (estimate(STUDY, cell, tries).minutes for tries in (1, attempt))
+    first, now = (get_estimate(wildcards, tries).minutes for tries in (1, attempt))
     return capped(now, first, CEILING.minutes)
 
 

@@ -3,6 +3,7 @@
 The Snakefile asks here, and nothing here looks at a time stamp.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from renorm.runs import finished, layer_views, made_from
@@ -20,13 +21,23 @@ class Pending:
         # A report of the study, and one of each of its experiments alone, whether `only` takes it or not.
         self.reports = {name: study.alone(name) for name in study.experiments} | {study.study: study}
         self._looks: dict[Cell, finished.Look] = {}
+        self._identities: dict[Cell, finished.Identity] = {}
         self._steps: dict[str, set[str]] = {}
 
     def look(self, cell: Cell) -> finished.Look:
         """What there is of a cell's record."""
         if cell not in self._looks:
-            self._looks[cell] = finished.of(self.study, cell)
+            self._looks[cell] = finished.of(self.study, cell, self._identity(cell))
         return self._looks[cell]
+
+    def _identity(self, cell: Cell) -> finished.Identity:
+        """What the record of a cell must hold: found once for all seeds, unless a program trains the cell."""
+        if grid.program(self.study, cell):
+            return finished.identity(self.study, cell)
+        alike = replace(cell, seed=0)
+        if alike not in self._identities:
+            self._identities[alike] = finished.identity(self.study, cell)
+        return replace(self._identities[alike], cell=cell)
 
     def cells(self, report: str) -> list[Cell]:
         """The cells of a report, sorted."""

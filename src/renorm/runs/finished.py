@@ -48,12 +48,7 @@ class Identity:
         """What of the record is not as it must be, in words; empty when it counts."""
         if record.cell != self.cell:
             return [f"it is of cell {record.cell}"]
-        was, wanted = flatten(record.hyperparameters), flatten(self.hyperparameters)
-        found = [
-            f"{key} was {was.get(key)}, is {wanted.get(key)}"
-            for key in sorted(was.keys() | wanted.keys())
-            if was.get(key) != wanted.get(key) and key != code_digest.PRETRAINED  # whose content counts, not its path
-        ]
+        found = _changes(record.hyperparameters, self.hyperparameters)
         found += [
             f"the code of the {name} was {record.code.get(axis, 'unknown')}, is {self.code.get(axis, 'that of renorm')}"
             for axis, name in CODE_OF.items()
@@ -75,6 +70,18 @@ class Look:
     problem: str = ""
     history: bytes = b""
     offered: Offered | None = None
+
+
+def _changes(was: dict, wanted: dict) -> list[str]:
+    """The hyper-parameters that differ, in words."""
+    if was == wanted:
+        return []
+    was, wanted = flatten(was), flatten(wanted)
+    return [
+        f"{key} was {was.get(key)}, is {wanted.get(key)}"
+        for key in sorted(was.keys() | wanted.keys())
+        if was.get(key) != wanted.get(key) and key != code_digest.PRETRAINED  # whose content counts, not its path
+    ]
 
 
 def identity(study: Study, cell: Cell) -> Identity:
@@ -109,9 +116,12 @@ def run_folder(study: Study, cell: Cell) -> Path:
     return Path(study.results_dir) / "runs" / cell.path
 
 
-def of(study: Study, cell: Cell) -> Look:
-    """Look for the record of `cell` in the results of `study`, and where there is none in what it adopts."""
-    wanted, folder = identity(study, cell), run_folder(study, cell)
+def of(study: Study, cell: Cell, wanted: Identity | None = None) -> Look:
+    """Look for the record of `cell` in the results of `study`, and where there is none in what it adopts.
+
+    `wanted`: the identity of the cell, where it is known.
+    """
+    wanted, folder = wanted or identity(study, cell), run_folder(study, cell)
     seen = look(folder, wanted)
     if seen.record:
         lacking = _lacking_weights(study, cell, seen.record, folder)
