@@ -54,7 +54,7 @@ def test_imported_sources_alone_are_a_study(folder):
     assert run("import", "paper.csv", "--as", "claims/paper", "--map", "paper.yaml").startswith("2 values")
     (folder / "study.yaml").write_text(yaml.safe_dump({
         "study": "ours", "claims": {"original": "claims/paper", "reproductions": "claims/mine"},
-        "compare": {"baseline": "sgd", "method": "adamw"},
+        "comparisons": [{"name": "optimisers", "baseline": "sgd", "method": "adamw"}],
     }))  # fmt: skip
     study = config.load(folder / "study.yaml")
     collect(study)

@@ -18,7 +18,8 @@ class StudyFolder:
     def __init__(self, path: Path, name: str = "mine"):
         self.path, self.name, self.cells, self.runs, self.histories = path, name, [], [], []
         self.json = {"study": name, "title": "My study", "description": "", "labels": {}, "experiments": [],
-                     "compare": {"baseline": "batch_norm", "method": "deconv"}, "judge": {},
+                     "judge": {},
+                     "comparisons": [{"name": "nd", "axis": "norm", "baseline": "batch_norm", "method": "deconv"}],
                      "claims": None}  # fmt: skip
 
     def cell(self, dataset, arch, norm, epochs, seed, test=None, train=None, seconds=None, status=None, **more):
@@ -84,3 +85,34 @@ def one(rows, **where):
     found = pick(rows, **where)
     assert len(found) == 1, f"{len(found)} rows with {where}"
     return found[0]
+
+
+SEEDS = (1, 2, 3, 4)
+ACCURACY = {  # (arch, recipe) → test accuracy by seed
+    ("vgg", "sgd"): (0.902, 0.911, 0.915, 0.909), ("vgg", "adam"): (0.893, 0.897, 0.905, 0.894),
+    ("net", "sgd"): (0.931, 0.934, 0.939, 0.930), ("net", "adam"): (0.928, 0.936, 0.937, 0.931),
+    ("vgg", "bs.8"): (0.88, 0.89, 0.885, 0.882), ("vgg", "bs.32"): (0.90, 0.91, 0.902, 0.905),
+}  # fmt: skip
+SECONDS = {"sgd": 100, "adam": 130, "bs.8": 300, "bs.32": 150}
+COMPARISONS = [
+    {"name": "nd", "axis": "norm", "baseline": "batch_norm", "method": "deconv"},
+    {"name": "optimiser", "axis": "recipe", "baseline": "adam", "method": "sgd"},
+    {"name": "network", "axis": "arch", "baseline": "vgg", "method": "net", "where": {"recipe": ["sgd", "adam"]}},
+    {"name": "batch", "axis": "batch_size", "baseline": "32", "method": "8"},
+]
+
+
+def compared(study: StudyFolder) -> StudyFolder:
+    """A study that compares optimisers, networks and batch sizes, with an axis of a recipe."""
+    for (arch, recipe), found in ACCURACY.items():
+        for seed, value in zip(SEEDS, found, strict=True):
+            study.cell("digits", arch, "deconv", 2, seed, value, seconds=SECONDS[recipe] + seed, recipe=recipe)
+            for epoch, share in ((1, 0.9), (2, 1.0)):
+                cell = dict(zip(CELL, ("digits", arch, "deconv", recipe, 2, seed), strict=True))
+                study.histories.append(cell | {"epoch": epoch, "test_top1": value * share, "train_seconds": 10 * epoch})
+    study.json["comparisons"] = COMPARISONS
+    study.json["labels"] = {"recipes": {"sgd": "SGD", "adam": "Adam"}, "axes": {"batch_size": "batches of"}}
+    study.json["recipe_axes"] = {
+        f"bs.{size}": {"family": "bs", "axes": {"batch_size": str(size)}} for size in (8, 32)
+    }  # fmt: skip
+    return study

@@ -10,13 +10,20 @@ from renorm.core.errors import RenormError
 from renorm.core.metrics import METRICS
 from renorm.core.table_specs import TABLES
 from renorm.judging import answers, verdict
+from renorm.judging.comparisons import Comparison
 
 SETTINGS = SimpleNamespace(alpha=0.05, primary=METRICS["top1"])
 PAPER = SimpleNamespace(source=SimpleNamespace(name="paper"))
+ND = Comparison("nd", "norm", "batch_norm", "deconv")
 INPUTS = SimpleNamespace(
-    study="mine", answering="mine", method="ND", baseline="BN", settings=SETTINGS, cells=[], originals=[PAPER]
-)
-SETTING = {"source": "mine", "dataset": "digits", "recipe": "paper", "epochs": 1, "metric": "top1"}
+    study="mine", answering="mine", comparisons=(ND,), method=lambda _: "ND", baseline=lambda _: "BN",
+    settings=SETTINGS, cells=[], originals=[PAPER],
+)  # fmt: skip
+SETTING = {
+    "comparison": "nd", "source": "mine", "dataset": "digits", "norm": "deconv", "recipe": "paper", "epochs": 1,
+    "metric": "top1",
+}  # fmt: skip
+CELL = {key: value for key, value in SETTING.items() if key != "comparison"}
 
 
 def tables(wins, losses=0, missing=0, *, claimed=True, outcomes=None, others=()):
@@ -25,7 +32,7 @@ def tables(wins, losses=0, missing=0, *, claimed=True, outcomes=None, others=())
     pairs = [{**SETTING, "arch": f"a{place}", "holds": value, "counted": True} for place, value in enumerate(held)]
     outcomes = outcomes or ["missing" if value is None else "undecided" for value in held]
     tests = [{**pair, "outcome": outcome} for pair, outcome in zip(pairs, outcomes, strict=True)]
-    claims = [{**SETTING, "arch": pair["arch"]} for pair in pairs] if claimed else []
+    claims = [{**CELL, "arch": pair["arch"]} for pair in pairs] if claimed else []
     return {
         "comparison": [*pairs, *others], "method_vs_baseline": tests, "threshold_rule": claims, "summary": [],
         "statements": [],
@@ -137,7 +144,7 @@ def test_the_words_for_completeness(status, word):
 def test_the_words_for_the_cost(mean, word):
     numbers = {"geometric_mean": mean, "minimum": 0.5, "maximum": 4.0}
     found = tables(2)
-    common = {"section": "runtime", "source": "mine", "dataset": "", "of": 3}
+    common = {"section": "runtime", "source": "mine", "dataset": "", "comparison": "nd", "of": 3}
     found["summary"] = [{**common, "name": f"ratio_{name}", "value": value} for name, value in numbers.items()]
     found["summary"].append({**common, "name": "known", "value": 2})
     row = answered(found, "cost")
@@ -150,7 +157,7 @@ def folder(tmp_path):
     """A judged study with one claim and one statement."""
     (tmp_path / "study.json").write_text(json.dumps({"study": "mine"}))
     TABLES["answers"].write(tmp_path / "answers.csv", answers.rows(INPUTS, tables(3, 4)))
-    claim = {**SETTING, "claim_source": "paper", "arch": "a0", "norm": "deconv", "split": "test", "selection": "final",
+    claim = {**CELL, "claim_source": "paper", "arch": "a0", "norm": "deconv", "split": "test", "selection": "final",
              "table": "Table 1", "claimed": 0.9, "value": 0.91, "n": 2, "n_expected": 3, "reason": "why"}  # fmt: skip
     TABLES["threshold_rule"].write(tmp_path / "threshold_rule.csv", [{**claim, "verdict": "better"}])
     judged = {**claim, "verdict": "inconclusive", "mean_low": 0.89, "mean_high": 0.93}

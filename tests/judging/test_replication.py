@@ -89,3 +89,32 @@ def test_probability_settled_at_its_limits():
     assert sure > 0.99
     assert r.probability_settled(0.0, 0.5, 0.1, 3, 200, 2, 0.5, 0.05, 0.95) < 0.2  # exactly on the margin
     assert r.probability_settled(0.0, 0.0, 0.0, 3, 2, 5, 0.5, 0.05, 0.95) == 0
+
+
+@pytest.mark.parametrize(
+    ("zo", "zr", "c", "golden"),
+    [
+        (-4, -4, 0.5, 4.92521679461104e-05), (-2, -4, 0.5, 0.00860230836312371), (2, -4, 0.5, 0.991397691636876),
+        (-2, -2, 0.5, 0.0257599721993693), (0, -2, 0.5, 0.5), (4, 4, 2, 0.000528949538842483),
+        (2, 4, 2, 0.0165499416760937), (2, 2, 2, 0.050780864777783), (4, -2, 2, 0.983450058323906),
+    ],
+)  # fmt: skip
+def test_sceptical_p_of_the_r_package(zo, zr, c, golden):
+    """Numbers in tests/testthat/test-pSceptical.R of ReplicationSuccess 1.3.3 (type golden, one-sided)."""
+    original, later = r.Effect("o", zo * math.sqrt(c), math.sqrt(c)), r.Effect("r", zr, 1.0)
+    assert r.sceptical_p(original, later, golden=True) == pytest.approx(golden, rel=1e-9)
+
+
+def test_combined_effects_of_metafor():
+    """metafor's rma(method="PM") of nine measurements, as statsmodels 0.14 quotes it (stats/tests/results_meta.py).
+
+    sqrt(tau2) = 0.8399 is in Table 1 of Kacker (2004). metafor's I2 of a fit by DL is Q's.
+    """
+    values = (61.0, 61.4, 62.21, 62.3, 62.34, 62.6, 62.7, 62.84, 65.9)
+    variances = (0.2025, 1.21, 0.09, 0.2025, 0.3844, 0.5625, 0.0676, 0.0225, 1.8225)
+    found = r.combine([r.Effect("", v, math.sqrt(s)) for v, s in zip(values, variances, strict=True)])
+    assert found.random[0] == pytest.approx(62.4076199113286, rel=1e-7)
+    assert found.tau2 == pytest.approx(0.705395309224248, rel=1e-4)
+    assert math.sqrt(found.tau2) == pytest.approx(0.8399, abs=6e-5)
+    assert (found.q, found.q_p) == (pytest.approx(24.801897741835), pytest.approx(0.00167935146372742))
+    assert 100 * found.i2 == pytest.approx(67.744403741711)

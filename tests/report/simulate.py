@@ -77,7 +77,8 @@ def write_table(folder: Path, name: str, rows: list[dict]) -> None:
     with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, {**COLUMNS, **OPTIONAL}[name], restval="", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        named = {"comparison": "deconvolution"} if name in ("comparison", "runtime") else {}
+        writer.writerows({**row, **named} for row in rows)
 
 
 class Maker:
@@ -362,7 +363,7 @@ class Maker:
                 "archs": archs,
                 "norms": {BASELINE: "BN", METHOD: "ND", "none": "no norm"},
             },
-            "compare": {"baseline": BASELINE, "method": METHOD},
+            "comparisons": [{"name": "deconvolution", "axis": "norm", "baseline": BASELINE, "method": METHOD}],
             "judge": {
                 "threshold": 0.1,
                 "threshold_kind": "relative",

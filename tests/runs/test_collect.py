@@ -167,5 +167,5 @@ def test_what_the_pages_need_of_the_configuration(study):
     collect.collect(study, study.folder.with_name("elsewhere"))
     facts = json.loads((study.folder.with_name("elsewhere") / "study.json").read_text())
     assert facts["experiments"] == [{"name": "e", "title": "e", "cells": 2}]
-    assert facts["compare"] == {"baseline": "batch_norm", "method": "deconv"}
+    assert [one["name"] for one in facts["comparisons"]] == [one.name for one in study.comparisons] == ["deconvolution"]
     assert facts["judge"]["threshold"] == 0.1

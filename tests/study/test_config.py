@@ -104,7 +104,8 @@ def test_extends_takes_over_nested_keys():
         ("experiments.one.seeds", 1, ["experiments.one.seeds", "valid list"]),
         ("recipes.paper.optimizer", "sgd",
          ['recipes.paper.optimizer: expected keys and values (name, lr, momentum, …) (found "sgd")']),
-        ("compare", 3, ["compare: expected keys and values (baseline, method) (found 3)"]),
+        ("comparisons", 3, ["comparisons: Input should be a valid list (found 3)"]),
+        ("compare", {}, ["compare: unknown key: did you mean 'comparisons'?"]),
         ("claims", [], ["claims: expected keys and values (original, reproductions, own_cells) (found [])"]),
         ("experiments.one", None, ["experiments.one: expected keys and values (title, dataset, arch, …)"]),
         ("recipes.paper.by_arch", "vgg11", ["recipes.paper.by_arch: expected keys and values (found"]),
@@ -122,7 +123,6 @@ def test_extends_takes_over_nested_keys():
         ("recipes.paper.batch_size", 10**40, ["recipes.paper.batch_size"]),
         ("recipes.paper.extends", "papier", ["recipes", "unknown recipe 'papier'"]),
         ("recipes.paper.extends", "fast", ["recipes", "extends itself"]),
-        ("compare.method", "decon", ["compare.method", "did you mean 'deconv'"]),
         ("only", "thre", ["only", "unknown experiment 'thre'"]),
         ("layer_views.d", {"kind": "bars", "cell": "digits/tiny_vgg/deconv/paper/e1/s1"},
          ["layer_views.d.kind", "unknown 'bars': known: covariance, image, sparsity"]),
@@ -163,8 +163,9 @@ def test_a_missing_key_is_named(missing):
 
 
 def test_a_study_may_be_of_claims_alone_and_then_names_are_its_claims_own():
-    study = config.validate({"study": "s", "claims": {"original": "claims/paper"}, "compare": {"baseline": "sgd"}})
-    assert not grid.cells(study) and study.compare.baseline == "sgd"
+    study = config.validate({"study": "s", "claims": {"original": "claims/paper"},
+                             "comparisons": [{"name": "c", "baseline": "sgd", "method": "adamw"}]})  # fmt: skip
+    assert not grid.cells(study) and study.comparisons[0].baseline == "sgd"
 
 
 @pytest.mark.parametrize("values", [None, [], "x", 3])
@@ -277,7 +278,7 @@ def test_every_claim_of_an_accuracy_has_its_cell_in_the_study(root):
 
 def test_every_key_is_explained(root):
     text = (root / "config/README.md").read_text()
-    models = [config.Study, config.Recipe, config.NormOptions, config.Experiment, config.Judge, config.Compare,
+    models = [config.Study, config.Recipe, config.NormOptions, config.Experiment, config.Judge, config.Comparison,
               config.Claims, config.Labels, config.LayerView, Program, Results, Source, Environment,
               Resume]  # fmt: skip
     models += [model for names in parts.PARTS.values() for model in names.values()]

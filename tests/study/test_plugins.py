@@ -103,7 +103,7 @@ STUDY = {
     }},
     "experiments": {"all_of_it": {"dataset": ["stripes"], "arch": ["my_net"], "norm": ["my_norm", "batch_norm"],
                                   "recipe": ["own"], "epochs": [1], "seeds": [1]}},
-    "compare": {"baseline": "batch_norm", "method": "my_norm"},
+    "comparisons": [{"name": "mine", "baseline": "batch_norm", "method": "my_norm"}],
 }  # fmt: skip
 
 

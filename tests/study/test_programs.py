@@ -158,7 +158,8 @@ def test_a_study_that_was_written_elsewhere_is_read_as_the_same(folder, monkeypa
          "'theirs' has no placeholder {{dataset}}"),
         ("experiments/one/arch", ["No Name"], "experiments.one.arch: 'No Name' is not a name"),
         ("layer_views", {"v": {"kind": "image", "cell": "their_data/their_net/new/theirs/e3/s1"}}, "layer_views.v.c"),
-        ("compare", {"method": "newest"}, "compare.method: unknown norm 'newest'"),
+        ("comparisons", [{"name": "c", "baseline": "new", "method": "newest"}],
+         "comparisons.0.method: unknown norm 'newest' of comparison 'c'"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_clear_line(folder, path, value, line):

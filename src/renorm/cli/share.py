@@ -9,7 +9,6 @@ import typer
 from renorm.cli.options import HAND_ON, app
 from renorm.core import files
 from renorm.core.errors import RenormError, suggest
-from renorm.study import config
 
 
 @app.command(rich_help_panel=HAND_ON)
@@ -24,19 +23,18 @@ def audit(
 
     Exit codes: 0 nothing found, 1 findings, 2 the table cannot be read. A check that could not be made does not count.
     """
-    from renorm.judging.audit import NOT_CHECKED, load_runs_csv, places, rows, titled
+    from renorm.judging.audit import BASELINE, METHOD, NOT_CHECKED, load_runs_csv, places, rows, titled
     from renorm.judging.audit import audit as run
     from renorm.study.claims import load_claims
 
     frame = load_runs_csv(runs)
-    usual = config.Compare()
     for option, norm in (("--baseline", baseline), ("--method", method)):
         if norm is not None and norm not in set(frame["norm"]):
             raise RenormError(f"audit: {option}: '{norm}' is in no row of {runs}: {suggest(norm, set(frame['norm']))}")
-    baseline, method = baseline or usual.baseline, method or usual.method
+    baseline, method = baseline or BASELINE, method or METHOD
     if claims:  # which know both by their usual names
-        frame["norm"] = frame["norm"].replace({baseline: usual.baseline, method: usual.method})
-        baseline, method = usual.baseline, usual.method
+        frame["norm"] = frame["norm"].replace({baseline: BASELINE, method: METHOD})
+        baseline, method = BASELINE, METHOD
     found = rows(run(frame, [load_claims(folder) for folder in claims or ()], baseline, method))
     accused = [row["kind"] for row in found if row["kind"] != NOT_CHECKED]
     if as_json:

@@ -41,8 +41,11 @@ _SHARED: dict[str, tuple[Kind, bool, str]] = {
     "flags": ("text", True, "warnings joined by `;`: `above_claim`, `granularity`, `near_perfect`, "
     "`selection_differs`, "
               "`nearer_train`, `bistable`"),
-    "baseline": ("text", False, "the baseline's normaliser"),
-    "method": ("text", False, "the method's normaliser"),
+    "comparison": ("text", True, "name of the comparison in the configuration"),
+    "axis": ("text", False, "what is compared: `norm`, `recipe`, `arch`, or a setting that recipes vary"),
+    "axis_value": ("text", True, "the cell's value on the comparison's axis"),
+    "baseline": ("text", False, "the baseline's value on the axis"),
+    "method": ("text", False, "the method's value on the axis"),
     "n_baseline": ("count", True, "runs of the baseline"),
     "n_method": ("count", True, "runs of the method"),
     "n_pairs": ("count", True, "pairs of runs with a common seed"),
@@ -248,14 +251,14 @@ SPECS = (
         JUDGE,
         "Method against baseline within each source",
         _columns(
-            "source dataset arch recipe epochs metric split baseline method baseline_value method_value improvement "
+            f"comparison axis source {_GROUP} metric split baseline method baseline_value method_value improvement "
             "n_baseline n_method n_expected holds counted reason",
             baseline_value=("number", True, "the baseline's mean"),
             method_value=("number", True, "the method's mean"),
             improvement=("number", True, "by how much the method is better, in the metric's unit"),
             holds=("bool", True, "whether the method is better; empty when one side has no value"),
         ),
-        "A side whose runs all diverged lost to one with a value.",
+        "The cell is the method's. A side whose runs all diverged lost to one with a value.",
         required=True,
     ),
     TableSpec(
@@ -275,11 +278,12 @@ SPECS = (
         JUDGE,
         "Seconds of training and testing, and the ratio to the baseline",
         _columns(
-            "source dataset arch recipe epochs norm n train_seconds test_seconds baseline_train_seconds ratio "
+            f"comparison source {_GROUP} n train_seconds test_seconds axis_value baseline_train_seconds ratio "
             "ratio_low "
             "ratio_high",
             baseline_train_seconds=("number", True, "the baseline's seconds of training"),
         ),
+        "A cell has a row for each comparison that has its counterpart, and one without a comparison if none has.",
         required=True,
     ),
     TableSpec(
@@ -331,12 +335,68 @@ SPECS = (
         JUDGE,
         "Method against baseline tested pair by pair, where single runs are known",
         _columns(
-            "source dataset arch recipe epochs metric split baseline method n_baseline n_method n_pairs test "
+            f"comparison axis source {_GROUP} metric split baseline method n_baseline n_method n_pairs test "
             "difference low high statistic df p p_holm outcome reason counted",
             difference=("number", True, "by how much the method is better, in the metric's unit"),
             statistic=("number", True, "t"),
             df=("number", True, "degrees of freedom"),
             outcome=("text", False, "`better`, `worse`, `undecided`, `missing`"),
+        ),
+        "The cell is the method's.",
+    ),
+    TableSpec(
+        "effects",
+        JUDGE,
+        "How much better the method is in every source, with the standard error",
+        _columns(
+            f"comparison axis source {_GROUP} metric split baseline method effect se df low high n_baseline n_method "
+            "basis",
+            effect=("number", False, "improvement of the method over the baseline"),
+            se=("number", False, "its standard error"),
+            df=("number", False, "degrees of freedom behind it"),
+            basis=("text", False, "the test it is from, or `printed SD`"),
+        ),
+        "Of counted pairs whose spread is known; none of a source's pair in which a run diverged.",
+    ),
+    TableSpec(
+        "meta_analysis",
+        JUDGE,
+        "The effects of two sources or more combined, pair by pair",
+        _columns(
+            f"comparison axis {_GROUP} metric split baseline method sources k fixed fixed_low fixed_high random "
+            "random_low random_high tau2 q q_p i2",
+            sources=("text", False, "whose effects, joined by `;`"),
+            k=("count", False, "number of sources"),
+            fixed=("number", False, "estimate under one common effect"),
+            fixed_low=("number", False, "its interval"),
+            fixed_high=("number", False, "its interval"),
+            random=("number", False, "estimate under effects that differ by source"),
+            random_low=("number", False, "its interval (Hartung and Knapp)"),
+            random_high=("number", False, "its interval"),
+            tau2=("number", False, "variance between the sources (Paule and Mandel)"),
+            q=("number", False, "Cochran's Q"),
+            q_p=("number", False, "p value of Q"),
+            i2=("number", False, "share of the variation that is not sampling"),
+        ),
+    ),
+    TableSpec(
+        "replications",
+        JUDGE,
+        "Every effect that was repeated, and how the repetition agrees with it",
+        _columns(
+            f"comparison axis {_GROUP} metric split baseline method earlier later earlier_effect earlier_se "
+            "later_effect later_se prediction_low prediction_high inside_prediction sceptical_p sceptical_p_golden",
+            earlier=("text", False, "the source that was repeated"),
+            later=("text", False, "the source that repeated it"),
+            earlier_effect=("number", False, "its effect"),
+            earlier_se=("number", False, "and the standard error"),
+            later_effect=("number", False, "its effect"),
+            later_se=("number", False, "and the standard error"),
+            prediction_low=("number", False, "where the later effect was to be expected"),
+            prediction_high=("number", False, "its upper end"),
+            inside_prediction=("bool", False, "whether it is there"),
+            sceptical_p=("number", False, "one-sided sceptical p value (Held 2020)"),
+            sceptical_p_golden=("number", False, "the same recalibrated, to be compared with 0.025"),
         ),
     ),
     TableSpec(
@@ -347,8 +407,8 @@ SPECS = (
             "source dataset arch recipe epochs norm n n_expected value sd delta_vs_baseline delta_vs_method "
             "epoch_seconds "
             "ratio pareto_optimal",
-            delta_vs_baseline=("number", True, "value - that of `compare.baseline`"),
-            delta_vs_method=("number", True, "value - that of `compare.method`"),
+            delta_vs_baseline=("number", True, "value - that of the first compared norms' baseline"),
+            delta_vs_method=("number", True, "value - that of their method"),
             epoch_seconds=("number", True, "training seconds per epoch"),
             pareto_optimal=("bool", True, "no other is at least as fast and as accurate; empty where one is not known"),
         ),
@@ -359,7 +419,7 @@ SPECS = (
         JUDGE,
         "Epochs and seconds until a share of the baseline's final accuracy is reached",
         _columns(
-            "source dataset arch norm recipe epochs level target n n_reached epochs_needed seconds_needed "
+            f"comparison source {_GROUP} axis_value level target n n_reached epochs_needed seconds_needed "
             "baseline_n baseline_n_reached baseline_seconds_needed ratio",
             level=("number", False, "share of the baseline's final test accuracy"),
             target=("number", False, "that accuracy"),
@@ -377,7 +437,7 @@ SPECS = (
         JUDGE,
         "Every published sentence and whether it holds, by source",
         _columns(
-            "statement_source id place text check role source outcome counted of found note quote headline",
+            "statement_source id place text check role source outcome counted of found note comparison quote headline",
             statement_source=("text", False, "who wrote it"),
             id=("text", False, "its key"),
             place=("text", False, "where it is printed"),
@@ -414,7 +474,7 @@ SPECS = (
         JUDGE,
         "Every count and range that a page prints",
         _columns(
-            "section source dataset name value of text",
+            "section source dataset comparison name value of text",
             section=("text", False, "the table that it summarises, or `cost`"),
             source=("text", True, "whose"),
             dataset=("text", True, "data set; empty: all of them"),
@@ -427,9 +487,9 @@ SPECS = (
     TableSpec(
         "answers",
         JUDGE,
-        "The four questions of a study, each with its verdict in words",
+        "The four questions of a study, each with its verdict in words; those about a comparison for each",
         _columns(
-            "question verdict count measured planned text",
+            "comparison question verdict count measured planned text",
             question=("text", False, "`holds`, `sure`, `complete`, `cost`"),
             verdict=(
                 "text",

@@ -137,6 +137,8 @@ def _fields_at(model: type[BaseModel], loc: tuple) -> list[str]:
     """The field names of the model at `loc`, for the hint beside an unknown key."""
     kind: Any = model
     for part in loc:
+        if isinstance(part, int):
+            continue  # an entry of a list, whose type is known already
         field = getattr(kind, "model_fields", {}).get(part)
         kind = field.annotation if field else (getattr(kind, "__args__", (None,))[-1])
         args = [a for a in getattr(kind, "__args__", ()) if hasattr(a, "model_fields")]

@@ -1,13 +1,16 @@
 """The four questions of a study, each answered in a word and a sentence: what the page and `renorm verdict` print.
 
+Three of them are asked of every comparison; the leading one's answers come first.
+
 Thresholds of the words: docs/judging.md.
 """
 
 from collections import Counter
 from typing import Any
 
-from renorm.core.table_specs import columns
+from renorm.core.table_specs import GROUP, columns
 from renorm.judging import statistics
+from renorm.judging.comparisons import Comparison
 from renorm.judging.inputs import Inputs
 
 Row = dict[str, Any]
@@ -19,37 +22,49 @@ SLOWER = 1.05  # the ratio of training times from which on the method is slower;
 
 
 def rows(inputs: Inputs, tables: dict[str, list[Row]]) -> list[Row]:
-    """The table answers.csv; pairs count where a claim is about their cell, each once."""
-    pairs = _claimed(inputs, tables, "comparison")
-    tests = _claimed(inputs, tables, "method_vs_baseline")
+    """The table answers.csv; pairs count where a claim is about one of their cells, each once."""
+    found = [row for one in inputs.comparisons for row in _of(inputs, tables, one)]
+    if not found:
+        text = "the study compares nothing: name what with what in `comparisons`"
+        found = [answer(question, OPEN, None, 0, 0, text) for question in ("holds", "sure", "cost")]
     complete = _complete(inputs) if inputs.answering == inputs.study else _compared(inputs, tables)
-    return [_holds(inputs, tables, pairs), _sure(inputs, pairs, tests), complete, _cost(inputs, tables)]
+    return [*found[:2], complete, *found[2:]]
 
 
-def _claimed(inputs: Inputs, tables: dict[str, list[Row]], name: str) -> list[Row]:
-    """The deciding pairs of the source that answers, in cells that somebody made a claim about."""
-    claimed = {_setting(row) for row in tables["threshold_rule"] if row["source"] == inputs.answering}
-    return [row for row in _own(inputs, tables[name]) if _setting(row) in claimed]
+def _of(inputs: Inputs, tables: dict[str, list[Row]], one: Comparison) -> list[Row]:
+    pairs, tests = (_claimed(inputs, one, tables, name) for name in ("comparison", "method_vs_baseline"))
+    rows = [_holds(inputs, one, tables, pairs), _sure(inputs, one, pairs, tests), _cost(inputs, one, tables)]
+    return [row | {"comparison": one.name} for row in rows]
 
 
-def _own(inputs: Inputs, found: list[Row]) -> list[Row]:
-    return [row for row in found if row["source"] == inputs.answering and row["counted"]]
+def _claimed(inputs: Inputs, one: Comparison, tables: dict[str, list[Row]], name: str) -> list[Row]:
+    """The deciding pairs of the source that answers, with a cell that somebody made a claim about."""
+    claimed = {_group(row) for row in tables["threshold_rule"] if row["source"] == inputs.answering}
+    own = _own(inputs, one, tables[name])
+    return [row for row in own if claimed & {_group(row), one.counterpart(_group(row))}]
 
 
-def _setting(row: Row) -> tuple:
-    return tuple(row[key] for key in ("dataset", "arch", "recipe", "epochs"))
+def _own(inputs: Inputs, one: Comparison, found: list[Row]) -> list[Row]:
+    answering = (row for row in found if row["source"] == inputs.answering and row["counted"])
+    return [row for row in answering if row["comparison"] == one.name]
+
+
+def _group(row: Row) -> tuple:
+    return tuple(row[key] for key in GROUP)
 
 
 def answer(question: str, verdict: str, count: float | None, measured: int, planned: int, text: str) -> Row:
-    return dict(zip(columns("answers"), (question, verdict, count, measured, planned, text), strict=True))
+    """A row of answers.csv, of no comparison."""
+    return dict(zip(columns("answers"), ("", question, verdict, count, measured, planned, text), strict=True))
 
 
-def _holds(inputs: Inputs, tables: dict[str, list[Row]], pairs: list[Row]) -> Row:
+def _holds(inputs: Inputs, one: Comparison, tables: dict[str, list[Row]], pairs: list[Row]) -> Row:
     """By the sentences that the checked papers' `statements.yaml` marks as the headline, else by the pairs."""
     checked = {claims.source.name for claims in inputs.originals}
     asked = [row for row in tables["statements"] if row["headline"] and row["source"] == inputs.answering]
     asked = [row for row in asked if row["statement_source"] in checked]
-    return _headline(asked) if asked and pairs else _by_pairs(inputs, tables, pairs)
+    leads = one is inputs.comparisons[0]
+    return _headline(asked) if leads and asked and pairs else _by_pairs(inputs, one, tables, pairs)
 
 
 def _headline(asked: list[Row]) -> Row:
@@ -69,12 +84,12 @@ def _headline(asked: list[Row]) -> Row:
     return answer("holds", verdict, holds, tested, len(asked), said)
 
 
-def _by_pairs(inputs: Inputs, tables: dict[str, list[Row]], pairs: list[Row]) -> Row:
+def _by_pairs(inputs: Inputs, one: Comparison, tables: dict[str, list[Row]], pairs: list[Row]) -> Row:
     found = Counter(row["holds"] for row in pairs)
     wins, measured = found[True], found[True] + found[False]
     if not pairs:
-        return answer("holds", OPEN, None, 0, 0, _unclaimed(inputs, _own(inputs, tables["comparison"])))
-    text = _share(inputs, wins, measured, len(pairs))
+        return answer("holds", OPEN, None, 0, 0, _unclaimed(inputs, one, _own(inputs, one, tables["comparison"])))
+    text = _share(inputs, one, wins, measured, len(pairs))
     if measured < ENOUGH * len(pairs) or not measured:
         return answer("holds", OPEN, wins, measured, len(pairs), text)
     share = wins / measured
@@ -82,24 +97,25 @@ def _by_pairs(inputs: Inputs, tables: dict[str, list[Row]], pairs: list[Row]) ->
     return answer("holds", verdict, wins, measured, len(pairs), text)
 
 
-def _unclaimed(inputs: Inputs, own: list[Row]) -> str:
+def _unclaimed(inputs: Inputs, one: Comparison, own: list[Row]) -> str:
     """A study whose cells nobody made a claim about says what it found, and that this tests no claim."""
     measured = [row["holds"] for row in own if row["holds"] is not None]
     text = "no claim is about a cell of this study"
-    return f"{text}; here {_share(inputs, sum(measured), len(measured), len(own))}" if measured else text
+    return f"{text}; here {_share(inputs, one, sum(measured), len(measured), len(own))}" if measured else text
 
 
-def _share(inputs: Inputs, wins: int, measured: int, planned: int) -> str:
+def _share(inputs: Inputs, one: Comparison, wins: int, measured: int, planned: int) -> str:
+    method, baseline = inputs.method(one), inputs.baseline(one)
     pairs = "pair" if measured == 1 else "pairs"
     if not measured:
-        return f"no pair of {inputs.method} and {inputs.baseline} has been measured ({planned} planned)"
+        return f"no pair of {method} and {baseline} has been measured ({planned} planned)"
     said = f"all {measured}" if wins == measured > 1 else f"{wins} of {measured}"
     whole = f" of {planned} planned" if measured < planned else ""
-    better = f"{inputs.method} is {inputs.settings.primary.comparative} than {inputs.baseline}"
+    better = f"{method} is {inputs.settings.primary.comparative} than {baseline}"
     return f"{better} in {said} measured {pairs}{whole}{' so far' if measured < planned else ''}"
 
 
-def _sure(inputs: Inputs, pairs: list[Row], tests: list[Row]) -> Row:
+def _sure(inputs: Inputs, one: Comparison, pairs: list[Row], tests: list[Row]) -> Row:
     found = Counter(row["outcome"] for row in tests)
     better, worse, tested = found["better"], found["worse"], len(tests) - found["missing"]
     order = Counter(row["holds"] for row in pairs)
@@ -116,8 +132,9 @@ def _sure(inputs: Inputs, pairs: list[Row], tests: list[Row]) -> Row:
     else:
         verdict = MOSTLY if clear and wins > losses else OPEN
     text = (
-        f"tested pair by pair, {inputs.method} is better in {better} of {tested} pairs, worse in {worse} and undecided "
-        f"in {tested - better - worse}; over all pairs, {wins} for and {losses} against, sign test p = {p:.2g}"
+        f"tested pair by pair, {inputs.method(one)} is better in {better} of {tested} pairs, worse in {worse} and "
+        f"undecided in {tested - better - worse}; over all pairs, {wins} for and {losses} against, "
+        f"sign test p = {p:.2g}"
     )
     return answer("sure", verdict, better, tested, len(tests), text)
 
@@ -154,11 +171,12 @@ def _compared(inputs: Inputs, tables: dict[str, list[Row]]) -> Row:
     return answer("complete", verdict, known, known, len(claimed), text)
 
 
-def _cost(inputs: Inputs, tables: dict[str, list[Row]]) -> Row:
+def _cost(inputs: Inputs, one: Comparison, tables: dict[str, list[Row]]) -> Row:
     found = {
         row["name"]: row
         for row in tables["summary"]
-        if (row["section"], row["source"], row["dataset"]) == ("runtime", inputs.answering, "")
+        if (row["section"], row["source"], row["dataset"], row["comparison"])
+        == ("runtime", inputs.answering, "", one.name)
     }
     if "ratio_geometric_mean" not in found:
         return answer("cost", OPEN, None, 0, int(found["known"]["of"]) if found else 0, "no pair has been timed")
@@ -167,7 +185,8 @@ def _cost(inputs: Inputs, tables: dict[str, list[Row]]) -> Row:
     verdict = "slower" if mean >= SLOWER else "faster" if mean <= 1 / SLOWER else "as fast"
     pairs = f"{known} pair{'s' * (known != 1)}" + (f" of {planned} planned" if known < planned else "")
     text = (
-        f"{inputs.method} takes {mean:.2f} times the training time of {inputs.baseline} (geometric mean of {pairs}, "
+        f"{inputs.method(one)} takes {mean:.2f} times the training time of {inputs.baseline(one)} (geometric mean of "
+        f"{pairs}, "
         f"from {low:.2f} to {high:.2f})"
     )
     return answer("cost", verdict, mean, known, planned, text)

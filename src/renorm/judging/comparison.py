@@ -1,24 +1,46 @@
-"""Method against baseline, within each source: the study's central claim, pair by pair."""
+"""Method against baseline, within each source, pair by pair: every comparison of the study."""
 
-from typing import Any
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
 
-from renorm.judging.inputs import Inputs
+from renorm.judging.comparisons import Comparison
+from renorm.judging.inputs import GROUP, Inputs
 from renorm.judging.observations import Value, Values, ahead
 from renorm.judging.pairing import unfinished
 
 
-def matched(inputs: Inputs, values: Values) -> list[tuple[Value, Value]]:
-    """(baseline, method) of every source with both, of each metric of quality; training values stay out."""
-    settings = inputs.settings
-    found = []
+class Couple(NamedTuple):
+    """Two values of one source that differ in what `comparison` compares."""
+
+    comparison: Comparison
+    baseline: Value
+    method: Value
+
+
+def matched(inputs: Inputs, values: Values, metrics: Collection[str] | None = None) -> list[Couple]:
+    """The pairs of every comparison and source with both sides; training values stay out."""
+    return [couple for comparison in inputs.comparisons for couple in of(comparison, values, metrics)]
+
+
+def of(comparison: Comparison, values: Values, metrics: Collection[str] | None = None) -> list[Couple]:
+    """The pairs of one comparison, of the metrics named, else of each metric of quality."""
+    return sorted(_couples(comparison, values, metrics), key=lambda c: (
+        c.method.source, c.method.group, c.method.metric, c.method.split, c.method.selection,
+    ))  # fmt: skip
+
+
+def _couples(comparison: Comparison, values: Values, metrics: Collection[str] | None) -> Iterator[Couple]:
     for value in values:
-        if value.norm != settings.method or not value.measure.is_quality or value.split == "train":
+        if comparison.value(value.group) != comparison.method:
             continue
-        group = (value.dataset, value.arch, settings.baseline, value.recipe, value.epochs)
-        other = values.find(value.source, group, value.metric, value.split, value.selection)
-        if other is not None and (other.split, other.selection) == (value.split, value.selection):
-            found.append((other, value))
-    return sorted(found, key=lambda p: (p[1].source, p[1].group, p[1].metric, p[1].split, p[1].selection))
+        if value.metric not in metrics if metrics else not value.measure.is_quality:
+            continue
+        if value.measure.is_quality and value.split == "train":
+            continue
+        group = comparison.counterpart(value.group)
+        other = group and values.find(value.source, group, value.metric, value.split, value.selection)
+        if other and (other.split, other.selection) == (value.split, value.selection):
+            yield Couple(comparison, other, value)
 
 
 def decides(inputs: Inputs, values: Values, value: Value) -> bool:
@@ -35,19 +57,28 @@ def decides(inputs: Inputs, values: Values, value: Value) -> bool:
 
 def rows(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
     """The table comparison.csv: does the method beat the baseline?"""
-    return [_row(inputs, values, baseline, method) for baseline, method in matched(inputs, values)]
+    return [_row(inputs, values, couple) for couple in matched(inputs, values)]
 
 
-def _row(inputs: Inputs, values: Values, baseline: Value, method: Value) -> dict[str, Any]:
+def head(couple: Couple) -> dict[str, Any]:
+    """The columns that say which comparison and which pair a row is about; the cell is the method's."""
+    comparison, _, method = couple
+    return {
+        "comparison": comparison.name, "axis": comparison.axis, "source": method.source,
+        **dict(zip(GROUP, method.group, strict=True)), "metric": method.metric, "split": method.split,
+        "baseline": comparison.baseline, "method": comparison.method,
+    }  # fmt: skip
+
+
+def _row(inputs: Inputs, values: Values, couple: Couple) -> dict[str, Any]:
+    comparison, baseline, method = couple
     known = baseline.mean is not None and method.mean is not None
     improvement = method.measure.gain(method.mean, baseline.mean) if known else None
     order = ahead(method, baseline)
-    sides = ((baseline, inputs.baseline), (method, inputs.method))
+    sides = ((baseline, inputs.baseline(comparison)), (method, inputs.method(comparison)))
     phrase = [f"{label}: {text}" for value, label in sides if (text := unfinished(value))]
-    return {
-        "source": method.source, "dataset": method.dataset, "arch": method.arch, "recipe": method.recipe,
-        "epochs": method.epochs, "metric": method.metric, "split": method.split, "baseline": baseline.norm,
-        "method": method.norm, "baseline_value": baseline.mean, "method_value": method.mean,
+    return head(couple) | {
+        "baseline_value": baseline.mean, "method_value": method.mean,
         "improvement": improvement, "n_baseline": baseline.n, "n_method": method.n, "n_expected": method.n_expected,
         "holds": None if order is None else order > 0, "counted": decides(inputs, values, method),
         "reason": "; ".join(phrase),

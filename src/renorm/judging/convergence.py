@@ -11,14 +11,14 @@ from typing import Any
 import pandas as pd
 
 from renorm.core.metrics import Metric
-from renorm.judging.inputs import Inputs
+from renorm.judging.comparisons import Comparison
+from renorm.judging.inputs import GROUP, Inputs
 from renorm.judging.runtime import geometric_mean
 from renorm.judging.summary import by_dataset, row
 
 # Shares of the baseline's final test value, where less is better its multiples by 1 / share; 1 is the cost of an equal
 # value.
 LEVELS = (0.5, 0.75, 0.9, 0.95, 1.0)
-SETTING = ["dataset", "arch", "recipe", "epochs"]
 
 
 def rows(inputs: Inputs) -> list[dict[str, Any]]:
@@ -26,41 +26,50 @@ def rows(inputs: Inputs) -> list[dict[str, Any]]:
 
     Times are medians over all runs, empty where half of them or more never got there. A diverged run never did.
     """
-    done = {tuple(c[k] for k in (*SETTING, "norm", "seed")) for c in inputs.cells if c["status"] == "completed"}
-    lost: dict[tuple, Counter] = defaultdict(Counter)
-    for cell in inputs.cells:
-        if cell["status"] == "diverged":
-            lost[tuple(cell[k] for k in SETTING)][cell["norm"]] += 1
+    done = {tuple(c[k] for k in (*GROUP, "seed")) for c in inputs.cells if c["status"] == "completed"}
+    lost = Counter(tuple(c[k] for k in GROUP) for c in inputs.cells if c["status"] == "diverged")
     frame = inputs.histories
     if frame.empty or not done:
         return []
-    index = pd.MultiIndex.from_frame(frame[[*SETTING, "norm", "seed"]])
-    frame = frame[index.isin(list(done))].sort_values([*SETTING, "norm", "seed", "epoch"])
+    index = pd.MultiIndex.from_frame(frame[[*GROUP, "seed"]])
+    frame = frame[index.isin(list(done))].sort_values([*GROUP, "seed", "epoch"])
+    curves = {tuple(group): rows for group, rows in frame.groupby(list(GROUP), sort=True)}
     found = []
-    for setting, curves in frame.groupby(SETTING, sort=True):
-        found += _setting(inputs, dict(zip(SETTING, setting, strict=True)), curves, lost[setting])
+    for comparison in inputs.comparisons:
+        settings: dict[tuple, dict[str, tuple]] = defaultdict(dict)
+        for group in sorted({*curves, *lost}):
+            value = comparison.value(group)
+            if value is not None:
+                settings[comparison.setting(group)][value] = group
+        for groups in settings.values():
+            found += _setting(inputs, comparison, groups, curves, lost)
     return found
 
 
-def _setting(inputs: Inputs, setting: dict[str, Any], curves: pd.DataFrame, diverged: Counter) -> list[dict[str, Any]]:
-    baseline = curves[curves.norm == inputs.settings.baseline]
-    if baseline.empty:
+def _setting(
+    inputs: Inputs, comparison: Comparison, groups: dict[str, tuple], curves: dict[tuple, pd.DataFrame], lost: Counter
+) -> list[dict[str, Any]]:
+    """`groups`: value on the comparison's axis → the cell (seed aside) that has it."""
+    baseline = curves.get(groups.get(comparison.baseline, ()))
+    if baseline is None:
         return []
     metric = inputs.settings.primary
     final = float(baseline.groupby("seed").test_value.last().mean())
     if not math.isfinite(final):
         return []
-    parts = {norm: curves[curves.norm == norm] for norm in sorted({*curves.norm, *diverged})}
+    parts = {value: curves.get(groups[value], baseline[:0]) for value in sorted(groups)}
     found = []
     for level in LEVELS if final > 0 else (1.0,):
         target = level * final if metric.higher_is_better else final / level
-        times = {norm: _reached(part, target, diverged[norm], metric) for norm, part in parts.items()}
-        baseline_times = times[inputs.settings.baseline]
+        times = {value: _reached(part, target, lost[groups[value]], metric) for value, part in parts.items()}
+        baseline_times = times[comparison.baseline]
         base = baseline_times["seconds_needed"]
-        for norm, reached in times.items():
+        for value, reached in times.items():
             seconds = reached["seconds_needed"]
             found.append({
-                "source": inputs.study, **setting, "norm": norm, "level": level, "target": target, **reached,
+                "comparison": comparison.name, "source": inputs.study,
+                **dict(zip(GROUP, groups[value], strict=True)), "axis_value": value,
+                "level": level, "target": target, **reached,
                 "baseline_n": baseline_times["n"], "baseline_n_reached": baseline_times["n_reached"],
                 "baseline_seconds_needed": base, "ratio": seconds / base if seconds and base else None,
             })  # fmt: skip
@@ -89,19 +98,26 @@ def _median(times: list[float]) -> float | None:
 
 def summarise(inputs: Inputs, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of summary.csv: the cost of the baseline's final value."""
-    equal = [r for r in found if r["level"] == 1 and r["norm"] == inputs.settings.method]
     out = []
-    for source, dataset, part in by_dataset(equal):
+    for one in inputs.comparisons:
+        of_method = [r for r in found if r["comparison"] == one.name and r["axis_value"] == one.method]
+        out += [r | {"comparison": one.name} for r in _equal_accuracy(inputs, one, of_method)]
+    return out
+
+
+def _equal_accuracy(inputs: Inputs, one: Comparison, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    out, method, baseline = [], inputs.method(one), inputs.baseline(one)
+    for source, dataset, part in by_dataset([r for r in found if r["level"] == 1]):
         label, ratios = inputs.source_label(source), [r["ratio"] for r in part if r["ratio"]]
         reached = sum(r["n_reached"] == r["n"] for r in part)
-        text = f"{label}: {inputs.method} reaches the mean final {_what(inputs)} of {inputs.baseline} "
+        text = f"{label}: {method} reaches the mean final {_what(inputs)} of {baseline} "
         text += f"with every run in {reached} of {len(part)} settings"
         out.append(row("convergence", source, dataset, "reached", reached, len(part), text))
         if ratios:
             mean = geometric_mean(ratios)
-            text = f"{label}: median time to the mean final {_what(inputs)} of {inputs.baseline}: {mean:.2f} times "
-            text += f"that of {inputs.baseline} (geometric mean of {len(ratios)} setting{'s' * (len(ratios) != 1)})"
-            text += _censored(inputs, part)
+            text = f"{label}: median time to the mean final {_what(inputs)} of {baseline}: {mean:.2f} times "
+            text += f"that of {baseline} (geometric mean of {len(ratios)} setting{'s' * (len(ratios) != 1)})"
+            text += _censored(method, baseline, part)
             out.append(row("convergence", source, dataset, "time_ratio", mean, len(ratios), text))
     return out
 
@@ -110,11 +126,11 @@ def _what(inputs: Inputs) -> str:
     return inputs.settings.primary.quality
 
 
-def _censored(inputs: Inputs, part: list[dict[str, Any]]) -> str:
+def _censored(method: str, baseline: str, part: list[dict[str, Any]]) -> str:
     """Which runs never got there, and how many settings have no ratio for that reason."""
     lost, n = sum(r["n"] - r["n_reached"] for r in part), sum(r["n"] for r in part)
     base = sum(r["baseline_n"] - r["baseline_n_reached"] for r in part)
-    phrase = f"; not reached in {lost} of {n} runs of {inputs.method} and in {base} of "
-    phrase += f"{sum(r['baseline_n'] for r in part)} of {inputs.baseline}"
+    phrase = f"; not reached in {lost} of {n} runs of {method} and in {base} of "
+    phrase += f"{sum(r['baseline_n'] for r in part)} of {baseline}"
     without = sum(not r["ratio"] for r in part)
     return phrase + (f"; {without} settings without a median on both sides" if without else "") if lost or base else ""

@@ -12,6 +12,7 @@ from renorm.core.errors import RenormError
 from renorm.core.files import read_json
 from renorm.core.metrics import Metrics
 from renorm.core.table_specs import CELL, GROUP, TABLES
+from renorm.judging.comparisons import Comparison
 from renorm.judging.labels import Labels
 from renorm.judging.settings import Settings, from_study
 from renorm.study import claims as claims_room
@@ -73,14 +74,25 @@ class Inputs:
         return tuple({c.source.name: c for c in (*self.originals, *self.reproductions)}.values())
 
     @property
-    def baseline(self) -> str:
-        """What the study calls the baseline."""
-        return self.labels.norm(self.settings.baseline)
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """What is compared: the first that this study has both sides of leads, the others are in the study's order."""
+        given = self.settings.comparisons
+        leading = next((one for one in given if self._both_sides(one)), None)
+        return tuple(sorted(given, key=lambda one: one is not leading))
 
-    @property
-    def method(self) -> str:
-        """What the study calls the method."""
-        return self.labels.norm(self.settings.method)
+    def _both_sides(self, comparison: Comparison) -> bool:
+        return any(
+            comparison.value(group) == comparison.method and comparison.counterpart(group) in self.grid
+            for group in self.grid
+        )
+
+    def baseline(self, comparison: Comparison) -> str:
+        """What the study calls the baseline of `comparison`."""
+        return self.labels.value(comparison.axis, comparison.baseline)
+
+    def method(self, comparison: Comparison) -> str:
+        """What the study calls the method of `comparison`."""
+        return self.labels.value(comparison.axis, comparison.method)
 
     def source_label(self, source: str) -> str:
         return next((c.source.label for c in self.published if c.source.name == source), self.label)

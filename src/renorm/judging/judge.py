@@ -11,6 +11,7 @@ from renorm.judging import (
     comparison,
     convergence,
     cost,
+    effects,
     equivalence,
     method_vs_baseline,
     normaliser_table,
@@ -61,6 +62,7 @@ def judgement(inputs: Inputs) -> dict[str, list[dict]]:
         inputs, values = own, gather(own)
         pairs = pairing.pairs(inputs, values)
     equivalences = equivalence.rows(inputs, values, pairs)
+    found = effects.of(inputs, values)
     tables = {
         "study_means": study_means.rows(inputs, values),
         "threshold_rule": pairing.rows(pairs, inputs.settings, equivalence.flags_by_claim(pairs, equivalences)),
@@ -69,6 +71,9 @@ def judgement(inputs: Inputs) -> dict[str, list[dict]]:
         "runtime": runtime.rows(inputs, values),
         "equivalence": equivalences,
         "method_vs_baseline": method_vs_baseline.rows(inputs, values),
+        "effects": effects.rows(found, inputs.settings.level),
+        "meta_analysis": effects.combined(inputs, found),
+        "replications": effects.replications(inputs, found),
         "normalisers": normaliser_table.rows(inputs, values),
         "convergence": convergence.rows(inputs),
         "statements": sentences,

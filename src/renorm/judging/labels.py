@@ -1,4 +1,4 @@
-"""What the study calls its data sets, architectures and norms in print."""
+"""What the study calls its data sets, architectures, norms, recipes and axes in print."""
 
 from dataclasses import dataclass, field
 
@@ -20,3 +20,9 @@ class Labels:
 
     def norm(self, key: str) -> str:
         return self.of("norms", key)
+
+    def value(self, axis: str, key: str) -> str:
+        """A value of an axis that is compared; settings of a recipe are named beside their value."""
+        if axis in ("norm", "recipe", "arch"):
+            return self.of(f"{axis}s", key)
+        return f"{self.of('axes', axis)} {key}"

@@ -5,47 +5,45 @@ from collections.abc import Callable
 from typing import Any
 
 from renorm.judging import intervals, statistics, summary
-from renorm.judging.comparison import decides, matched
+from renorm.judging.comparison import Couple, decides, head, matched, of
+from renorm.judging.comparisons import Comparison
 from renorm.judging.inputs import Inputs
 from renorm.judging.observations import Value, Values, ahead
 from renorm.judging.pairing import unfinished
-from renorm.judging.settings import Settings
 
-Couple = tuple[Value, Value]
 OUTCOMES = ("better", "worse", "undecided", "missing")
 
 
 def couples(inputs: Inputs, values: Values) -> list[Couple]:
-    """(baseline, method) of the sources whose single runs are known; the study's own even where runs are missing."""
-    return [(b, m) for b, m in matched(inputs, values) if b.reported_as == m.reported_as == "attempts"]
+    """The pairs of the sources whose single runs are known; the study's own even where runs are missing."""
+    return [c for c in matched(inputs, values) if c.baseline.reported_as == c.method.reported_as == "attempts"]
 
 
 def rows(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
-    """The table method_vs_baseline.csv; the family of Holm's adjustment is what a source has of one kind.
+    """The table method_vs_baseline.csv; the family of Holm's adjustment is what a source has of one comparison.
 
     The pairs that are counted are one family; what is beside them (other metrics, other selected epochs) is another.
     """
     pairs = couples(inputs, values)
-    found = [_row(inputs, values, baseline, method) for baseline, method in pairs]
+    found = [_row(inputs, values, couple) for couple in pairs]
     for family in {_family(row) for row in found}:
         members = [row for row in found if _family(row) == family and row["p"] is not None]
         for row, adjusted in zip(members, statistics.holm([r["p"] for r in members]), strict=True):
             row["p_holm"] = adjusted
-    for row, (baseline, method) in zip(found, pairs, strict=True):
-        row["outcome"], row["reason"] = _outcome(row, baseline, method, inputs.settings)
+    for row, couple in zip(found, pairs, strict=True):
+        row["outcome"], row["reason"] = _outcome(inputs, row, couple)
     return found
 
 
 def _family(row: dict[str, Any]) -> tuple:
-    return row["source"], row["metric"], row["counted"]
+    return row["comparison"], row["source"], row["metric"], row["counted"]
 
 
-def _row(inputs: Inputs, values: Values, baseline: Value, method: Value) -> dict[str, Any]:
+def _row(inputs: Inputs, values: Values, couple: Couple) -> dict[str, Any]:
+    _, baseline, method = couple
     tested = intervals.compare(method.runs, baseline.runs, inputs.settings.level)
-    row = {
-        "source": method.source, "dataset": method.dataset, "arch": method.arch, "recipe": method.recipe,
-        "epochs": method.epochs, "metric": method.metric, "split": method.split, "baseline": baseline.norm,
-        "method": method.norm, "n_baseline": baseline.n, "n_method": method.n, "n_pairs": tested.n_pairs,
+    row = head(couple) | {
+        "n_baseline": baseline.n, "n_method": method.n, "n_pairs": tested.n_pairs,
         "test": tested.test, "difference": None, "p": None, "p_holm": None,
         "counted": decides(inputs, values, method),
     }  # fmt: skip
@@ -61,9 +59,11 @@ def _row(inputs: Inputs, values: Values, baseline: Value, method: Value) -> dict
     }  # fmt: skip
 
 
-def _outcome(row: dict[str, Any], baseline: Value, method: Value, settings: Settings) -> tuple[str, str]:
+def _outcome(inputs: Inputs, row: dict[str, Any], couple: Couple) -> tuple[str, str]:
     """The outcome and its reason; no side wins by a test that its own diverged runs took no part in."""
-    tails = [f"{value.norm}: {text}" for value in (baseline, method) if (text := unfinished(value))]
+    comparison, baseline, method = couple
+    sides = ((comparison.baseline, baseline), (comparison.method, method))
+    tails = [f"{name}: {text}" for name, value in sides if (text := unfinished(value))]
     if row["difference"] is None:
         order = ahead(method, baseline)
         outcome = "missing" if order is None else "better" if order > 0 else "worse"
@@ -73,7 +73,7 @@ def _outcome(row: dict[str, Any], baseline: Value, method: Value, settings: Sett
         return "undecided", "; ".join([why, *tails])
     phrase = f"p = {row['p_holm']:.2g} after Holm's adjustment"
     winner = method if row["difference"] > 0 else baseline
-    decided = row["p_holm"] < settings.alpha and not winner.diverged
+    decided = row["p_holm"] < inputs.settings.alpha and not winner.diverged
     outcome = "undecided" if not decided else "better" if winner is method else "worse"
     return outcome, "; ".join([phrase, *tails])
 
@@ -81,14 +81,24 @@ def _outcome(row: dict[str, Any], baseline: Value, method: Value, settings: Sett
 def summarise(inputs: Inputs, values: Values, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of summary.csv: outcomes of the tests, sign test, and the intervals over all pairs of each source."""
     out = []
-    for source, dataset, part in summary.by_dataset([row for row in found if row["counted"]]):
+    for comparison in inputs.comparisons:
+        own = [row for row in found if row["counted"] and row["comparison"] == comparison.name]
+        rows = [*_counts(inputs, comparison, own), *_sign_tests(inputs, values, comparison),
+                *_over_pairs(inputs, values, comparison)]  # fmt: skip
+        out += [row | {"comparison": comparison.name} for row in rows]
+    return out
+
+
+def _counts(inputs: Inputs, comparison: Comparison, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    out, method = [], inputs.method(comparison)
+    for source, dataset, part in summary.by_dataset(found):
         tested = sum(row["p_holm"] is not None for row in part)
         for outcome in OUTCOMES:
             count = sum(r["outcome"] == outcome for r in part)
             label = inputs.source_label(source)
-            text = f"{label}: {inputs.method} {outcome} in {count} of {len(part)} pairs ({_how(tested, len(part))})"
+            text = f"{label}: {method} {outcome} in {count} of {len(part)} pairs ({_how(tested, len(part))})"
             out.append(summary.row("method_vs_baseline", source, dataset, outcome, count, len(part), text))
-    return out + _sign_tests(inputs, values) + _over_pairs(inputs, values)
+    return out
 
 
 def _how(tested: int, pairs: int) -> str:
@@ -97,10 +107,10 @@ def _how(tested: int, pairs: int) -> str:
     return "t tests, Holm" if tested == pairs else f"t tests, Holm, in {tested} of them"
 
 
-def _sign_tests(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
+def _sign_tests(inputs: Inputs, values: Values, comparison: Comparison) -> list[dict[str, Any]]:
     pairs = [
         {"source": m.source, "dataset": m.dataset, "order": order}
-        for b, m in matched(inputs, values)
+        for _, b, m in of(comparison, values)
         if decides(inputs, values, m) and (order := ahead(m, b)) is not None
     ]
     out = []
@@ -113,12 +123,12 @@ def _sign_tests(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
     return out
 
 
-def _over_pairs(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
+def _over_pairs(inputs: Inputs, values: Values, comparison: Comparison) -> list[dict[str, Any]]:
     out, settings = [], inputs.settings
     usable = [
         {"source": m.source, "dataset": m.dataset, "runs": (_all_runs(m), _all_runs(b)),
          "finished": (_gains(m), _gains(b)), "paired": _same_seeds(b, m)}
-        for b, m in couples(inputs, values) if decides(inputs, values, m)
+        for of_, b, m in couples(inputs, values) if of_ is comparison and decides(inputs, values, m)
     ]  # fmt: skip
     ways = {
         "probability_of_improvement": ("runs", intervals.probability_of_improvement, _chance),
@@ -131,7 +141,7 @@ def _over_pairs(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
                 seeds = all(r["paired"] for r in known)
                 strata = [r[key] for r in known]
                 result = way(strata, settings.resamples, settings.bootstrap_seed, settings.level, seeds)
-                text = f"{inputs.source_label(source)}: {settings.primary.label}: {words(inputs, result)}"
+                text = f"{inputs.source_label(source)}: {settings.primary.label}: {words(inputs, comparison, result)}"
                 out += _rows_of(source, dataset, name, result, text)
     return out
 
@@ -152,24 +162,26 @@ def _gains(value: Value) -> tuple[float, ...]:
     return tuple(value.measure.gain(x, 0.0) for x in value.attempts)
 
 
-def _chance(inputs: Inputs, found: intervals.OverPairs) -> str:
-    phrase = f"a run of {inputs.method} beats one of {inputs.baseline} with probability {found.value:.3f}"
-    return phrase + _interval(inputs, found, "{:.3f}".format)
+def _chance(inputs: Inputs, comparison: Comparison, found: intervals.OverPairs) -> str:
+    method, baseline = inputs.method(comparison), inputs.baseline(comparison)
+    phrase = f"a run of {method} beats one of {baseline} with probability {found.value:.3f}"
+    return phrase + _interval(inputs, comparison, found, "{:.3f}".format)
 
 
-def _gain(inputs: Inputs, found: intervals.OverPairs) -> str:
+def _gain(inputs: Inputs, comparison: Comparison, found: intervals.OverPairs) -> str:
     words = inputs.settings.primary.difference_text
-    return f"mean improvement {words(found.value)}" + _interval(inputs, found, words)
+    return f"mean improvement {words(found.value)}" + _interval(inputs, comparison, found, words)
 
 
-def _interval(inputs: Inputs, found: intervals.OverPairs, words: Callable[[float], str]) -> str:
+def _interval(inputs: Inputs, comparison: Comparison, found: intervals.OverPairs, words: Callable[[float], str]) -> str:
     """The interval or why there is none, and the permutation test over seeds and pairs."""
     phrase = f" ({found.pairs} pair{'s' * (found.pairs != 1)}; "
     if found.interval:
         low, high = map(words, found.interval)
         phrase += f"{inputs.settings.level:.0%} bootstrap over pairs and seeds {low} to {high}"
     else:
-        phrase += found.why_none.replace("the method", inputs.method).replace("the baseline", inputs.baseline)
+        why = found.why_none.replace("the method", inputs.method(comparison))
+        phrase += why.replace("the baseline", inputs.baseline(comparison))
     kind = "exact permutation" if found.exact else "permutation"
     return phrase + (f"; {kind} p = {found.p:.2g})" if math.isfinite(found.p) else ")")
 

@@ -4,32 +4,52 @@ import math
 from typing import Any
 
 from renorm.core.metrics import SECONDS
-from renorm.judging.inputs import Inputs
+from renorm.judging.comparisons import Comparison
+from renorm.judging.inputs import GROUP, Inputs
 from renorm.judging.observations import Value, Values
 from renorm.judging.statistics import ratio_interval
 
 
 def rows(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
-    """The table runtime.csv; seconds of different sources stand side by side and are never mixed."""
+    """The table runtime.csv; seconds of different sources stand side by side and are never mixed.
+
+    A cell has a row for each comparison that knows its counterpart, with the ratio to that; without one, a row alone.
+    """
     trained = [v for v in values if v.metric == SECONDS and v.split == "train"]
-    found = [_row(inputs, values, value) for value in trained]
+    order = {comparison.name: place for place, comparison in enumerate(inputs.comparisons)}
+    found = [row for value in trained for row in _rows(inputs, values, value)]
     return sorted(
-        found, key=lambda r: tuple(r[key] for key in ("source", "dataset", "arch", "recipe", "epochs", "norm"))
+        found,
+        key=lambda r: (
+            order.get(r["comparison"], -1),
+            *(r[key] for key in ("source", "dataset", "arch", "recipe", "epochs", "norm")),
+        ),
     )
 
 
-def _row(inputs: Inputs, values: Values, value: Value) -> dict[str, Any]:
+def _rows(inputs: Inputs, values: Values, value: Value) -> list[dict[str, Any]]:
+    found = []
+    for comparison in inputs.comparisons:
+        group = comparison.counterpart(value.group)
+        baseline = group and values.find(value.source, group, SECONDS, "train", value.selection)
+        if baseline:
+            found.append(_row(inputs, values, value, comparison, baseline))
+    return found or [_row(inputs, values, value)]
+
+
+def _row(
+    inputs: Inputs, values: Values, value: Value, comparison: Comparison | None = None, baseline: Value | None = None
+) -> dict[str, Any]:
     tested = values.find(value.source, value.group, SECONDS, "test", value.selection)
-    group = (value.dataset, value.arch, inputs.settings.baseline, value.recipe, value.epochs)
-    baseline = values.find(value.source, group, SECONDS, "train", value.selection)
     known = baseline is not None and baseline.mean and value.mean is not None
     low, high = (None, None)
-    if known and value.norm != baseline.norm:
+    if known and value.group != baseline.group:
         low, high = ratio_interval(value.attempts, baseline.attempts, inputs.settings.level)
     return {
-        "source": value.source, "dataset": value.dataset, "arch": value.arch, "recipe": value.recipe,
-        "epochs": value.epochs, "norm": value.norm, "n": value.n, "train_seconds": value.mean,
-        "test_seconds": tested.mean if tested else None,
+        "comparison": comparison.name if comparison else "", "source": value.source,
+        **dict(zip(GROUP, value.group, strict=True)), "n": value.n,
+        "train_seconds": value.mean, "test_seconds": tested.mean if tested else None,
+        "axis_value": comparison.value(value.group) if comparison else "",
         "baseline_train_seconds": baseline.mean if baseline else None,
         "ratio": value.mean / baseline.mean if known else None, "ratio_low": low, "ratio_high": high,
     }  # fmt: skip

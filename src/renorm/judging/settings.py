@@ -6,7 +6,8 @@ from typing import Any, Literal
 from renorm.core.errors import RenormError, suggest
 from renorm.core.metrics import METRICS, TOP1, Metric, Metrics
 from renorm.core.validation import validate_model
-from renorm.study.config import Compare, Judge, MarginRule
+from renorm.judging.comparisons import Comparison, of_study
+from renorm.study.config import Judge, MarginRule
 from renorm.study.metrics import of_document
 
 # Without a rule of the study's own: one point where training had time to converge. Accuracies after few epochs differ
@@ -29,8 +30,7 @@ class Margin:
 class Settings:
     """Everything a verdict depends on besides the numbers. Accuracies and margins are fractions of 1."""
 
-    baseline: str = Compare().baseline
-    method: str = Compare().method
+    comparisons: tuple[Comparison, ...] = ()
     # The published rules.
     threshold: float = 0.10
     threshold_kind: Literal["relative", "absolute"] = "relative"
@@ -62,6 +62,21 @@ class Settings:
         if self.threshold_kind == "relative":
             return f"{self.threshold:.0%}"
         return metric.amount(metric.scale * self.threshold)
+
+    @property
+    def normalisers(self) -> Comparison | None:
+        """The first comparison of two normalisers."""
+        return next((one for one in self.comparisons if one.axis == "norm"), None)
+
+    @property
+    def baseline(self) -> str:
+        """The baseline among the normalisers; empty where none are compared."""
+        return self.normalisers.baseline if self.normalisers else ""
+
+    @property
+    def method(self) -> str:
+        """The method among the normalisers; empty where none are compared."""
+        return self.normalisers.method if self.normalisers else ""
 
     def margin(self, claimed: float, cell: Any) -> Margin:
         """The equivalence margin around `claimed`: of the first rule in `margins` that fits `cell` and its metric.
@@ -105,13 +120,13 @@ def _fits(where: dict[str, Any], cell: Any) -> bool:
 
 
 def from_study(study: dict, where: str) -> Settings:
-    """The settings in `metrics`, `compare` and `judge` of study.json."""
-    compare = validate_model(Compare, study.get("compare") or {}, f"{where}: compare")
+    """The settings in `metrics`, `comparisons` and `judge` of study.json."""
     judge = validate_model(Judge, study.get("judge") or {}, f"{where}: judge")
     metrics = of_document(study, where)
     if judge.metric not in metrics:
         raise RenormError(f"{where}: judge.metric: unknown '{judge.metric}': {suggest(judge.metric, metrics)}")
-    given = {**dict(compare), **dict(judge), "margins": tuple(judge.margins), "metrics": metrics}
+    given: dict[str, Any] = {**dict(judge), "margins": tuple(judge.margins), "metrics": metrics}
+    given["comparisons"] = tuple(of_study(study))
     given["added"] = tuple(study.get("metrics") or ())
     known = {field.name for field in fields(Settings)}
     return Settings(**{key: value for key, value in given.items() if key in known})

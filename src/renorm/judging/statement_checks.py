@@ -21,10 +21,12 @@ from scipy.stats import f as f_test
 
 from renorm.core.errors import RenormError, suggest
 from renorm.core.metrics import SECONDS, TINY, Metric
+from renorm.judging import comparison
+from renorm.judging.comparisons import Comparison
 from renorm.judging.inputs import GROUP
 from renorm.judging.intervals import compare
 from renorm.judging.noise import doubtful
-from renorm.judging.observations import Value, ahead
+from renorm.judging.observations import Value, Values, ahead
 from renorm.judging.pairing import Pair, rule_verdict
 from renorm.judging.repeat_consistency import deviation
 from renorm.judging.settings import Settings
@@ -71,6 +73,7 @@ class View:
     pairs: list[Pair] = field(repr=False)
     statement_cells: frozenset[tuple] = field(repr=False)
     curves: pd.DataFrame | None = field(repr=False, default=None)
+    comparison: Comparison | None = None  # the study's that the statement names; else the first of normalisers
 
     def at_epoch(self, value: Value, epoch: int) -> float | None:
         """Mean test value of the value's runs after `epoch`, from the curves; None where there are none."""
@@ -97,7 +100,14 @@ class View:
     def couples(
         self, method: str, baseline: str, where: dict | None, metric: str | None = None
     ) -> list[tuple[Value, Value]]:
-        """(method, baseline) that differ in the normaliser alone; of `metric`, else as `measured` takes them."""
+        """(method, baseline) that differ in what is compared alone; of `metric`, else as `measured` takes them.
+
+        What is compared is the statement's comparison, else two normalisers: those named, else the study's first.
+        """
+        if self.comparison:
+            metrics = [metric] if metric else {v.metric for v in self.measured(where)}
+            found = comparison.of(self.comparison, Values(self.values), metrics)
+            return [(couple.method, couple.baseline) for couple in found if matches(couple.method, where)]
         others = {key_without(v, "norm"): v for v in self.values if v.norm == (baseline or self.settings.baseline)}
         found = self.select(where, metric=metric) if metric else self.measured(where)
         wanted = [v for v in found if v.norm == (method or self.settings.method)]
@@ -127,6 +137,12 @@ def run(name: str, view: View, parameters: dict[str, Any], where: str) -> Outcom
     """The outcome of the check `name`, after `validate`."""
     validate(name, parameters, where)
     return CHECKS[name](view, **parameters)
+
+
+def check_comparison(name: str, where: str) -> None:
+    """Raise `RenormError` where the check `name` compares nothing, so that no comparison can be named for it."""
+    if name in CHECKS and "baseline" not in inspect.signature(CHECKS[name]).parameters:
+        raise RenormError(f"{where}: comparison: the check '{name}' compares no method with a baseline: leave it out")
 
 
 def validate(name: str, parameters: dict[str, Any], where: str) -> None:

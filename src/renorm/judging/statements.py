@@ -3,10 +3,12 @@
 from collections import Counter
 from typing import Any
 
+from renorm.core.errors import suggest
 from renorm.judging import statement_checks, summary
 from renorm.judging.inputs import Inputs
 from renorm.judging.observations import Value, Values
 from renorm.judging.pairing import Pair
+from renorm.judging.statement_checks import Outcome
 from renorm.study.claims import Statement
 
 ROLES = ("own", "reproduction", "study")
@@ -28,9 +30,10 @@ def rows(inputs: Inputs, values: Values, pairs: list[Pair]) -> list[dict[str, An
                     own_pairs = [pair for pair in own_pairs if pair.value.group in statement_cells]
                 curves = inputs.histories if role == "study" else None
                 view = statement_checks.View(
-                    source, role == "own", inputs.settings, seen, own_pairs, statement_cells, curves
-                )
-                found.append(_row(statement, role, view))
+                    source, role == "own", inputs.settings, seen, own_pairs, statement_cells, curves,
+                    next((one for one in inputs.comparisons if one.name == statement.comparison), None),
+                )  # fmt: skip
+                found.append(_row(inputs, statement, role, view))
     return found
 
 
@@ -61,15 +64,27 @@ def _seen(inputs: Inputs, values: Values, source: str) -> list[Value]:
     return list(found.values())
 
 
-def _row(statement: Statement, role: str, view: statement_checks.View) -> dict[str, Any]:
+def _row(inputs: Inputs, statement: Statement, role: str, view: statement_checks.View) -> dict[str, Any]:
     where = f"claims of {statement.source}: statements.yaml: {statement.id}"
-    outcome = statement_checks.run(statement.check, view, statement.parameters, where)
+    outcome = _outcome(inputs, statement, view, where)
     return {
         "statement_source": statement.source, "id": statement.id, "place": statement.place, "text": statement.text,
         "check": statement.check, "role": role, "source": view.source, "outcome": outcome.outcome,
         "counted": outcome.counted, "of": outcome.of, "found": outcome.found, "note": statement.note,
-        "quote": statement.quote, "headline": statement.headline,
+        "comparison": statement.comparison, "quote": statement.quote, "headline": statement.headline,
     }  # fmt: skip
+
+
+def _outcome(inputs: Inputs, statement: Statement, view: statement_checks.View, where: str) -> Outcome:
+    if not statement.comparison:
+        return statement_checks.run(statement.check, view, statement.parameters, where)
+    statement_checks.check_comparison(statement.check, where)
+    if view.comparison is None:
+        statement_checks.validate(statement.check, statement.parameters, where)
+        names = [one.name for one in inputs.comparisons]
+        text = f"the study has no comparison '{statement.comparison}': {suggest(statement.comparison, names)}"
+        return Outcome(statement_checks.OPEN, None, None, text)
+    return statement_checks.run(statement.check, view, statement.parameters, where)
 
 
 def summarise(inputs: Inputs, found: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any
 from renorm.core.table_specs import columns
 from renorm.judging.audit import NOT_CHECKED, titled
 from renorm.judging.comparison import outcome
+from renorm.judging.comparisons import Comparison
 from renorm.judging.inputs import STATUS, Inputs
 from renorm.judging.pairing import NOT_JUDGED
 from renorm.judging.runtime import geometric_mean
@@ -15,7 +16,8 @@ Row = dict[str, Any]
 
 
 def row(section: str, source: str, dataset: str, name: str, value: Any, of: Any, text: str) -> Row:
-    return dict(zip(columns("summary"), (section, source, dataset, name, value, of, text), strict=True))
+    """A row of summary.csv, of no comparison."""
+    return dict(zip(columns("summary"), (section, source, dataset, "", name, value, of, text), strict=True))
 
 
 def by_dataset(rows: list[Row]):
@@ -82,20 +84,29 @@ def _all_higher(inputs: Inputs, rows: list[Row]) -> bool:
 def comparison(inputs: Inputs, rows: list[Row]) -> list[Row]:
     """In how many pairs the method beats the baseline, and by how much; each pair of cells counts once."""
     found = []
+    for one in inputs.comparisons:
+        own = _comparison(inputs, one, [r for r in rows if r["counted"] and r["comparison"] == one.name])
+        found += [r | {"comparison": one.name} for r in own]
+    return found
+
+
+def _comparison(inputs: Inputs, one: Comparison, rows: list[Row]) -> list[Row]:
+    found = []
+    method, baseline = inputs.method(one), inputs.baseline(one)
     words = {
-        "holds": f"{inputs.method} beats {inputs.baseline} in {{}} pairs",
-        "fails": f"{inputs.method} does not beat {inputs.baseline} in {{}} pairs",
-        "baseline_diverged": f"{inputs.baseline} diverged where {inputs.method} has a value in {{}} pairs",
+        "holds": f"{method} beats {baseline} in {{}} pairs",
+        "fails": f"{method} does not beat {baseline} in {{}} pairs",
+        "baseline_diverged": f"{baseline} diverged where {method} has a value in {{}} pairs",
         "missing": "{} pairs without a value",
     }
-    for source, dataset, part in by_dataset([r for r in rows if r["counted"]]):
+    for source, dataset, part in by_dataset(rows):
         label = inputs.source_label(source)
         count = Counter(outcome(r) for r in part)
         for name, phrase in words.items():
             text = f"{label}: {phrase.replace('{}', f'{count[name]} of {len(part)}')}"
             found.append(row("comparison", source, dataset, name, count[name], len(part), text))
         found.append(row("comparison", source, dataset, "measured", len(part) - count["missing"], len(part),
-                         _measured(inputs, count, len(part), label)))  # fmt: skip
+                         _measured(inputs, one, count, len(part), label)))  # fmt: skip
         words_of = inputs.settings.primary.difference_text
         gains = [r["improvement"] for r in part if r["improvement"] is not None]
         for name, value in _spread("improvement", gains):
@@ -104,18 +115,19 @@ def comparison(inputs: Inputs, rows: list[Row]) -> list[Row]:
     return found
 
 
-def _measured(inputs: Inputs, count: Counter, planned: int, label: str) -> str:
+def _measured(inputs: Inputs, one: Comparison, count: Counter, planned: int, label: str) -> str:
     """The central count over the pairs that have an answer, with what is still to come beside it."""
+    method, baseline = inputs.method(one), inputs.baseline(one)
     measured = planned - count["missing"]
     rest = f" measured so far ({planned} planned)" if count["missing"] else ""
     if not measured:
-        return f"no pair of {inputs.method} and {inputs.baseline} has been measured ({planned} planned) in {label}"
+        return f"no pair of {method} and {baseline} has been measured ({planned} planned) in {label}"
     holds, lost = count["holds"], count["baseline_diverged"]
     share = {1: "the one pair", 2: "both of the 2 pairs"}.get(measured, f"all {measured} pairs")
     phrase = share if holds == measured else f"{holds} of {'the ' * bool(rest)}{measured} pairs"
-    more = f"; in {lost} more {inputs.baseline} diverged and {inputs.method} did not" if lost else ""
+    more = f"; in {lost} more {baseline} diverged and {method} did not" if lost else ""
     comparative = inputs.settings.primary.comparative
-    return f"{inputs.method} is {comparative} than {inputs.baseline} in {phrase}{rest} in {label}{more}"
+    return f"{method} is {comparative} than {baseline} in {phrase}{rest} in {label}{more}"
 
 
 def _spread(name: str, values: list[float]) -> list[tuple[str, float]]:
@@ -150,24 +162,22 @@ def repeat_consistency(inputs: Inputs, rows: list[Row]) -> list[Row]:
 
 def runtime(inputs: Inputs, rows: list[Row]) -> list[Row]:
     """The cost of the method: geometric mean and range of the ratios of training time, all and per epochs."""
-    found, baselines = [], {_pair(r) for r in rows if r["norm"] == inputs.settings.baseline}
-    pairs = [r for r in rows if r["norm"] == inputs.settings.method and _pair(r) in baselines]
-    for source, dataset, part in by_dataset(pairs):
-        for epochs in ("", *sorted({r["epochs"] for r in part})):
-            some = [r for r in part if epochs in ("", r["epochs"])]
-            found += _ratios(inputs, source, dataset, epochs, some)
+    found = []
+    for one in inputs.comparisons:
+        pairs = [r for r in rows if r["comparison"] == one.name and r["axis_value"] == one.method]
+        for source, dataset, part in by_dataset(pairs):
+            for epochs in ("", *sorted({r["epochs"] for r in part})):
+                some = [r for r in part if epochs in ("", r["epochs"])]
+                found += [r | {"comparison": one.name} for r in _ratios(inputs, one, source, dataset, epochs, some)]
     return found
 
 
-def _pair(r: Row) -> tuple:
-    return tuple(r[key] for key in ("source", "dataset", "arch", "recipe", "epochs"))
-
-
-def _ratios(inputs: Inputs, source: str, dataset: str, epochs, part: list[Row]) -> list[Row]:
+def _ratios(inputs: Inputs, one: Comparison, source: str, dataset: str, epochs, part: list[Row]) -> list[Row]:
     """`known` counts the pairs with a ratio; `of` is the pairs expected, in every row."""
     ratios = [r["ratio"] for r in part if r["ratio"] is not None]
     tail, when = (f"_e{epochs}", f" at {epochs} epoch{'s' * (epochs != 1)}") if epochs else ("", "")
-    head = f"{inputs.source_label(source)}: training time of {inputs.method} over {inputs.baseline}{when}"
+    head = f"{inputs.source_label(source)}: training time of {inputs.method(one)} over "
+    head += f"{inputs.baseline(one)}{when}"
     numbers = {"known": (len(ratios), "known")}
     if ratios:
         numbers |= {

@@ -18,15 +18,18 @@ def verdict(folder: str | Path) -> dict[str, Any]:
 
     Returns:
         `schema`, `study`, `headline` (the word for the first question), `questions` (verdict, counts and sentence by
-        key), `statements` (outcome per published sentence) and `claims` (per claimed value: outcome, `interval` of the
-        mean in the metric's unit, runs).
+        key, of the leading comparison), `comparisons` (the same of each, by name), `statements` (outcome per published
+        sentence) and `claims` (per claimed value: outcome, `interval` of the mean in the metric's unit,
+        runs).
 
     Raises:
         RenormError: A table is not there or cannot be read.
     """
     folder = Path(folder)
     study = _study(folder)
-    questions = {row.pop("question"): row for row in _read(folder, "answers")}
+    rows = _read(folder, "answers")
+    leading = next((row["comparison"] for row in rows if row["comparison"]), "")
+    questions = _questions(rows, "", leading)
     missing = [key for key in QUESTIONS if key not in questions]
     if missing:
         raise RenormError(f"{folder / 'answers.csv'}: question '{missing[0]}' is missing; run `renorm judge` again")
@@ -37,18 +40,22 @@ def verdict(folder: str | Path) -> dict[str, Any]:
         "study": study,
         HEADLINE: questions[QUESTIONS[0]]["verdict"],
         "questions": questions,
+        "comparisons": {name: _questions(rows, name) for name in dict.fromkeys(r["comparison"] for r in rows) if name},
         "statements": [{key: row[key] for key in keys} | {"headline": row["headline"] == "true"} for row in statements],
         "claims": _claims(folder, study),
     }
 
 
 def lines(found: dict[str, Any]) -> list[str]:
-    """The four answers, one line each."""
-    return [f"{key}: {row['verdict']}: {row['text']}" for key, row in found["questions"].items()]
+    """The four answers, one line each, and those of further comparisons behind their names."""
+    said = [(key, row) for key, row in found["questions"].items()]
+    further = list(found["comparisons"].items())[1:]
+    said += [(f"{name}.{key}", row) for name, questions in further for key, row in questions.items()]
+    return [f"{key}: {row['verdict']}: {row['text']}" for key, row in said]
 
 
 def fails(found: dict[str, Any], conditions: list[str]) -> list[str]:
-    """Those of the conditions `question: verdict` that are met.
+    """Those of the conditions `question: verdict`, or `comparison.question: verdict`, that are met.
 
     Raises:
         RenormError: A condition is not of that form or names no question.
@@ -58,11 +65,20 @@ def fails(found: dict[str, Any], conditions: list[str]) -> list[str]:
         key, colon, word = (part.strip() for part in condition.partition(":"))
         if not colon or not word:
             raise RenormError(f"verdict: --fail-if: '{condition}': write 'question: verdict', e.g. 'headline: fails'")
-        if key not in (HEADLINE, *QUESTIONS):
-            raise RenormError(f"verdict: --fail-if: unknown question '{key}': {suggest(key, (HEADLINE, *QUESTIONS))}")
-        said = found[HEADLINE] if key == HEADLINE else found["questions"][key]["verdict"]
-        met += [condition] if said == word else []
+        said = {HEADLINE: found[HEADLINE]} | {name: row["verdict"] for name, row in found["questions"].items()}
+        for name, questions in found["comparisons"].items():
+            said |= {f"{name}.{question}": row["verdict"] for question, row in questions.items()}
+        if key not in said:
+            raise RenormError(f"verdict: --fail-if: unknown question '{key}': {suggest(key, said)}")
+        met += [condition] if said[key] == word else []
     return met
+
+
+def _questions(rows: list[dict[str, Any]], *comparisons: str) -> dict[str, dict[str, Any]]:
+    """Question → its row without the question and the comparison, in the order in which they are asked."""
+    found = {row["question"]: row for row in rows if row["comparison"] in comparisons}
+    keep = {"verdict", "count", "measured", "planned", "text"}
+    return {key: {k: v for k, v in found[key].items() if k in keep} for key in QUESTIONS if key in found}
 
 
 def _study(folder: Path) -> str:

@@ -69,11 +69,18 @@ def _answers(names: Names, words: dict, counts: dict, changes: list[dict]) -> li
 def _setups(sides: tuple[Inputs, Inputs]) -> list[Table]:
     """What the two were made with and judged by, where it is not the same."""
     pairs = [(column, *(_values(side, column) for side in sides)) for column in SETUP]
-    for group in ("compare", "judge"):
-        first, second = ((side.study.get(group) or {}) for side in sides)
+    for group in ("comparisons", "judge"):
+        first, second = (_keyed(side.study.get(group) or {}) for side in sides)
         pairs += [(f"{group}.{key}", str(first.get(key, "")), str(second.get(key, ""))) for key in {**first, **second}]
     rows = [[text(part) for part in pair] for pair in pairs if pair[1] != pair[2]]
     return [flat("setups", "Made and judged differently", "differences", ["What", "A", "B"], rows)]
+
+
+def _keyed(given: dict | list[dict]) -> dict:
+    """A list of comparisons by their names."""
+    return given if isinstance(given, dict) else {
+        one["name"]: f"{one['axis']}: {one['method']} against {one['baseline']}" for one in given
+    }  # fmt: skip
 
 
 def _values(side: Inputs, column: str) -> str:

@@ -30,12 +30,44 @@ class Inputs:
         return str(self.study["study"])
 
     @property
+    def comparisons(self) -> dict[str, dict]:
+        """name → comparison of the configuration, the leading one first: that of the first answers."""
+        given = {one["name"]: one for one in self.study.get("comparisons") or ()}
+        named = self["answers"]["comparison"] if "answers" in self.frames else ()
+        leading = next((name for name in named if name in given), "")
+        return {name: given[name] for name in sorted(given, key=lambda name: name != leading)}
+
+    @property
+    def leading(self) -> dict:
+        """The comparison that the page's answers are about; empty where nothing is compared."""
+        return next(iter(self.comparisons.values()), {})
+
+    @property
+    def normalisers(self) -> dict:
+        """The first comparison of two normalisers, for colours and the order of rows; empty where there is none."""
+        return next((one for one in self.comparisons.values() if one["axis"] == "norm"), {})
+
+    @property
     def baseline(self) -> str:
-        return str((self.study.get("compare") or {}).get("baseline", ""))
+        return str(self.normalisers.get("baseline", ""))
 
     @property
     def method(self) -> str:
-        return str((self.study.get("compare") or {}).get("method", ""))
+        return str(self.normalisers.get("method", ""))
+
+    @cached_property
+    def seconds(self) -> pd.DataFrame:
+        """runtime.csv with one row a cell and source; the ratios are those to the baseline among the normalisers."""
+        frame = self["runtime"]
+        own = frame["comparison"].isin([self.normalisers.get("name", ""), ""])
+        ratios = [column for column in ("ratio", "ratio_low", "ratio_high") if column in frame]
+        others = frame[~own].assign(**dict.fromkeys(ratios, float("nan")))
+        return pd.concat([frame[own], others]).drop_duplicates(["source", *AXES[:5]])
+
+    def of(self, table: str, comparison: dict) -> pd.DataFrame:
+        """The rows of `table` about one comparison."""
+        frame = self[table]
+        return frame[frame["comparison"] == comparison.get("name")]
 
     @cached_property
     def metrics(self) -> Metrics:

@@ -9,7 +9,10 @@ from renorm.core.metrics import Metric
 from renorm.report.inputs import Inputs
 from renorm.study.cell import AXES
 
-PLURAL = {"arch": "archs", "dataset": "datasets", "norm": "norms"}
+PLURAL = {"arch": "archs", "dataset": "datasets", "norm": "norms", "recipe": "recipes", "axis": "axes"}
+
+
+PLACE = ("arch", "norm", "recipe")
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,33 @@ class Names:
     def norm(self, key: str) -> str:
         return self.label("norm", key)
 
+    def side(self, comparison: dict, side: str) -> str:
+        """What the `baseline` or the `method` of a comparison is called; empty where nothing is compared."""
+        if not comparison:
+            return ""
+        axis, value = comparison["axis"], comparison[side]
+        return self.label(axis, value) if axis in PLACE else f"{self.label('axis', axis)} {value}"
+
+    def comparison(self, comparison: dict) -> str:
+        """The heading of a comparison."""
+        return (
+            comparison.get("title") or f"{self.side(comparison, 'method')} against {self.side(comparison, 'baseline')}"
+        )
+
+    def places(self, frame: pd.DataFrame, axis: str) -> list[tuple]:
+        """The rows of a table about a comparison on `axis`, in order: (arch, norm, recipe) without what is compared."""
+        found = dict.fromkeys(place(row, axis) for row in frame.to_dict("records"))
+        ranks = [{key: i for i, key in enumerate(self.order(column, frame))} for column in PLACE]
+        return sorted(found, key=lambda at: [rank.get(key, -1) for rank, key in zip(ranks, at, strict=True)])
+
+    def place_label(self, at: tuple, places: list[tuple]) -> str:
+        """What tells a row from the others: the architecture, then norm and recipe where several are there."""
+        several = [len({other[i] for other in places}) > 1 for i in range(len(PLACE))]
+        words = [self.label(axis, key) for axis, key in zip(PLACE, at, strict=True)]
+        shown = [word for i, word in enumerate(words) if word and (several[i] or (i == 0 and at[0]))]
+        shown = shown or [word for word in words if word][:1]
+        return shown[0] + (f" ({', '.join(shown[1:])})" if shown[1:] else "")
+
     def group(self, metric: str, epochs: float, several_metrics: bool = False) -> str:
         """The heading of a column group: the epochs, and the metric where a table holds more than one."""
         head = epochs_label(epochs)
@@ -86,18 +116,19 @@ class Names:
         seen: dict[str, None] = {}
         for frame in frames:
             seen.update(dict.fromkeys(frame[axis]))
-        places = {key: place for place, key in enumerate(self._group(axis))}
+        known = self.inputs.study.get("recipes", ()) if axis == "recipe" else self._group(axis)
+        places = {key: place for place, key in enumerate(known)}
         return sorted(seen, key=lambda key: places.get(key, len(places)))
 
     def rows(self, frame: pd.DataFrame) -> list[tuple[str, str]]:
         """(arch, recipe) of a table's rows, in order."""
         pairs = dict.fromkeys(zip(frame["arch"], frame["recipe"], strict=True))
-        places = {arch: place for place, arch in enumerate(self.order("arch", frame))}
-        return sorted(pairs, key=lambda pair: places[pair[0]])
+        archs, recipes = self.order("arch", frame), self.order("recipe", frame)
+        return sorted(pairs, key=lambda pair: (archs.index(pair[0]), recipes.index(pair[1])))
 
     def row_label(self, pair: tuple[str, str], frame: pd.DataFrame) -> str:
         """The architecture, and the recipe where a table holds more than one."""
-        return self.arch(pair[0]) + (f" ({pair[1]})" if frame["recipe"].nunique() > 1 else "")
+        return self.arch(pair[0]) + (f" ({self.label('recipe', pair[1])})" if frame["recipe"].nunique() > 1 else "")
 
     def norms(self, *frames: pd.DataFrame) -> list[str]:
         """Baseline and method first, so that the two rows to be compared stand next to each other."""
@@ -129,6 +160,11 @@ class Names:
         found = list(dict.fromkeys(column))
         places = {key: place for place, key in enumerate(dict.fromkeys([*self.source_labels, *found]))}
         return sorted(found, key=lambda key: (key == self.inputs.name, places[key]))
+
+
+def place(row: dict, axis: str) -> tuple:
+    """(arch, norm, recipe) of a row about a comparison on `axis`, with what is compared left empty."""
+    return tuple("" if key == axis else row[key] for key in PLACE)
 
 
 def epochs_label(epochs: float) -> str:

@@ -25,6 +25,8 @@ from renorm.runs import made_from
 # published sources say of each other, then the audit. Parts without a value of this study are in `published`.
 SECTIONS = (
     ("own", "This study’s own results", ("own",), ("own",), False),
+    ("comparisons", "Everything that is compared", ("comparisons",), ("comparisons",), False),
+    ("axes", "Along the recipes’ axes", (), ("axes",), False),
     ("comparison", "Claimed and found", ("comparison",), ("accuracy",), False),
     ("equivalence", "The rigorous verdicts", ("equivalence",), (), False),
     ("statements", "The statements", ("statements",), (), False),

@@ -86,11 +86,15 @@ class Glance:
         self.inputs, self.names = inputs, Names(inputs)
         self.words = captions()["glance"]
         summary = inputs["summary"]
+        leading = ("", inputs.leading.get("name", ""))
+        summary = summary[summary["comparison"].isin(leading)]
         self.rows = {(r["section"], r["source"], r["dataset"], r["name"]): r for r in summary.to_dict("records")}
         self.sources = self.names.sources(summary)
 
     def answers(self) -> list[Answer]:
-        given = {row["question"]: row for row in self.inputs["answers"].to_dict("records")}
+        leading = ("", self.inputs.leading.get("name", ""))
+        rows = (row for row in self.inputs["answers"].to_dict("records") if row["comparison"] in leading)
+        given = {row["question"]: row for row in rows}
         return [self.answer(key, given.get(key)) for key in QUESTIONS]
 
     def answer(self, key: str, row: dict | None) -> Answer:
@@ -139,7 +143,7 @@ class Glance:
         return {"name": word, "tone": tone, "mark": mark, "text": formatting.count(row["value"]), "share": share}
 
     def say(self, key: str, **values: object) -> str:
-        method, baseline = self.names.norm(self.inputs.method), self.names.norm(self.inputs.baseline)
+        method, baseline = (self.names.side(self.inputs.leading, side) for side in ("method", "baseline"))
         return self.words.get(key, "").format(method=method, baseline=baseline, **self.names.terms(), **values)
 
     def findings(self) -> list[str]:

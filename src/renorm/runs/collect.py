@@ -13,7 +13,7 @@ from renorm.core.tables import to_csv
 from renorm.runs import adopt, finished, layer_views, made_from, run_record
 from renorm.runs.finished import run_folder
 from renorm.runs.run_log import last_error
-from renorm.study import grid
+from renorm.study import grid, recipe_axes
 from renorm.study.cell import Cell
 from renorm.study.config import Study
 from renorm.study.data_manifest import data_checksum
@@ -187,9 +187,16 @@ def _study_json(study: Study, folder: Path) -> dict:
     labels = study.labels
     return {
         "study": study.study, "title": study.title or study.study, "description": study.description,
-        "labels": {"datasets": labels.dataset, "archs": labels.arch, "norms": labels.norm},
+        "labels": {"datasets": labels.dataset, "archs": labels.arch, "norms": labels.norm,
+                   "recipes": recipe_axes.labels(study.recipes, labels.recipe, labels.axis), "axes": labels.axis},
+        "recipes": list(study.recipes),
+        "comparisons": [comparison.model_dump() for comparison in study.comparisons],
+        "recipe_axes": {
+            recipe: {"family": family, "axes": point}
+            for recipe, (family, point) in recipe_axes.points(study.recipes).items()
+        },
         "metrics": {name: metric.model_dump(mode="json") for name, metric in study.metrics.items()},
-        "compare": study.compare.model_dump(), "judge": study.judge.model_dump(),
+        "judge": study.judge.model_dump(),
         "claims": study.written_for(folder)["claims"],
         "experiments": [
             {"name": name, "title": experiment.title or name,

@@ -52,6 +52,14 @@ def _epoch(found: dict | None) -> dict | None:
     return {"epoch": found["epoch"], "splits": splits}
 
 
+def with_comparisons(study: dict) -> dict:
+    """The configuration of a recording of renorm 0.1, whose one comparison of normalisers was called `compare`."""
+    if "compare" not in study:
+        return study
+    rest = {key: value for key, value in study.items() if key != "compare"}
+    return rest | {"comparisons": [{"name": study["compare"]["method"], "axis": "norm", **study["compare"]}]}
+
+
 def from_tables(folder: Path, hyperparameters: Callable[[Cell], dict]) -> list[tuple[Record, str]]:
     """The records, each with its history, that cells.csv, runs.csv, histories.csv and provenance.csv carry.
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from renorm.core import files
 from renorm.core.errors import RenormError
@@ -193,9 +194,8 @@ def narrowed(study: Study, cells: set[Cell]) -> Study:
                 for key, axis in AXIS_OF.items()
             }
             experiments[name] = experiment.model_copy(update=axes)
-    recipes = {cell.recipe: study.recipes[cell.recipe] for cell in sorted(cells)}
-    change = {"experiments": experiments, "recipes": recipes, "only": None, "layer_views": {}, "adopt": []}
-    return study.model_copy(update=change)
+    change: dict[str, Any] = {"experiments": experiments, "only": None, "layer_views": {}, "adopt": []}
+    return study.model_copy(update=change | study.of_recipes({cell.recipe for cell in cells}))
 
 
 def study_of(path: Path) -> Study:
@@ -207,6 +207,6 @@ def study_of(path: Path) -> Study:
     text = (path / PACKED).read_bytes() if (path / PACKED).exists() else b""
     if hashlib.sha256(text).hexdigest() != document.get("records_sha256"):
         raise RenormError(f"{path / PACKED}: checksum does not match {ABOUT}: restore the recording")
-    study = validate(document["study"], str(about)).read_from(path)
+    study = validate(convert.with_comparisons(document["study"]), str(about)).read_from(path)
     name = path.resolve().name
     return study.model_copy(update={"adopt": [os.path.normpath(path)], "results_dir": f"results/recorded/{name}"})

@@ -95,6 +95,7 @@ class Statement(_Head):
     quote: bool = True
     scope: Literal["any", "own"] = "any"
     headline: bool = False
+    comparison: str = ""
     _source: str = PrivateAttr("")
 
     @property

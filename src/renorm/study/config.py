@@ -1,7 +1,7 @@
 """config.yaml → one validated `Study`. Bad input is one clear line with the key's path, the value and the way out."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,9 +11,11 @@ from renorm.core import plugins, zoo
 from renorm.core.errors import RenormError, suggest
 from renorm.core.metrics import TOP1, Metrics
 from renorm.core.validation import read_yaml, validate_model
-from renorm.study import names, parts
+from renorm.study import comparisons as study_comparisons
+from renorm.study import names, parts, recipe_axes
 from renorm.study import programs as study_programs
 from renorm.study.cell import Cell
+from renorm.study.comparisons import Comparison
 from renorm.study.fields import Count, Finite, Name, Positive, Strict
 from renorm.study.known_datasets import PUBLISHED_NORMALISATION
 from renorm.study.metrics import AddedMetric, registry
@@ -23,6 +25,9 @@ PROTOCOL = 1
 
 # Normalisers that have no settings of their own: their cells do not depend on `norm:` of the recipe.
 PLAIN_NORMS = frozenset({"none", "batch_norm", "group_norm", "layer_norm", "instance_norm"})
+
+# What makes a recipe a point of a family, or a family of recipes.
+PLACE = ("family", "axes", "zip")
 
 # What is in results_dir beside the folders of the reports.
 FOLDERS = ("data", "runs", "layer_views", "calibration")
@@ -73,6 +78,18 @@ class Recipe(Strict):
     program: Name | None = None
     values: dict[Name, StrictStr | StrictBool | StrictInt | Finite] = {}
     by_arch: dict[Name, dict] = {}
+    family: Name | None = None
+    axes: list[str] = []
+
+    @model_validator(mode="after")
+    def _axes(self) -> "Recipe":
+        if self.axes and self.family is None:
+            raise ValueError("axes: a list places a recipe in its `family`: name that, or give each axis its values")
+        known = recipe_axes.settings(type(self))
+        for axis in self.axes:
+            if axis not in known and not axis.startswith("values."):
+                raise ValueError(f"axes: unknown setting '{axis}': {suggest(axis, known)}")
+        return self
 
     @model_validator(mode="after")
     def _values(self) -> "Recipe":
@@ -127,7 +144,7 @@ class Recipe(Strict):
     def resolved(self, norm: str, arch: str) -> dict:
         """The hyper-parameters that a built-in cell with normaliser `norm` in `arch` depends on, and no others."""
         recipe = self.for_arch(arch)
-        values = recipe.model_dump(exclude={"by_arch", "program", "values", "norm_settings"})
+        values = recipe.model_dump(exclude={"by_arch", "program", "values", "norm_settings", *PLACE})
         if norm in PLAIN_NORMS:
             del values["norm"]
         elif model := plugins.settings("norm", norm):
@@ -137,7 +154,8 @@ class Recipe(Strict):
     def settings(self, arch: str) -> dict[str, Any]:
         """What a program's command line may hold of the recipe: value by dotted name, those of `values` among them."""
         recipe = self.for_arch(arch)
-        return flatten(recipe.model_dump(exclude={"by_arch", "program", "values", "norm_settings"})) | recipe.values
+        values = recipe.model_dump(exclude={"by_arch", "program", "values", "norm_settings", *PLACE})
+        return flatten(values) | recipe.values
 
 
 class Experiment(Strict):
@@ -211,13 +229,6 @@ class LayerView(Strict):
         return Cell.from_path(self.cell)
 
 
-class Compare(Strict):
-    """Which normaliser is the method, and which is the baseline that it is compared with."""
-
-    baseline: Name = "batch_norm"
-    method: Name = "deconv"
-
-
 class MarginRule(Strict):
     """The equivalence margin of the claims that `where` selects; of two sizes the smaller one.
 
@@ -278,6 +289,8 @@ class Labels(Strict):
     dataset: dict[str, str] = {}
     arch: dict[str, str] = {}
     norm: dict[str, str] = {}
+    recipe: dict[str, str] = {}
+    axis: dict[str, str] = {}
 
 
 class Study(Strict):
@@ -298,7 +311,7 @@ class Study(Strict):
     checkpoint_minutes: Positive = 10.0
     mixed_records: Literal["warn", "refuse"] = "warn"
     claims: Claims | None = None
-    compare: Compare = Compare()
+    comparisons: list[Comparison] = []
     metrics: dict[Name, AddedMetric] = {}
     judge: Judge = Judge()
     labels: Labels = Labels()
@@ -318,10 +331,22 @@ class Study(Strict):
         programs = {name: study_programs.with_metrics(one, metrics) for name, one in values["programs"].items()}
         return values | {"programs": programs}
 
-    @field_validator("recipes", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _extend(cls, recipes: Any) -> Any:
-        return _extended(recipes) if isinstance(recipes, dict) else recipes
+    def _expand(cls, values: Any) -> Any:
+        """`extends` and `axes` of recipes resolved; an experiment that names a recipe with axes has its points."""
+        recipes = values.get("recipes") if isinstance(values, dict) else None
+        if not isinstance(recipes, dict):
+            return values
+        try:
+            recipes, families = recipe_axes.expanded(_extended(recipes), Recipe)
+        except ValueError as error:
+            raise ValueError(f"recipes.{error}") from None
+        values = values | {"recipes": recipes}
+        if families and isinstance(values.get("experiments"), dict):
+            points = {name: _with_points(one, families) for name, one in values["experiments"].items()}
+            values |= {"experiments": points}
+        return values
 
     @field_validator("datasets", mode="before")
     @classmethod
@@ -434,9 +459,18 @@ class Study(Strict):
         return self.model_copy(update={
             "study": name, "title": experiment.title or name, "only": None, "claims": claims,
             "description": f"One experiment of: {self.title or self.study}", "experiments": {name: experiment},
-            "recipes": {recipe: self.recipes[recipe] for recipe in experiment.recipe},
             "layer_views": {key: view for key, view in self.layer_views.items() if view.of in experiment},
+            **self.of_recipes(experiment.recipe),
         })  # fmt: skip
+
+    def of_recipes(self, names: Collection[str]) -> dict[str, Any]:
+        """`recipes` and `comparisons` of the study with no more recipes than `names`."""
+        recipes = {name: recipe for name, recipe in self.recipes.items() if name in names}
+        kept: list[Comparison] = []
+        for one in self.comparisons:
+            part = self.model_copy(update={"recipes": recipes, "comparisons": [one]})
+            kept += [] if list(study_comparisons.mistakes(part)) else [one]
+        return {"recipes": recipes, "comparisons": kept}
 
     @property
     def taken(self) -> dict[str, Experiment]:
@@ -502,9 +536,21 @@ def _extended(recipes: dict) -> dict:
             raise ValueError(f"'{name}' extends itself by way of '{base}'")
         rest = {key: value for key, value in recipe.items() if key != "extends"}
         inherited = resolve(base, (*seen, name))
-        return deep_merge(inherited, rest) if isinstance(inherited, dict) else inherited
+        if not isinstance(inherited, dict):
+            return inherited
+        # A place on an axis is one recipe's own.
+        return deep_merge({key: value for key, value in inherited.items() if key not in PLACE}, rest)
 
     return {name: resolve(name, ()) for name in recipes}
+
+
+def _with_points(experiment: Any, families: dict[str, list[str]]) -> Any:
+    """`experiment` with the points of a recipe's axes in the place of the recipe."""
+    named = experiment.get("recipe") if isinstance(experiment, dict) else None
+    if not isinstance(named, list):
+        return experiment
+    found = [point for name in named for point in (families.get(name, [name]) if isinstance(name, str) else [name])]
+    return experiment | {"recipe": found}
 
 
 def deep_merge(base: dict, change: dict) -> dict:
@@ -565,4 +611,12 @@ def use_plugins(values: dict, folder: Path, where: str = "config") -> None:
 
 def schema() -> dict:
     """The JSON schema of a study's configuration, generated from the types above."""
-    return Study.model_json_schema()
+    found = Study.model_json_schema()
+    recipe = found["$defs"]["Recipe"]["properties"]
+    # What is resolved before a recipe is one: `extends`, and axes with their values.
+    value = {"type": ["string", "number", "boolean"]}
+    values = {"type": "array", "items": value, "minItems": 1}
+    recipe["extends"] = {"type": "string"}
+    recipe["axes"] = {"anyOf": [recipe["axes"], {"type": "object", "additionalProperties": values, "minProperties": 1}]}
+    recipe["zip"] = {"anyOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "string"}, "minItems": 2}]}
+    return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from renorm.core import plugins, zoo
 from renorm.core.errors import RenormError, suggest
-from renorm.study import programs
+from renorm.study import comparisons, programs
 from renorm.study.cell import AXES, NAME, Cell
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def mistakes(study: Study, files: bool) -> Iterator[str]:
         yield from programs.missing(name, study.programs[name]) if files and not pinned else ()
     for name, experiment in study.experiments.items():
         yield from _experiment(study, name, experiment, {name for name, lines in found.items() if lines})
-    yield from _compare(study)
+    yield from comparisons.mistakes(study)
     for name, view in study.layer_views.items():
         if study.recipes[view.of.recipe].program:
             yield f"layer_views.{name}.cell: '{view.of}' is trained by a program, whose layers renorm does not know"
@@ -124,15 +124,3 @@ def _unfilled(study: Study, experiment: Experiment, recipe: str) -> Iterator[str
                 program.filled(cell, chosen.settings(arch))
         except RenormError as error:
             yield f"program '{chosen.program}': {error}"
-
-
-def _compare(study: Study) -> Iterator[str]:
-    """Method and baseline are registered, or names of the study's programs; without experiments, of its claims."""
-    if not study.experiments:
-        return
-    own = {norm for experiment in study.experiments.values() for norm in experiment.norm}
-    for axis in ("baseline", "method"):
-        norm = getattr(study.compare, axis)
-        known = own.union(plugins.names("norm"))
-        if norm not in known:
-            yield f"compare.{axis}: unknown norm '{norm}': {suggest(norm, known)}"

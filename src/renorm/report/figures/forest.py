@@ -9,7 +9,7 @@ from renorm.report import formatting
 from renorm.report.figures.captions import words
 from renorm.report.figures.style import HEAD, Figure, bands, legend, panels, plain, rows_axis, tidy
 from renorm.report.inputs import Inputs
-from renorm.report.labels import Names, epochs_label, slug
+from renorm.report.labels import Names, epochs_label, place, slug
 from renorm.report.palette import LIGHT
 
 COLOURS = {"better": LIGHT["method"], "worse": LIGHT["below"]}
@@ -18,40 +18,42 @@ COLOURS = {"better": LIGHT["method"], "worse": LIGHT["below"]}
 def figures(inputs: Inputs) -> Iterator[Figure]:
     if not inputs.has("method_vs_baseline"):
         return
-    rows = inputs["method_vs_baseline"]
-    rows = rows[(rows["source"] == inputs.name) & (rows["counted"] == "true") & rows["difference"].notna()]
-    for dataset in Names(inputs).order("dataset", rows):
-        yield _figure(inputs, dataset, rows[rows["dataset"] == dataset])
+    for comparison in inputs.comparisons.values():
+        rows = inputs.of("method_vs_baseline", comparison)
+        rows = rows[(rows["source"] == inputs.name) & (rows["counted"] == "true") & rows["difference"].notna()]
+        for dataset in Names(inputs).order("dataset", rows):
+            yield _figure(inputs, comparison, dataset, rows[rows["dataset"] == dataset])
 
 
-def _figure(inputs: Inputs, dataset: str, rows: pd.DataFrame) -> Figure:
-    names, metric = Names(inputs), inputs.primary
-    epochs, pairs = sorted(set(rows["epochs"])), names.rows(rows)
-    canvas, axes = panels(len(epochs), 3, HEAD + 0.2 * len(pairs))
+def _figure(inputs: Inputs, comparison: dict, dataset: str, rows: pd.DataFrame) -> Figure:
+    names, leading, metric = Names(inputs), comparison == inputs.leading, inputs.primary
+    epochs, places = sorted(set(rows["epochs"])), names.places(rows, comparison["axis"])
+    canvas, axes = panels(len(epochs), 3, HEAD + 0.2 * len(places))
     for i, (ax, setting) in enumerate(zip(axes, epochs, strict=True)):
-        _panel(ax, rows[rows["epochs"] == setting], pairs, metric.scale)
-        bands(ax, len(pairs))
+        _panel(ax, rows[rows["epochs"] == setting], places, comparison["axis"], metric.scale)
+        bands(ax, len(places))
         ax.set_title(epochs_label(setting))
         ax.set_xlabel(plain(", ".join(filter(None, ("improvement", metric.difference)))))
-        rows_axis(ax, [names.row_label(pair, rows) for pair in pairs], show=i == 0)
-    baseline, method = names.norm(inputs.baseline), names.norm(inputs.method)
+        rows_axis(ax, [names.place_label(at, places) for at in places], show=i == 0)
+    baseline, method = names.side(comparison, "baseline"), names.side(comparison, "method")
     legend(canvas, _handles(set(rows["outcome"]), method))
     said = words(
         "forest", **names.terms(), dataset=names.dataset(dataset), baseline=baseline, method=method,
         source=names.source(inputs.name),
         epochs=", ".join(map(epochs_label, epochs)), level=_level(inputs),
     )  # fmt: skip
-    return Figure(slug("forest", dataset), **said, section="own", dataset=dataset, canvas=canvas)
+    name = slug("forest", dataset, "" if leading else comparison["name"])
+    return Figure(name, **said, section="own" if leading else "comparisons", dataset=dataset, canvas=canvas)
 
 
 def _level(inputs: Inputs) -> str:
     return f"{100 * float((inputs.study.get('judge') or {}).get('level', 0.95)):g} %"
 
 
-def _panel(ax, rows: pd.DataFrame, pairs: list, scale: float) -> None:
+def _panel(ax, rows: pd.DataFrame, places: list, axis: str, scale: float) -> None:
     ax.axvline(0, color=LIGHT["claim"], linewidth=0.9, zorder=1)
     for row in rows.to_dict("records"):
-        y, value = pairs.index((row["arch"], row["recipe"])), scale * row["difference"]
+        y, value = places.index(place(row, axis)), scale * row["difference"]
         colour = COLOURS.get(row["outcome"], LIGHT["soft"])
         if formatting.known(row["low"]) and formatting.known(row["high"]):
             ax.plot([scale * row["low"], scale * row["high"]], [y, y], color=colour, linewidth=1.2, zorder=2)

@@ -17,7 +17,7 @@ UNITS = ((3 * 3600, 3600, "hours"), (3 * 60, 60, "minutes"), (0, 1, "seconds"))
 
 
 def figures(inputs: Inputs) -> Iterator[Figure]:
-    timing = inputs["runtime"]
+    timing = inputs.seconds
     rows = timing[timing["train_seconds"].notna()]
     for dataset in Names(inputs).order("dataset", rows):
         here = rows[rows["dataset"] == dataset]

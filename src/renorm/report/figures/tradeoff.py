@@ -48,9 +48,9 @@ class Looks:
 
 def figures(inputs: Inputs) -> Iterator[Figure]:
     names, found = Names(inputs), points(inputs)
-    for dataset in names.order("dataset", inputs["runtime"]):
+    for dataset in names.order("dataset", inputs.seconds):
         here = [point for point in found if point["dataset"] == dataset]
-        sources = [s for s in names.sources(inputs["runtime"]) if sum(p["source"] == s for p in here) > 1]
+        sources = [s for s in names.sources(inputs.seconds) if sum(p["source"] == s for p in here) > 1]
         if sources:
             yield _figure(inputs, dataset, sources, here)
 
@@ -63,7 +63,7 @@ def points(inputs: Inputs) -> list[Point]:
         if row["metric"] == metric:
             reached.setdefault((row["source"], *(row[key] for key in KEYS)), row["value"])
     found = []
-    for row in inputs["runtime"].to_dict("records"):
+    for row in inputs.seconds.to_dict("records"):
         value = reached.get((row["source"], *(row[key] for key in KEYS)))
         if formatting.known(value) and formatting.known(row["train_seconds"]) and row["train_seconds"] > 0:
             found.append({**row, "value": value})
@@ -83,7 +83,7 @@ def front(found: list[Point], metric: Metric = METRICS[TOP1]) -> list[Point]:
 def _figure(inputs: Inputs, dataset: str, sources: list[str], found: list[Point]) -> Figure:
     names = Names(inputs)
     shown = [point for point in found if point["source"] in sources]
-    norms = [norm for norm in names.norms(inputs["runtime"]) if any(point["norm"] == norm for point in shown)]
+    norms = [norm for norm in names.norms(inputs.seconds) if any(point["norm"] == norm for point in shown)]
     epochs = sorted({point["epochs"] for point in shown})
     colours = {norm: LIGHT[name] for norm, name in norm_colours(norms, inputs.baseline, inputs.method).items()}
     looks = Looks(inputs.baseline, colours, norm_markers(norms, inputs.baseline, inputs.method),

@@ -4,6 +4,7 @@ from renorm.report.inputs import Inputs
 from renorm.report.tables import (
     audit,
     comparison,
+    comparisons,
     completeness,
     consistency,
     convergence,
@@ -20,7 +21,8 @@ from renorm.report.tables import (
 from renorm.report.tables.model import Table
 
 SUBJECTS = (
-    *(this_study, method_vs_baseline, comparison, equivalence, statements, runtime, normalisers, completeness, audit),
+    *(this_study, comparisons, method_vs_baseline, comparison, equivalence, statements, runtime, normalisers),
+    *(completeness, audit),
     *(consistency, convergence),
     *(layer_views, provenance, sources),
 )

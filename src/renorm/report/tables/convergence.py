@@ -12,7 +12,7 @@ from renorm.report.tables.model import Cell, Group, Head, Row, Table
 def tables(inputs: Inputs) -> list[Table]:
     if not inputs.has("convergence"):
         return []
-    names, frame = Names(inputs), inputs["convergence"]
+    names, frame = Names(inputs), inputs.of("convergence", inputs.normalisers)
     frame = frame[frame["epochs"] > 1]
     return [
         _table(names, dataset, epochs, rows)

@@ -4,8 +4,9 @@ import pandas as pd
 
 from renorm.report import formatting
 from renorm.report.inputs import Inputs
-from renorm.report.labels import Names, epochs_label, slug
+from renorm.report.labels import Names, epochs_label, place, slug
 from renorm.report.tables.model import Cell, Group, Head, Row, Table
+from renorm.study.cell import AXES
 
 LOOKS = {"better": ("▲", "better"), "worse": ("▼", "below"), "undecided": ("?", "within")}
 
@@ -13,12 +14,17 @@ LOOKS = {"better": ("▲", "better"), "worse": ("▼", "below"), "undecided": ("
 def tables(inputs: Inputs) -> list[Table]:
     if not inputs.has("method_vs_baseline"):
         return []
-    names, frame = Names(inputs), inputs["method_vs_baseline"]
+    names = Names(inputs)
+    return [table for one in inputs.comparisons.values() for table in _of(names, one)]
+
+
+def _of(names: Names, comparison: dict) -> list[Table]:
+    frame = names.inputs.of("method_vs_baseline", comparison)
     keys = [
         (d, s, m) for d in names.order("dataset", frame) for s in names.sources(frame) for m in names.metrics(frame)
     ]
     made = [(key, _rows(frame, key)) for key in keys]
-    return [_table(names, key, rows) for key, rows in made if rows["difference"].notna().any()]
+    return [_table(names, comparison, key, rows) for key, rows in made if rows["difference"].notna().any()]
 
 
 def _rows(frame: pd.DataFrame, key: tuple[str, str, str]) -> pd.DataFrame:
@@ -26,23 +32,26 @@ def _rows(frame: pd.DataFrame, key: tuple[str, str, str]) -> pd.DataFrame:
     return frame[(frame["dataset"] == dataset) & (frame["source"] == source) & (frame["metric"] == metric)]
 
 
-def _table(names: Names, key: tuple[str, str, str], rows: pd.DataFrame) -> Table:
+def _table(names: Names, comparison: dict, key: tuple[str, str, str], rows: pd.DataFrame) -> Table:
     dataset, source, metric = key
     epochs = sorted(set(rows["epochs"]))
-    lookup = {(row["arch"], row["recipe"], row["epochs"]): row for row in rows.to_dict("records")}
-    groups = []
-    for pair in names.rows(rows):
-        cells = [cell for setting in epochs for cell in _cells(names, lookup.get((*pair, setting)))]
-        groups.append(Group([Row([names.row_label(pair, rows)], cells)], key=names.row_label(pair, rows)))
+    axis, leading = comparison["axis"], comparison == names.inputs.leading
+    lookup = {(*place(row, axis), row["epochs"]): row for row in rows.to_dict("records")}
+    groups, places = [], names.places(rows, axis)
+    for at in places:
+        cells = [cell for setting in epochs for cell in _cells(names, lookup.get((*at, setting)))]
+        label = names.place_label(at, places)
+        groups.append(Group([Row([label], cells)], key=label))
     unit = names.metric(metric).difference or "difference"
-    top = [Head("Architecture", down=2, kind="text")]
+    top = [Head("Setting" if axis == "arch" else "Architecture", down=2, kind="text")]
     top += [Head(epochs_label(setting), span=2, first=True) for setting in epochs]
     low = [Head(text, first=i == 0, sort=True) for _ in epochs for i, text in enumerate((unit, "p (Holm)"))]
     title = f"{names.dataset(dataset)}, {names.label('metric', metric)}, {names.source(source)}: "
-    title += f"{names.norm(rows['method'].iloc[0])} minus {names.norm(rows['baseline'].iloc[0])}"
+    title += f"{names.side(comparison, 'method')} minus {names.side(comparison, 'baseline')}"
     columns = [f"{epochs_label(setting)}: {text}" for setting in epochs for text in (unit, "p (Holm)")]
     return Table(
-        slug("method_vs_baseline", *key), title, "own", [top, low], groups, ["Architecture"], columns,
+        slug("method_vs_baseline", *key, "" if leading else comparison["name"]), title,
+        "own" if leading else "comparisons", [top, low], groups, ["Architecture"], columns,
         dataset=dataset, own=source == names.inputs.name, collapsed=True,
     )  # fmt: skip
 
@@ -64,7 +73,7 @@ def _cells(names: Names, row: dict | None) -> list[Cell]:
     ]
     card += [("p", _p(row["p"])), ("outcome", f"{row['outcome']}: {row['reason']}")]
     difference = Cell(points, mark=mark, tone=tone, sort=row["difference"], first=True, card=card)
-    difference.id = slug("tested", *(row[k] for k in ("dataset", "arch", "recipe", "epochs", "metric", "source")))
+    difference.id = slug("tested", *(row[k] for k in ("comparison", *AXES[:5], "metric", "source")))
     return [difference, Cell(_p(row["p_holm"]), sort="" if pd.isna(row["p_holm"]) else row["p_holm"], kind="ratio")]
 
 

@@ -9,7 +9,7 @@ from renorm.report.tables.model import Cell, Group, Head, Row, Table
 
 
 def tables(inputs: Inputs) -> list[Table]:
-    names, timing = Names(inputs), inputs["runtime"]
+    names, timing = Names(inputs), inputs.seconds
     datasets = names.order("dataset", inputs["cells"], timing)
     made = []
     for dataset in datasets:
