@@ -3,7 +3,9 @@
 import json
 import os
 import sys
+import zipfile
 from pathlib import Path
+from random import Random
 
 import pytest
 import yaml
@@ -67,6 +69,34 @@ def test_merged_headers_are_of_every_column_and_a_formula_without_a_value_is_lis
     assert "'=1/2' is not a number" in found.left[1] and "Table 1!B4" in found.left[1]
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_damaged_workbooks_are_read_or_refused_in_a_line(workbook):
+    whole = workbook.read_bytes()
+    with zipfile.ZipFile(workbook) as book:
+        parts = {name: book.read(name) for name in book.namelist()}
+    refused = 0
+    for number in range(80):
+        random = Random(number)
+        if number % 2:  # bytes of the file
+            damaged = bytearray(whole)
+            for _ in range(random.randint(1, 5)):
+                damaged[random.randrange(len(damaged))] = random.randrange(256)
+            workbook.write_bytes(damaged)
+        else:  # a part of it is cut off, changed or gone
+            name = random.choice(list(parts))
+            part = bytearray(parts[name])[: random.choice([0, random.randrange(len(parts[name])), None])]
+            part[random.randrange(len(part) + 1) :][:1] = random.choice([b"<", b"a", b""])
+            with zipfile.ZipFile(workbook, "w") as book:
+                for other, text in parts.items():
+                    book.writestr(other, bytes(part) if other == name else text)
+        try:
+            importing.read_grids(workbook, importing.Read())
+        except RenormError as error:
+            assert "\n" not in str(error)
+            refused += 1
+    assert 20 < refused < 80
+
+
 def test_a_sheet_that_is_not_there_is_a_line(workbook):
     with pytest.raises(RenormError, match=r"read\.sheets: no sheet 'Table 2': did you mean 'Table 1'\?"):
         importing.read_grids(workbook, importing.Read(sheets=["Table 2"]))
@@ -102,6 +132,24 @@ def test_tensorboards_event_files_give_the_last_step_of_each_run(tmp_path):
     ]  # fmt: skip
     assert {(row["attempt"], row["epochs"], row["selection"]) for row in rows} == {("3", "3", "final")}
     assert rows[0]["note"] == "batch_norm_s3: step 3: test/acc"
+
+
+def test_an_event_file_that_is_cut_off_is_listed(tmp_path):
+    pytest.importorskip("tensorboard")
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(tmp_path)) as writer:
+        for epoch in (1, 2):
+            writer.add_scalar("acc", epoch / 4, epoch)
+    (path,) = tmp_path.glob("events*")
+    chosen = made({"source": SOURCE, "values": [{"column": "acc", **ACCURACY}],
+                   "fields": {**CELL, "norm": "deconv", "epochs": {"column": "step"}}})  # fmt: skip
+    assert not importing.convert(importing.read_grids(path, chosen.read), chosen, True).left
+    path.write_bytes(path.read_bytes()[:-5])
+    found = importing.convert(importing.read_grids(path, chosen.read), chosen, True)
+    ((row,),) = found.tables.values()
+    assert (row.fields["epochs"], row.fields["value"]) == ("1", "0.25")
+    assert len(found.left) == 1 and "is cut off, or damaged, from byte" in found.left[0]
 
 
 def test_a_damaged_event_file_is_a_line(tmp_path):

@@ -110,7 +110,7 @@ class _Conversion:
 
     def left(self) -> list[str]:
         """What the map does not explain."""
-        lines = [f"{self.grid.page}: {line}" for line in self._other_columns()]
+        lines = [*self.grid.damaged, *(f"{self.grid.page}: {line}" for line in self._other_columns())]
         for problem, places in self._unknown.items():
             count = f"{len(places)} values, the first at " if len(places) > 1 else "the value at "
             lines.append(f"{self.grid.page}: {problem} ({count}{places[0]})")

@@ -21,6 +21,7 @@ class Grid:
         rows: The cells as text; empty where there is nothing.
         places: Where each row is, as in results.csv:7.
         made: Columns that the reader made, as the step of an event: a map need not explain them.
+        damaged: One line for each part of the file that could not be read.
         address: Row and column number → where the cell is, where that is more than row and label.
     """
 
@@ -30,6 +31,7 @@ class Grid:
     rows: list[list[str]]
     places: list[str]
     made: frozenset[str] = frozenset()
+    damaged: tuple[str, ...] = ()
     address: Callable[[int, int], str] | None = field(default=None, compare=False)
 
     def at(self, row: int, column: int) -> str:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,8 @@ def _with_path(grid: Grid, read: Read) -> Grid:
     run = grid.column("run")
     records = [(place, dict(zip(grid.columns, row, strict=True)) | _groups(row[run], read, Path(row[run])))
                for place, row in zip(grid.places, grid.rows, strict=True)]  # fmt: skip
-    return from_records(grid.name, grid.page, records, (*grid.made, "path"))
+    found = from_records(grid.name, grid.page, records, (*grid.made, "path"))
+    return replace(found, damaged=grid.damaged)
 
 
 def _refuse_equal(grid: Grid) -> None:

@@ -1,5 +1,6 @@
 """Event files of TensorBoard → a grid with a row per run and step, by TensorBoard's own reader."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,23 @@ def read_events(path: Path) -> Grid:
     records = [(f"{run}: step {step}", {"run": run, "step": step, **values})
                for (run, step), values in sorted(rows.items())]  # fmt: skip
     name = path.stem if path.is_file() else path.resolve().name
-    return from_records(name, path.name, records, ("run", "step"))
+    damaged = tuple(line for file in files if (line := _cut_off(file)))
+    return replace(from_records(name, path.name, records, ("run", "step")), damaged=damaged)
+
+
+def _cut_off(path: Path) -> str:
+    """What is wrong with a file whose last record is not whole: TensorBoard's reader just ends there.
+
+    A record is its length (8 bytes), a checksum (4), the data, and another checksum (4).
+    """
+    size, end = path.stat().st_size, 0
+    with open(path, "rb") as file:
+        while end < size:
+            file.seek(end)
+            start, end = end, end + 16 + int.from_bytes(file.read(8), "little")
+            if end > size:
+                return f"{path}: is cut off, or damaged, from byte {start:,} of {size:,} on: later values are missing"
+    return ""
 
 
 def _short(value: np.number) -> float:
