@@ -243,10 +243,10 @@ def test_what_it_cost_counts_every_run(study):
     found = pick(judge(study.write())["summary"], section="cost")
     own = one(found, source="mine", dataset="", name="train_seconds")
     assert (own["value"], own["of"]) == (10800, 2)
-    assert own["text"] == "this study: 3.0 hours of training in 2 runs, 18.0 minutes of testing in 2 runs"
+    assert own["text"] == "this study: 3 h 00 min of training in 2 runs, 18 min of testing in 2 runs"
     assert one(found, source="mine", dataset="cifar10", name="test_seconds")["value"] == 360
     published = one(found, source="obadage2024", dataset="", name="train_seconds")
-    assert published["text"].startswith("Obadage et al. 2024: 29.8 days of training in 367 runs")
+    assert published["text"].startswith("Obadage et al. 2024: 29 d 19 h of training in 367 runs")
 
 
 def test_pairs_that_fail_and_ratios_that_are_known(study):

@@ -10,6 +10,7 @@ import pytest
 import simulate
 from matplotlib.colors import to_rgb
 
+from renorm.core import durations
 from renorm.report.figures import SUBJECTS, draw, forest, tradeoff
 from renorm.report.figures.style import WIDTH, legend_columns, look
 from renorm.report.inputs import load
@@ -128,7 +129,7 @@ def test_the_forest_has_a_row_a_pair_with_its_interval_and_the_zero_line(many):
 def test_a_time_axis_has_three_ticks_or_more(low, high):
     ticks = tradeoff.clock_ticks(low, high)
     assert 3 <= len(ticks) <= 8 and all(low <= tick <= high for tick in ticks)
-    assert len({tradeoff._clock(tick) for tick in ticks}) == len(ticks)
+    assert len({durations.tick(tick) for tick in ticks}) == len(ticks)
 
 
 def test_a_figure_says_whose_it_is(many):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from renorm.core.console import screen, span
+from renorm.core.console import screen
+from renorm.core.durations import duration
 from renorm.execution.cost_model import basis, disk_mb, estimate
 from renorm.runs import finished
 from renorm.runs.collect import find, run_folder
@@ -163,7 +164,7 @@ def claims_without_cell(study: Study, found: dict[str, Claims]) -> list[str]:
 def _printed(row: Row) -> list[str]:
     return [
         row.name, *(f"{count:,}" for count in (row.cells, row.claims, row.shared, row.done, row.left)),
-        f"{row.hours:,.1f}", span(row.longest_seconds), f"{row.disk_mb / 1000:,.1f} GB",
+        f"{row.hours:,.1f}", duration(row.longest_seconds), f"{row.disk_mb / 1000:,.1f} GB",
     ]  # fmt: skip
 
 

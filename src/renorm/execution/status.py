@@ -9,7 +9,8 @@ from pathlib import Path
 from rich.live import Live
 from rich.table import Table
 
-from renorm.core.console import screen, span
+from renorm.core.console import screen
+from renorm.core.durations import duration
 from renorm.core.errors import RenormError, suggest
 from renorm.core.locks import holder
 from renorm.execution import job_log, job_queue
@@ -170,7 +171,7 @@ def _document(study: Study, seen: Survey) -> dict:
 
 
 def _table(study: Study, seen: Survey) -> Table:
-    eta = "" if not seen.eta_seconds else f"about {span(seen.eta_seconds)} left at this pace"
+    eta = "" if not seen.eta_seconds else f"about {duration(seen.eta_seconds)} left at this pace"
     table = Table("experiment", *STATES, "cells", caption=eta or None)
     rows = {name: seen.counts(name) for name in study.taken}
     for name, count in rows.items():

@@ -2,13 +2,13 @@
 
 from typing import Any
 
+from renorm.core.durations import duration
 from renorm.core.metrics import SECONDS
 from renorm.judging.inputs import Inputs
 from renorm.judging.observations import Values
 from renorm.judging.summary import by_dataset, row
 
 SPLITS = ("train", "test")
-UNITS = ((48 * 3600, 86400, "days"), (2 * 3600, 3600, "hours"), (120, 60, "minutes"), (0, 1, "seconds"))
 Part = dict[str, Any]
 
 
@@ -66,10 +66,5 @@ def _sentence(totals: dict[str, list[Part]]) -> str:
 
 def _total(what: str, parts: list[Part]) -> str:
     if all(part["stated"] for part in parts):
-        return f"{_told(_seconds(parts))} of {what} in {_runs(parts):,} runs"
-    return f"at least {_told(_seconds(parts))} of {what} ({len(parts)} times, not all with their number of runs)"
-
-
-def _told(seconds: float) -> str:
-    divisor, unit = next(entry[1:] for entry in UNITS if seconds >= entry[0])
-    return f"{seconds / divisor:.1f} {unit}"
+        return f"{duration(_seconds(parts))} of {what} in {_runs(parts):,} runs"
+    return f"at least {duration(_seconds(parts))} of {what} ({len(parts)} times, not all with their number of runs)"

@@ -2,6 +2,7 @@
 
 import math
 
+from renorm.core import durations
 from renorm.core.metrics import Metric
 
 ABSENT = "–"
@@ -46,18 +47,8 @@ def seconds(value: float) -> str:
 
 
 def duration(value: float) -> str:
-    """The same seconds for people: 45 s, 12 min, 3 h 05 min, 2 d 03 h."""
-    if not known(value):
-        return ABSENT
-    if value < 90:
-        return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
-    minutes = round(value / 60)
-    if minutes < 90:
-        return f"{minutes} min"
-    hours = minutes // 60
-    if hours < 48:
-        return f"{hours} h {minutes % 60:02d} min"
-    return f"{hours // 24:,} d {hours % 24:02d} h"
+    """The same seconds for people."""
+    return durations.duration(value) if known(value) else ABSENT
 
 
 def measure(metric: Metric, value: float) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 from matplotlib.patches import Patch
 
+from renorm.core import durations
 from renorm.report import formatting
 from renorm.report.figures.captions import words
 from renorm.report.figures.style import HEAD, Figure, legend, panels, plain, rows_axis, tidy
@@ -13,7 +14,6 @@ from renorm.report.labels import Names, epochs_label, slug
 from renorm.report.palette import LIGHT, norm_colours
 
 LABELLED = 4  # norms beside each other; of more the bars are too thin for a number behind each
-UNITS = ((3 * 3600, 3600, "hours"), (3 * 60, 60, "minutes"), (0, 1, "seconds"))
 
 
 def figures(inputs: Inputs) -> Iterator[Figure]:
@@ -47,7 +47,7 @@ def _figure(inputs: Inputs, dataset: str, source: str, rows: pd.DataFrame) -> Fi
 
 
 def _panel(ax, rows: pd.DataFrame, pairs: list, norms: list, colours: dict) -> None:
-    divisor, unit = _unit(rows["train_seconds"].max())
+    divisor, _, unit = durations.unit(rows["train_seconds"].max(), 3)
     height = 0.72 / len(norms)
     for row in rows.to_dict("records"):
         y = pairs.index((row["arch"], row["recipe"])) - 0.36 + (norms.index(row["norm"]) + 0.5) * height
@@ -60,7 +60,3 @@ def _panel(ax, rows: pd.DataFrame, pairs: list, norms: list, colours: dict) -> N
     ax.margins(x=0.14)
     ax.set_xlim(left=0)
     tidy(ax)
-
-
-def _unit(longest: float) -> tuple[int, str]:
-    return next((divisor, unit) for least, divisor, unit in UNITS if longest >= least)

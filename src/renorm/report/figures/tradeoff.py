@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
+from renorm.core import durations
 from renorm.core.metrics import METRICS, TOP1, Metric
 from renorm.report import formatting
 from renorm.report.figures.captions import words
@@ -17,7 +18,6 @@ from renorm.report.palette import LIGHT, norm_colours, norm_markers
 from renorm.report.tables.this_study import averages
 
 SIZES = (3.4, 4.6, 5.8, 7.0)  # of a mark, by its place among the epoch settings
-UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 CLOCK = [
     *(scale * step for scale in (0.01, 0.1, 1) for step in (1, 2, 3, 5)),
     *(10, 15, 20, 30, 45),
@@ -133,7 +133,7 @@ def _seconds_axis(ax) -> None:
     ax.set_xscale("log")
     low, high = ax.get_xlim()
     ax.set_xticks(clock_ticks(low, high))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _clock(value)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: durations.tick(value)))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("training time")
 
@@ -142,14 +142,10 @@ def clock_ticks(low: float, high: float) -> list[float]:
     """Round durations between two, or equal parts of the range where fewer than three are round."""
     places = [place for place in CLOCK if low <= place <= high]
     if len(places) < TICKS[0]:
-        unit = next(unit for unit, _ in UNITS if high >= unit or unit == 1)
+        unit = durations.unit(high)[0]
         parts = MaxNLocator(4, min_n_ticks=TICKS[0]).tick_values(low / unit, high / unit)
         return [float(part * unit) for part in parts if low <= part * unit <= high]
     return places[:: -(-len(places) // TICKS[1])]
-
-
-def _clock(seconds: float) -> str:
-    return next(f"{seconds / unit:.3g} {name}" for unit, name in UNITS if seconds >= unit or unit == 1)
 
 
 def _handles(names: Names, looks: Looks) -> list[Line2D]:
