@@ -17,7 +17,7 @@ PAPER = SimpleNamespace(source=SimpleNamespace(name="paper"))
 ND = Comparison("nd", "norm", "batch_norm", "deconv")
 INPUTS = SimpleNamespace(
     study="mine", answering="mine", comparisons=(ND,), method=lambda _: "ND", baseline=lambda _: "BN",
-    settings=SETTINGS, cells=[], originals=[PAPER],
+    settings=SETTINGS, cells=[], originals=[PAPER], provenance=[],
 )  # fmt: skip
 SETTING = {
     "comparison": "nd", "source": "mine", "dataset": "digits", "norm": "deconv", "recipe": "paper", "epochs": 1,
@@ -35,7 +35,7 @@ def tables(wins, losses=0, missing=0, *, claimed=True, outcomes=None, others=())
     claims = [{**CELL, "arch": pair["arch"]} for pair in pairs] if claimed else []
     return {
         "comparison": [*pairs, *others], "method_vs_baseline": tests, "threshold_rule": claims, "summary": [],
-        "statements": [],
+        "statements": [], "audit": [],
     }  # fmt: skip
 
 
@@ -150,6 +150,21 @@ def test_the_words_for_the_cost(mean, word):
     row = answered(found, "cost")
     assert row["verdict"] == word and "2 pairs of 3 planned, from 0.50 to 4.00" in row["text"]
     assert answered(tables(2), "cost")["verdict"] == "cannot say yet"
+
+
+def test_the_cost_says_what_else_the_ratio_compares():
+    found = tables(2)
+    common = {"section": "runtime", "source": "mine", "dataset": "", "of": 2, "value": 2, "comparison": "nd"}
+    names = ("known", "ratio_geometric_mean", "ratio_minimum", "ratio_maximum")
+    found["summary"] = [{**common, "name": name} for name in names]
+    assert "set-ups" not in answered(found, "cost")["text"]
+    machines = [{**CELL, "arch": "a0", "norm": norm, "device": "cpu", "host_cpus": "8", "threads": threads}
+                for norm, threads in (("batch_norm", "1"), ("deconv", "4"), ("other", "8"))]  # fmt: skip
+    inputs = SimpleNamespace(**vars(INPUTS) | {"provenance": machines})
+    found["audit"] = [{"source": "mine", "kind": "runtime_outlier"}, {"source": "paper", "kind": "runtime_outlier"}]
+    text = answered(found, "cost", inputs)["text"]
+    assert "timed on 2 different set-ups (cpu, 1 threads, cpu, 4 threads)" in text
+    assert text.endswith("; the audit questions 1 of the times")
 
 
 @pytest.fixture

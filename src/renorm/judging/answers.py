@@ -10,6 +10,7 @@ from typing import Any
 
 from renorm.core.table_specs import GROUP, columns
 from renorm.judging import statistics
+from renorm.judging.audit import RUNTIME
 from renorm.judging.comparisons import Comparison
 from renorm.judging.inputs import Inputs
 
@@ -18,6 +19,7 @@ HOLDS, MOSTLY, FAILS, OPEN = "holds", "holds mostly", "fails", "cannot say yet"
 QUESTIONS = ("holds", "sure", "complete", "cost")
 MOST = 0.9  # the share of the measured pairs, or of the planned cells, from which on it is (nearly) all of them
 ENOUGH = 0.5  # the share of the planned pairs that must have been measured
+MACHINE = ("device", "host_cpus", "threads")  # columns of provenance.csv that seconds depend on
 SLOWER = 1.05  # the ratio of training times from which on the method is slower; its inverse: faster
 
 
@@ -189,4 +191,19 @@ def _cost(inputs: Inputs, one: Comparison, tables: dict[str, list[Row]]) -> Row:
         f"{pairs}, "
         f"from {low:.2f} to {high:.2f})"
     )
-    return answer("cost", verdict, mean, known, planned, text)
+    return answer("cost", verdict, mean, known, planned, text + _doubts_of_time(inputs, one, tables))
+
+
+def _doubts_of_time(inputs: Inputs, one: Comparison, tables: dict[str, list[Row]]) -> str:
+    """What the ratio compares besides the methods: machines, and times that the audit questions."""
+    sides = (one.baseline, one.method)
+    runs = [row for row in inputs.provenance if one.value(_group(row)) in sides and inputs.answering == inputs.study]
+    places = {tuple(row.get(column, "") for column in MACHINE) for row in runs}
+    text = ""
+    if len(places) > 1:
+        named = ", ".join(sorted({f"{device}, {threads} threads" for device, _, threads in places})[:3])
+        text += (
+            f"; the runs were timed on {len(places)} different set-ups ({named}), so that the ratio compares these too"
+        )
+    found = sum(row["source"] == inputs.answering and row["kind"] in RUNTIME for row in tables["audit"])
+    return text + (f"; the audit questions {found} of the times" if found else "")

@@ -79,6 +79,10 @@ TITLES = {
 BASELINE, METHOD = "batch_norm", "deconv"
 
 
+# The kinds that question seconds.
+RUNTIME = ("duplicate_runtime", "runtime_outlier", "runtime_scaling", "baseline_speed")
+
+
 def audit(
     frame: pd.DataFrame,
     claims: Claims | Iterable[Claims] | None = None,
