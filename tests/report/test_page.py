@@ -10,7 +10,9 @@ import pytest
 import simulate
 
 from renorm.core.errors import RenormError
+from renorm.core.metrics import METRICS
 from renorm.judging.audit import places
+from renorm.report import formatting
 from renorm.report.figures import draw
 from renorm.report.page import render
 
@@ -99,7 +101,8 @@ def values_shown(page: Page, folder) -> int:
                  row.selection, row.source)  # fmt: skip
         cell = shown["-".join(re.sub("[^a-z0-9]+", "-", str(part)) for part in parts)]
         assert row.verdict in cell["class"].split()
-        expected = "missing" if pd.isna(row.value) else f"{100 * row.value:.2f} {row.mark}"
+        number = formatting.measure(METRICS[row.metric], row.value)
+        expected = "missing" if pd.isna(row.value) else f"{number} {row.mark}"
         assert cell["text"].replace("⚑", "").split() == expected.split()
     return len(verdicts)
 
