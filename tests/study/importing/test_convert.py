@@ -225,6 +225,21 @@ def test_another_table_joins_the_folder_and_a_changed_one_needs_replace(long_tab
     assert 0.931 in claims.load_claims(tmp_path / "mine").frame["value"].tolist()
 
 
+def test_who_says_so_is_in_the_map_or_in_the_folder(long_table, tmp_path):
+    nameless = {key: value for key, value in MAP.items() if key != "source"}
+    with pytest.raises(RenormError, match=r"mine/source\.yaml: is not there: add source"):
+        imported(long_table, nameless, tmp_path / "mine")
+    imported(long_table, MAP, tmp_path / "mine")
+    imported(long_table, nameless, tmp_path / "mine")
+    other = MAP | {"source": SOURCE | {"label": "Theirs"}}
+    with pytest.raises(RenormError, match=r"source\.yaml: label: 'My runs' is 'Theirs' in the map: make them equal"):
+        imported(long_table, other, tmp_path / "mine")
+    chosen = made(other)
+    found = importing.convert(importing.read_grids(long_table, chosen.read), chosen)
+    importing.write(found, chosen.source, tmp_path / "mine", replace=True)
+    assert claims.load_claims(tmp_path / "mine").source.label == "Theirs"
+
+
 def test_of_a_history_the_last_or_the_best_epoch_counts(tmp_path):
     path = tmp_path / "history.csv"
     path.write_text("epoch,acc,loss\n0,0.5,2.0\n1,0.9,0.5\n2,0.8,0.6\n")

@@ -321,3 +321,15 @@ def test_several_tables_of_a_record_are_named_after_their_files(tmp_path):
         "first": "first",
         "second": "second",
     }
+
+
+def test_files_of_one_name_are_one_table_and_none_is_lost(tmp_path):
+    for number, folder in enumerate(("a", "b"), 1):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "results.csv").write_text(f"seed,acc\n{number},0.{number}\n")
+    chosen = made({"source": SOURCE, "fields": {**CELL, "norm": "deconv", "epochs": 1, "attempt": {"column": "seed"}},
+                   "values": [{"column": "acc", **ACCURACY}]})  # fmt: skip
+    grids = [grid for name in "ab" for grid in importing.read_grids(tmp_path / name / "results.csv", chosen.read)]
+    found = importing.convert(grids, chosen)
+    (path,) = importing.write(found, chosen.source, tmp_path / "mine")
+    assert [row.split(",")[-4] for row in path.read_text().splitlines()[1:]] == ["0.1", "0.2"]

@@ -68,7 +68,8 @@ def convert(grids: list[Grid], chosen: Map, history: bool = False, metrics: Metr
     for grid in grids:
         one = _Conversion(grid, chosen, metrics)
         rows = one.rows()
-        found.tables[grid.name] = rows if take == "all" else _taken(rows, take, metrics)
+        # Files of one name from two folders are one table.
+        found.tables.setdefault(grid.name, []).extend(rows if take == "all" else _taken(rows, take, metrics))
         found.ignored += one.ignored
         found.left += one.left()
         used |= one.used

@@ -185,7 +185,7 @@ class Map(_Part):
     """A map.
 
     Attributes:
-        source: Who says so.
+        source: Who says so; not needed for a folder that has its source.yaml.
         read: How the file is read.
         fields: What every value is of: a constant, or a column of its row.
         words: Field → text of the file → name in renorm; `value` has texts other than numbers: missing or diverged.
@@ -194,7 +194,7 @@ class Map(_Part):
         take: Every row, or of rows that differ in their epoch alone the last, or the best, one.
     """
 
-    source: Head
+    source: Head | None = None
     read: Read = Read()
     fields: dict[str, Given] = {}
     words: dict[str, dict[str, str | None]] = {}
@@ -243,7 +243,7 @@ class Map(_Part):
         for number, entry in enumerate(self.values):
             found += [(f"values.{number}.{key}", value) for key, value in entry.fields.items()]
         found += [(f"words.{key}.{k}", v) for key, words in self.words.items() for k, v in words.items()]
-        return [*found, *((f"source.{key}", getattr(self.source, key)) for key in ("label", "title"))]
+        return [*found, *((f"source.{key}", getattr(self.source, key, None)) for key in ("label", "title"))]
 
     def ignores(self, label: str) -> bool:
         """Whether a column is left out on purpose."""

@@ -17,14 +17,16 @@ from renorm.study.importing.convert import Imported, Row
 from renorm.study.importing.mapping import Head
 
 
-def write(found: Imported, head: Head, folder: Path, replace: bool = False, metrics: Metrics = METRICS) -> list[Path]:
-    """Write `source.yaml` where there is none, a CSV per table, and the checksums.
+def write(
+    found: Imported, head: Head | None, folder: Path, replace: bool = False, metrics: Metrics = METRICS
+) -> list[Path]:
+    """Write `source.yaml`, a CSV per table, and the checksums.
 
     Args:
         found: The rows.
-        head: Who says so.
+        head: Who says so; None for a folder that says it.
         folder: The claims folder; its name is that of the source.
-        replace: Whether tables of the same name may be replaced.
+        replace: Whether tables of the same name, and another head, may be replaced.
         metrics: Those that claims may be of.
 
     Returns:
@@ -37,15 +39,16 @@ def write(found: Imported, head: Head, folder: Path, replace: bool = False, metr
         raise RenormError(f"{folder}: '{folder.name}' is not a name: use lower-case letters, digits and _ . - only")
     if folder.is_dir():
         claims.check_sums(folder)
-    tables = {f"{_slug(name)}.csv": rows for name, rows in found.tables.items() if rows}
+    tables: dict[str, list[Row]] = {}
+    for name, rows in found.tables.items():
+        if rows:
+            tables.setdefault(f"{_slug(name)}.csv", []).extend(rows)
     texts = {name: _csv(rows, folder.name) for name, rows in tables.items()}
     for name, text in texts.items():
         path = folder / name
         if path.exists() and not replace and path.read_text(encoding="utf-8") != text:
             raise RenormError(f"{path}: is there, with other values: give --replace, or another name with --as")
-    if not (folder / "source.yaml").exists():
-        texts["source.yaml"] = yaml.safe_dump({"name": folder.name, **head.model_dump(exclude_defaults=True),
-                                               "kind": head.kind}, sort_keys=False, allow_unicode=True)  # fmt: skip
+    texts |= _source(head, folder, replace)
     _check(folder, texts, tables, metrics)
     for name, text in texts.items():
         files.write_atomic(folder / name, text)
@@ -53,6 +56,26 @@ def write(found: Imported, head: Head, folder: Path, replace: bool = False, metr
     sums = "".join(f"{files.sha256(path)}  {path.name}\n" for path in listed)
     files.write_atomic(folder / claims.SUMS, sums)
     return [folder / name for name in tables]
+
+
+def _source(head: Head | None, folder: Path, replace: bool) -> dict[str, str]:
+    """The text of `source.yaml` by its name, where it is to be written."""
+    path = folder / "source.yaml"
+    if head is None:
+        if not path.exists():
+            raise RenormError(f"{path}: is not there: add source, with label and title, to the map")
+        return {}
+    given = {"name": folder.name, **head.model_dump(exclude_defaults=True), "kind": head.kind}
+    if path.exists():
+        there = claims.load_source(path).model_dump()
+        other = [key for key, value in given.items() if there[key] != value]
+        if other and not replace:
+            key = other[0]
+            raise RenormError(f"{path}: {key}: '{there[key]}' is '{given[key]}' in the map: make them equal, take "
+                              "source out of the map, or give --replace")  # fmt: skip
+        if not other:
+            return {}
+    return {path.name: yaml.safe_dump(given, sort_keys=False, allow_unicode=True)}
 
 
 def _slug(name: str) -> str:
