@@ -113,7 +113,5 @@ def test_jobs_that_their_account_may_never_start_are_named(checkout):
     profile.write_text(text.replace("give_up_hours: 24 ", "give_up_hours: \"'0.004'\" "))
     checkout.write(study())
     output = checkout.snakemake(*TRAINING, expect=1)
-    assert (
-        "1 jobs cannot start: Job's account not permitted to use this partition (closed allows vip not " in output
-    )
+    assert "1 jobs cannot start: Job's account not permitted to use this partition (closed allows vip not " in output
     assert [job["state"] for job in checkout.jobs()] == ["CANCELLED"]
