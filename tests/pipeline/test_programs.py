@@ -140,7 +140,8 @@ def test_a_mistake_in_a_program_ends_before_anything_starts(study):
 
 
 def test_a_study_of_claims_alone_is_judged_and_nothing_is_trained(checkout, study):
-    values = {"study": "published", "claims": {"original": "claims/ye2020", "reproductions": "claims/obadage2024"}}
+    values = {"study": "published", "claims": {"original": "claims/ye2020", "reproductions": "claims/obadage2024"},
+              "comparisons": [{"name": "method", "baseline": "batch_norm", "method": "deconv"}]}  # fmt: skip
     read = study(values, "published.yaml")
     assert "Rule: train" not in checkout.snakemake(config="published.yaml")
     with open(checkout.folder / "results/published/answers.csv", newline="") as file:
