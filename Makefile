@@ -65,4 +65,5 @@ torture: $(STAMP) ## Run the long fault tests and write docs/reliability.md (an 
 	RENORM_TORTURE=1 RENORM_KILLS=50 RENORM_TALLY=$(CURDIR)/results/tally.jsonl \
 		$(BIN)/python -m pytest --timeout 20000 -s tests/training/test_resume.py tests/faults tests/pipeline/test_arrivals.py \
 		tests/judging/test_audit_accuracy.py tests/study/test_programs.py tests/study/importing/test_convert.py $(PYTEST_ARGS)
+	$(BIN)/python -m tests.judging.simulations > results/simulations.md
 	$(BIN)/python -m tests.faults.reliability results/tally.jsonl docs/reliability.md

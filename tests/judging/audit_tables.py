@@ -1,19 +1,19 @@
 """Simulated tables of runs, honest ones and ones with a planted fault: how often does the audit err?
 
-`python tests/judging/audit_tables.py` prints the table of docs/judging.md.
+`python -m tests.judging.simulations` prints what comes of it, on seeds that no rule was made with.
 """
 
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from studies import ROOT
 
 from renorm.judging import audit
 from renorm.judging.audit import NOT_CHECKED, Finding
 from renorm.study.claims import Claims, load_claims
 
+ROOT = Path(__file__).parents[2]
 ARCHS = [f"net{i}" for i in range(10)]
 EPOCHS = (1, 20, 100)
 SD = {1: 0.02, 20: 0.003, 100: 0.0015}
@@ -303,18 +303,22 @@ def planted(name: str, seed: int) -> bool:
     return any(not f.arch or f.arch == plant.where["arch"] or kind == "duplicate_row" for f in found)
 
 
-def table(studies: int, times: int) -> tuple[list[Finding], dict[str, int]]:
-    """False alarms in `studies` honest tables, and how many of `times` planted faults of each kind are found."""
-    alarms = false_alarms(range(studies))
-    print(f"false alarms in {studies} honest studies of 360 runs: {len(alarms)}")
-    for finding in alarms:
-        print(f"  {finding.kind}: {finding.sentence}")
-    found = {}
+FRESH = 1_000_000  # seeds that no limit of a check was set with: those of the suite begin at 0
+
+
+def found_of(times: int, first: int = FRESH) -> Iterator[tuple[str, str, int]]:
+    """(fault, kind of finding, in how many of `times` tables it is found) of every kind of fault."""
     for name, (_, kind) in PLANTED.items():
-        found[name] = sum(planted(name, seed) for seed in range(times))
-        print(f"{name:44} {kind:20} {found[name]:3} of {times}", flush=True)
-    return alarms, found
+        yield name, kind, sum(planted(name, seed) for seed in range(first, first + times))
 
 
-if __name__ == "__main__":
-    table(*(int(argument) for argument in sys.argv[1:3] or (200, 50)))
+def table(studies: int, times: int, first: int = FRESH) -> Iterator[str]:
+    """False alarms in `studies` honest tables, and how many of `times` planted faults of each kind are found."""
+    alarms = false_alarms(range(first, first + studies))
+    yield f"False alarms in {studies} honest studies of 360 runs (seeds from {first}): {len(alarms)}."
+    yield from (f"- {finding.kind}: {finding.sentence}" for finding in alarms)
+    yield ""
+    yield f"| planted fault | finding | found of {times} |"
+    yield "|---|---|---|"
+    for name, kind, count in found_of(times, first):
+        yield f"| {name} | `{kind}` | {count} |"

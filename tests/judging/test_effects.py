@@ -7,8 +7,12 @@ import pytest
 from scipy import stats
 from studies import judge, one, pick
 
+from renorm.core.table_specs import TABLES
 from renorm.judging import replication
 from renorm.judging.replication import Effect
+from renorm.report.export import write_tables
+from renorm.report.figures import draw
+from renorm.report.page import render
 
 ORIGINAL = {"batch_norm": (90.0, 0.3, 5), "deconv": (92.0, 0.4, 5)}  # mean, SD, n, as printed
 REPRODUCTION = {"batch_norm": (90.6, 90.9, 90.2), "deconv": (92.1, 91.6, 91.9)}
@@ -39,6 +43,22 @@ def tables(study, tmp_path):
             study.cell("digits", "vgg", norm, 9, seed, value, seconds=1)
     study.json["claims"] = {"original": original, "reproductions": [repeated]}
     return judge(study.write())
+
+
+def test_the_page_shows_them_beside_the_verdicts(tables, study):
+    for name in ("provenance", "cells"):
+        TABLES[name].write(study.path / TABLES[name].file, study.cells if name == "cells" else [])
+    draw(study.path)
+    write_tables(study.path)
+    page = render(study.path).read_text()
+    assert "The method across sources" in page
+    combined = (study.path / "tables/combined-digits-nd.md").read_text()
+    row = one(tables["meta_analysis"])
+    assert f"{100 * row['random']:.2f}" in combined and "Original, Repeated, this study" in combined
+    repeated = (study.path / "tables/replications-digits-nd.md").read_text().splitlines()
+    assert len([line for line in repeated if "yes" in line or "| no" in line]) == 3
+    names = [entry["name"] for entry in json.loads((study.path / "figures/figures.json").read_text())]
+    assert "effects-digits-nd" in names
 
 
 def test_the_effect_of_printed_averages_of_attempts_and_of_runs(tables):

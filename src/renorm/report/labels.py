@@ -94,9 +94,14 @@ class Names:
 
     def places(self, frame: pd.DataFrame, axis: str) -> list[tuple]:
         """The rows of a table about a comparison on `axis`, in order: (arch, norm, recipe) without what is compared."""
-        found = dict.fromkeys(place(row, axis) for row in frame.to_dict("records"))
+        found = dict.fromkeys(self.place(row, axis) for row in frame.to_dict("records"))
         ranks = [{key: i for i, key in enumerate(self.order(column, frame))} for column in PLACE]
         return sorted(found, key=lambda at: [rank.get(key, -1) for rank, key in zip(ranks, at, strict=True)])
+
+    @staticmethod
+    def place(row: dict, axis: str) -> tuple:
+        """(arch, norm, recipe) of a row about a comparison on `axis`, with what is compared left empty."""
+        return tuple("" if key == axis else row[key] for key in PLACE)
 
     def place_label(self, at: tuple, places: list[tuple]) -> str:
         """What tells a row from the others: the architecture, then norm and recipe where several are there."""
@@ -160,11 +165,6 @@ class Names:
         found = list(dict.fromkeys(column))
         places = {key: place for place, key in enumerate(dict.fromkeys([*self.source_labels, *found]))}
         return sorted(found, key=lambda key: (key == self.inputs.name, places[key]))
-
-
-def place(row: dict, axis: str) -> tuple:
-    """(arch, norm, recipe) of a row about a comparison on `axis`, with what is compared left empty."""
-    return tuple("" if key == axis else row[key] for key in PLACE)
 
 
 def epochs_label(epochs: float) -> str:

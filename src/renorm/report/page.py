@@ -29,6 +29,7 @@ SECTIONS = (
     ("axes", "Along the recipes’ axes", (), ("axes",), False),
     ("comparison", "Claimed and found", ("comparison",), ("accuracy",), False),
     ("equivalence", "The rigorous verdicts", ("equivalence",), (), False),
+    ("replication", "The method across sources", ("replication",), ("replication",), False),
     ("statements", "The statements", ("statements",), (), False),
     ("runtime", "Training time", ("runtime",), ("runtime",), False),
     ("normalisers", "The normalisers side by side", ("normalisers",), (), False),

@@ -4,12 +4,23 @@ import json
 from pathlib import Path
 
 from renorm.core import files
-from renorm.report.figures import along_axis, compared, curves, dumbbell, forest, layer_views, runtime, steps, tradeoff
+from renorm.report.figures import (
+    along_axis,
+    compared,
+    curves,
+    dumbbell,
+    effects,
+    forest,
+    layer_views,
+    runtime,
+    steps,
+    tradeoff,
+)
 from renorm.report.figures.style import look
 from renorm.report.inputs import load
 from renorm.runs import made_from
 
-SUBJECTS = (forest, compared, along_axis, dumbbell, runtime, tradeoff, curves, steps, layer_views)
+SUBJECTS = (forest, compared, along_axis, dumbbell, effects, runtime, tradeoff, curves, steps, layer_views)
 
 
 def draw(study_dir: Path) -> list[Path]:

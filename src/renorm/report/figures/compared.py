@@ -9,7 +9,7 @@ from renorm.report.figures.captions import words
 from renorm.report.figures.dumbbell import MARKERS
 from renorm.report.figures.style import HEAD, Figure, bands, legend, panels, plain, rows_axis, tidy
 from renorm.report.inputs import Inputs
-from renorm.report.labels import Names, epochs_label, place, slug
+from renorm.report.labels import Names, epochs_label, slug
 from renorm.report.palette import LIGHT
 
 
@@ -50,7 +50,7 @@ def _panel(ax, rows: pd.DataFrame, layout: tuple[list[tuple], str, list[str]], s
     step = 0.5 / max(1, len(sources) - 1)
     for row in rows.to_dict("records"):
         track = sources.index(row["source"])
-        y = places.index(place(row, axis)) + (track * step - 0.25 if len(sources) > 1 else 0)
+        y = places.index(Names.place(row, axis)) + (track * step - 0.25 if len(sources) > 1 else 0)
         ends = [scale * row["baseline_value"], scale * row["method_value"]]
         better = row["holds"] == "true"
         colour, marker = LIGHT["method" if better else "below"], MARKERS[track % len(MARKERS)]

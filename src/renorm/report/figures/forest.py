@@ -9,7 +9,7 @@ from renorm.report import formatting
 from renorm.report.figures.captions import words
 from renorm.report.figures.style import HEAD, Figure, bands, legend, panels, plain, rows_axis, tidy
 from renorm.report.inputs import Inputs
-from renorm.report.labels import Names, epochs_label, place, slug
+from renorm.report.labels import Names, epochs_label, slug
 from renorm.report.palette import LIGHT
 
 COLOURS = {"better": LIGHT["method"], "worse": LIGHT["below"]}
@@ -53,7 +53,7 @@ def _level(inputs: Inputs) -> str:
 def _panel(ax, rows: pd.DataFrame, places: list, axis: str, scale: float) -> None:
     ax.axvline(0, color=LIGHT["claim"], linewidth=0.9, zorder=1)
     for row in rows.to_dict("records"):
-        y, value = places.index(place(row, axis)), scale * row["difference"]
+        y, value = places.index(Names.place(row, axis)), scale * row["difference"]
         colour = COLOURS.get(row["outcome"], LIGHT["soft"])
         if formatting.known(row["low"]) and formatting.known(row["high"]):
             ax.plot([scale * row["low"], scale * row["high"]], [y, y], color=colour, linewidth=1.2, zorder=2)

@@ -13,6 +13,7 @@ from renorm.report.tables import (
     method_vs_baseline,
     normalisers,
     provenance,
+    replication,
     runtime,
     sources,
     statements,
@@ -21,7 +22,17 @@ from renorm.report.tables import (
 from renorm.report.tables.model import Table
 
 SUBJECTS = (
-    *(this_study, comparisons, method_vs_baseline, comparison, equivalence, statements, runtime, normalisers),
+    *(
+        this_study,
+        comparisons,
+        method_vs_baseline,
+        comparison,
+        equivalence,
+        replication,
+        statements,
+        runtime,
+        normalisers,
+    ),
     *(completeness, audit),
     *(consistency, convergence),
     *(layer_views, provenance, sources),

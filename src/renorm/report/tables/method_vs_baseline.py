@@ -4,7 +4,7 @@ import pandas as pd
 
 from renorm.report import formatting
 from renorm.report.inputs import Inputs
-from renorm.report.labels import Names, epochs_label, place, slug
+from renorm.report.labels import Names, epochs_label, slug
 from renorm.report.tables.model import Cell, Group, Head, Row, Table
 from renorm.study.cell import AXES
 
@@ -36,7 +36,7 @@ def _table(names: Names, comparison: dict, key: tuple[str, str, str], rows: pd.D
     dataset, source, metric = key
     epochs = sorted(set(rows["epochs"]))
     axis, leading = comparison["axis"], comparison == names.inputs.leading
-    lookup = {(*place(row, axis), row["epochs"]): row for row in rows.to_dict("records")}
+    lookup = {(*Names.place(row, axis), row["epochs"]): row for row in rows.to_dict("records")}
     groups, places = [], names.places(rows, axis)
     for at in places:
         cells = [cell for setting in epochs for cell in _cells(names, lookup.get((*at, setting)))]
