@@ -63,7 +63,7 @@ def run(
     with open_append(output) as written, open(output, "rb") as read:
         read.seek(0, os.SEEK_END)
         copy = _Copy(read, log)
-        _adopt_orphans()
+        _adopt_orphans(True)
         before = _children()
         try:
             process = subprocess.Popen(
@@ -84,6 +84,7 @@ def run(
             kill(process.pid)
             process.wait()
             left |= _end_orphans(before)
+            _adopt_orphans(False)
         copy.rest()
         progress()
         return End(process.returncode, stopped, 0 if stopped else len(left), copy.last)
@@ -172,10 +173,10 @@ def kill(*groups: int) -> None:
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _adopt_orphans() -> None:
-    """Processes of the program that lose their parent become children of this one, in place of the system's first."""
+def _adopt_orphans(wanted: bool) -> None:
+    """Whether processes that lose their parent become children of this one, in place of the system's first process."""
     with suppress(AttributeError):
-        _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+        _libc.prctl(PR_SET_CHILD_SUBREAPER, int(wanted))
 
 
 def _die_with_parent() -> None:
