@@ -94,7 +94,7 @@ def test_a_first_map_is_written_once(folder):
     output = run("import", "runs.csv", "--as", "claims/mine", "--map", "first.yaml", "--map-from-header")
     assert output.startswith("first.yaml: complete it, then: renorm import runs.csv --as claims/mine")
     first = yaml.safe_load((folder / "first.yaml").read_text())
-    assert first["values"] == [{"column": "val_acc", "metric": "top1", "split": "test", "unit": "fraction"}]
+    assert first["values"] == [{"column": "val_acc", "metric": "top1", "split": "validation", "unit": "fraction"}]
     with pytest.raises(RenormError, match=r"first\.yaml: .*: '\?' is to be replaced"):
         run("import", "runs.csv", "--as", "claims/mine", "--map", "first.yaml")
     with pytest.raises(RenormError, match=r"first\.yaml: is there: name another file"):

@@ -51,6 +51,23 @@ def test_a_wide_table_has_an_entry_per_column_with_what_its_groups_say(tmp_path)
     ]  # fmt: skip
 
 
+def test_names_of_runs_are_no_seeds_and_a_folder_of_runs_has_a_map(tmp_path):
+    for name in ("quiet-sun", "calm-sea"):
+        metrics = tmp_path / "mlruns" / "1" / name / "metrics"
+        metrics.mkdir(parents=True)
+        (metrics / "val_acc").write_text("17 0.5 1\n18 0.75 2\n")
+        (metrics.parent / "params").mkdir()
+        (metrics.parent / "params" / "model").write_text("vgg16")
+    found = first(tmp_path / "mlruns")
+    assert found["fields"]["arch"] == {"column": "params.model"} and found["fields"]["epochs"] == {"column": "step"}
+    assert found["values"] == [
+        {"column": "metrics.val_acc", "metric": "top1", "split": "validation", "unit": "fraction"}
+    ]
+    path = tmp_path / "runs.csv"
+    path.write_text("run,seed,acc\nquiet-sun,1,0.5\ncalm-sea,2,0.6\n")
+    assert first(path)["fields"]["attempt"] == {"column": "seed"}
+
+
 @pytest.mark.skipif(not WORKBOOK.exists(), reason="the public workbook is not in RENORM_PAPERS")
 def test_the_reproductions_workbook_gets_a_map_that_can_be_read_once_it_is_completed():
     pytest.importorskip("openpyxl")

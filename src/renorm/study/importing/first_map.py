@@ -25,7 +25,10 @@ CALLED = {
     "attempt": ("attempt", "seed", "trial", "repeat", "run", "random_seed"),
     "n": ("n", "runs", "n_runs", "num_seeds"),
 }
-SPLITS = {"train": ("train", "training"), "test": ("test", "val", "valid", "validation", "eval")}
+COUNTED = ("epochs", "attempt", "n")
+SPLITS = {
+    "train": ("train", "training"), "validation": ("val", "valid", "validation", "eval", "dev"), "test": ("test",),
+}  # fmt: skip
 SHORT = {"bn": "batch_norm", "nd": "deconv", "gn": "group_norm", "ln": "layer_norm", "in": "instance_norm"}
 IN_LABEL = {
     "epochs": r"epochs?\s*:?\s*(\d+)|(\d+)\s*epochs?", "attempt": r"(?:attempt|seed|run|trial)\s*:?\s*(\d+)",
@@ -100,6 +103,8 @@ def _add(guess: _Guess, grid: Grid, metrics: Metrics) -> None:
         key = _field(label)
         numbers = [parse(cell) for cell in cells]
         numeric = sum(number is not None for number in numbers) * 2 > len(cells)
+        if key in COUNTED and not numeric:
+            key = None
         if key and key not in guess.fields:
             guess.fields[key] = {"column": label}
             _words(guess, key, cells)
