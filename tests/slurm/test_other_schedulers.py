@@ -71,7 +71,7 @@ DIALECTS = {
 }  # fmt: skip
 
 
-@pytest.fixture(params=DIALECTS)
+@pytest.fixture
 def checkout(request, make_checkout, tmp_path):
     made: SlurmCheckout = make_checkout(tmp_path / "checkout", SimpleNamespace(env=dict(os.environ)), data=True)
     programs = tmp_path / "programs"
@@ -90,6 +90,7 @@ def checkout(request, make_checkout, tmp_path):
             os.killpg(int(pid.read_text()), signal.SIGKILL)
 
 
+@pytest.mark.parametrize("checkout", DIALECTS, indirect=True)
 def test_a_study_runs_is_listed_and_is_recovered(checkout, monkeypatch):
     checkout, programs = checkout
     checkout.write(study(seeds=[1, 2, 3], epochs=[4], recipe=LONG))
@@ -115,6 +116,7 @@ def test_a_study_runs_is_listed_and_is_recovered(checkout, monkeypatch):
     assert isinstance(queue, job_queue.ScriptQueue) and queue.jobs() == []
 
 
+@pytest.mark.parametrize("checkout", ["pbs"], indirect=True)
 def test_a_cell_that_fails_and_ctrl_c(checkout):
     checkout, _ = checkout
     checkout.write(study(seeds=[1, 2], epochs=[60], recipe=LONG))
