@@ -41,11 +41,12 @@ class Submissions:
             script: Standard input of sbatch.
         """
         call = call.replace(' --wrap="', f' --wrap="{KEEP_SHELL}', 1)
-        tried, begun = without_nodes(call, avoid), time.monotonic()
+        tried, begun, waited = without_nodes(call, avoid), time.monotonic(), False
         while not self.stopped.is_set():
             done = subprocess.run(tried, shell=True, capture_output=True, text=True, input=script or "")
             if not done.returncode:
-                self._full_now(False, "the queue takes jobs again")
+                if waited:  # one that began before another was refused says nothing of the queue now
+                    self._full_now(False, "the queue takes jobs again")
                 return subprocess.CompletedProcess(tried, 0, number(done.stdout), done.stderr)
             later = LATER.search(done.stderr)
             if not later and tried != call:
@@ -53,6 +54,7 @@ class Submissions:
                 continue
             if not later or time.monotonic() - begun > self.give_up_seconds:
                 return done
+            waited = True
             self._full_now(True, f"the queue takes no more jobs ({later[0].strip()}): asking again every {PAUSE} s")
             self.stopped.wait(PAUSE)
         return subprocess.CompletedProcess(tried, 1, "", "not submitted: Snakemake is ending")
