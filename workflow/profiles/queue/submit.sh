@@ -19,8 +19,8 @@ job="$queue/$(basename "$script").$$.sh"
 cat > "$job" << END
 #!/bin/sh
 cd "$(pwd)" || exit 1
-# The queue signals every process of a job: the shell waits for the trainer, which saves a checkpoint and ends.
-trap : TERM USR1 USR2
+# The queue signals every process of a job: shells wait for the trainer, which saves a checkpoint and ends.
+trap '' TERM USR1 USR2
 number=\${PBS_JOBID:-\$JOB_ID}
 sh "$script"
 code=\$?
