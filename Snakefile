@@ -41,8 +41,9 @@ def call_handlers_of_a_module():
 
 
 onsuccess:
-    for page in get_reports():
-        print(f"\nReport: {Path(page).resolve()}")
+    for page in map(Path, get_reports()):
+        study = PENDING.reports[page.parent.name]
+        print("", *or_end(announce.closing_lines, study, page), sep="\n")
 
 
 onerror:
@@ -50,6 +51,8 @@ onerror:
     for page in get_reports():
         study_json = Path(page).with_name("config.json")
         shell("renorm report --partial {study_json:q} >&2 || true")
+        study = PENDING.reports[study_json.parent.name]
+        print(or_end(announce.closing_line, study), file=sys.stderr)
 
 
 call_handlers_of_a_module()

@@ -1,6 +1,8 @@
 """What a study consists of and will cost, before anything is submitted."""
 
 import contextlib
+import json
+import re
 import shutil
 import tempfile
 from operator import itemgetter
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from renorm.core.errors import RenormError
 from renorm.execution import cost_model, plan
@@ -67,6 +70,29 @@ def test_every_experiment_of_the_documents_with_its_claims(root, monkeypatch):
                for path in Path(folder).glob("*.csv"))  # fmt: skip
     assert made.everything.claims == rows
     assert made.everything.left + made.everything.done == len(grid.cells(whole.model_copy(update={"only": None})))
+
+
+def test_nothing_is_cut_in_80_columns(root, monkeypatch, capsys):
+    """Columns go, names and totals do not."""
+    monkeypatch.chdir(root)
+    whole = config.load("config.yaml")
+    wide = Console(width=80, force_terminal=True, no_color=True)
+    monkeypatch.setattr(plan, "screen", lambda: wide)
+    plan.plan(whole)
+    out = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
+    assert max(map(len, out.splitlines())) <= 80 and "…" not in out.replace("snakemake … ", "")
+    made = plan.outline(whole)
+    hours = f"{made.everything.hours:,.1f}"
+    assert all(f"({row.name})" in out for row in made.left_out) and hours in out
+    assert "longest job" not in out and "to run" in out
+
+
+def test_the_plan_for_programs_is_the_one_that_is_printed(study, capsys):  # noqa: F811
+    plan.plan(study.model_copy(update={"only": ["two"]}), as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in found["experiments"]] == ["two"]
+    assert [row["name"] for row in found["left_out"]] == ["one"]
+    assert (found["total"]["cells"], found["everything"]["left"], found["device"]) == (2, 7, "cpu")
 
 
 def test_short_cells_that_are_missing_are_named_as_targets(study):  # noqa: F811

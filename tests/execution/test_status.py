@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from renorm.core import files
 from renorm.core.errors import RenormError
@@ -167,6 +170,50 @@ def test_every_state_is_told_apart(study, tmp_path, monkeypatch, hold, capsys):
     status.status(study)
     text = capsys.readouterr().out
     assert "no space left" in text and str(failed) in text and "left at this pace" in text
+
+
+def test_a_running_cell_is_named_with_its_epoch_and_what_is_left(study, hold, capsys):
+    folder = collect.run_folder(study, cell(3))
+    hold(folder)
+    begun = datetime.now(UTC) - timedelta(seconds=100)
+    times = [(begun + timedelta(seconds=s)).isoformat(timespec="seconds") for s in (-500, 0, 45, 90)]
+    (folder / "log.txt").write_text(
+        f"{times[0]} START\n{times[0]} INFO epoch 1/4 of another attempt\n{times[1]} START on cpu\n"
+        f"{times[2]} INFO epoch 1/4 train loss 1\n{times[3]} INFO epoch 2/4 train loss 1\n"
+    )
+    status.status(study, as_json=True)
+    (told,) = json.loads(capsys.readouterr().out)["progress"]
+    assert (told["cell"], told["epoch"]) == (cell(3).path, 2)
+    assert told["left_seconds"] == pytest.approx(2 * 45 - 10, abs=3)
+    status.status(study)
+    assert f"running {cell(3).path}: epoch 2/1, " in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_shared_step_that_failed_is_named(study, capsys):
+    log = status.data_log(study, "digits")
+    log.parent.mkdir(parents=True)
+    log.write_text("renorm: digits: not there; get it first\n")
+    status.status(study)
+    assert f"data set digits: digits: not there; get it first ({log})" in " ".join(capsys.readouterr().out.split())
+    assert f"its data set is not there: digits: not there; get it first ({log})" in status.why(study, cell(1).path)
+    write_run(study, cell(1))
+    for seed in range(2, 8):
+        write_run(study, cell(seed))
+    status.status(study, as_json=True)
+    assert json.loads(capsys.readouterr().out)["shared"] == []  # nobody waits for it any more
+
+
+def test_nothing_is_cut_in_80_columns(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    name = "an_experiment_with_a_name_of_some_length"
+    named = config.validate(STUDY | {"experiments": {name: STUDY["experiments"]["one"]}})
+    for seed, state in ((1, "completed"), (2, "diverged")):
+        write_run(named, cell(seed), state)
+    monkeypatch.setattr(status, "screen", lambda: Console(width=80, force_terminal=True, no_color=True))
+    status.status(named)
+    out = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
+    assert "…" not in out and name in out and "queued" not in out
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_a_killed_holder_does_not_run(study, hold):

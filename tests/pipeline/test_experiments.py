@@ -3,6 +3,7 @@
 import copy as copying
 import csv
 import json
+import re
 
 import pytest
 
@@ -34,6 +35,11 @@ def test_one_experiment_is_trained_and_reported_alone(checkout):
     assert checkout.planned(page) == {"dataset": 1, "train": 2, **AFTER}
     output = checkout.snakemake(page)
     assert "Report: " + str((checkout.folder / page).resolve()) in output
+    told = re.findall(r"^digits/tiny_vgg/batch_norm/base/e1/s[23]: top-1 [\d.]+ % in \d+ s, (.*)$", output, re.M)
+    assert told == ["1 cell to go", "the last one"]
+    answers = output.splitlines()[-7:]
+    assert [line.partition(":")[0] for line in answers[:4]] == ["holds", "sure", "complete", "cost"]
+    assert answers[4] == "2 of 2 cells" and "run.json" not in "".join(answers)
     assert seeds(checkout, "more") == ["2", "3"]
     text = (checkout.folder / page).read_text()
     assert "<h1>More seeds</h1>" in text
@@ -56,6 +62,7 @@ def test_a_failed_cell_of_an_experiment_shows_in_its_own_partial_report(checkout
     rule.write_text(rule.read_text().replace("renorm train", "[ {wildcards.seed} = 2 ] && renorm train"))
     output = checkout.snakemake("results/more/report.html", expect=1)
     assert "Report: " not in output
+    assert "\n1 of 2 cells, 1 missing: renorm status\n" in output
     page = (checkout.folder / "results/more.partial/report.html").read_text()
     assert "1 of 2" in page
     assert not (checkout.folder / "results/small.partial").exists()

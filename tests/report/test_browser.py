@@ -1,6 +1,11 @@
 """The page in a real browser: silent, alone, readable without JavaScript, in light and dark, on paper and phone."""
 
+import re
+
 import pytest
+
+from renorm.report.figures.captions import FOLDER
+from renorm.report.page import compact
 
 pytestmark = pytest.mark.chromium
 NOISE = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
@@ -26,6 +31,8 @@ def test_readable_without_javascript(browser, full):
     text = browser.value("document.body.innerText")
     assert "Does the claim hold?" in text and "EfficientNet-B0" in text and "Training curves" in text
     assert browser.value("getComputedStyle(document.querySelector('.controls')).display") == "none"
+    assert browser.value("document.querySelector('nav li').checkVisibility({contentVisibilityAuto: true})") is True
+    assert browser.value("document.querySelectorAll('figure title').length") > 300  # the browser's own tooltips
     assert browser.value("document.querySelectorAll('th button').length") == 0
     assert browser.value("document.querySelector('td.better').offsetHeight") > 0
 
@@ -70,14 +77,131 @@ def test_sorting_keeps_an_architecture_together(browser, full, column):
     assert len(values) > 5 and values == sorted(values, reverse=True) and order == "descending"
 
 
-def test_filters(browser, full):
+SHOWN = """(() => { const all = (pick) => [...document.querySelectorAll(pick)];
+    const parts = all('main .part, main figure').filter((part) => !part.hidden);
+    const rows = all('main tr[data-norm]').filter((row) => !row.closest('[hidden]'));
+    const marks = all('svg .mark:not(.off)').filter((mark) => !mark.closest('[hidden]'));
+    const uniq = (nodes, axis) => [...new Set(nodes.map((node) => node.dataset[axis]).filter(Boolean))].sort();
+    return { datasets: uniq(parts, 'dataset'), norms: uniq(rows, 'norm'), archs: uniq(marks, 'arch'),
+      groups: uniq(rows.map((row) => row.parentElement), 'arch'), marks: uniq(marks, 'norm'),
+      stubs: rows.every((row) => row.parentElement.querySelector('tr:not([hidden]) th[rowspan]')),
+      said: document.querySelector('.controls output').value, address: location.search }; })()"""
+
+
+def ask(browser, **choices) -> dict:
+    """Choose in the filter bar, and look at what of tables and figures is shown then."""
+    chosen = "".join(f"form.{axis}.value = '{key}';" for axis, key in choices.items())
+    browser.value(f"""(() => {{ const form = document.querySelector('.controls'); form.reset(); {chosen}
+        form.dispatchEvent(new Event('input', {{bubbles: true}})); }})()""")
+    return browser.value(SHOWN)
+
+
+def test_one_filter_acts_on_every_table_and_figure_and_is_in_the_address(browser, full):
     browser.open(full / "report.html")
-    script = """(() => { const form = document.querySelector('.controls');
-        form.arch.value = 'VGG-16'; form.verdict.value = 'below';
-        form.dispatchEvent(new Event('change', {bubbles: true}));
-        const visible = [...document.querySelectorAll('#comparison tbody')].filter(body => !body.hidden);
-        return [form.hidden, visible.length, visible.every(body => body.dataset.key === 'VGG-16')]; })()"""
-    assert browser.value(script) == [False, 2, True]
+    everything = ask(browser)
+    assert set(everything["datasets"]) == {"cifar10", "cifar100", "imagenet"} and everything["address"] == ""
+    assert len(everything["archs"]) > 9 and everything["said"] == ""
+    found = ask(browser, dataset="cifar100", arch="vgg16", norm="deconv")
+    assert found["datasets"] == ["cifar100"] and found["groups"] == ["vgg16"] == found["archs"]
+    assert found["norms"] == ["deconv"] == found["marks"] and found["stubs"]
+    assert found["address"] == "?dataset=cifar100&arch=vgg16&norm=deconv" and " of " in found["said"]
+    browser.messages.clear()
+    browser.call("Page.reload")
+    while not any(message.get("method") == "Page.loadEventFired" for message in browser.messages):
+        browser.messages.append(browser.receive())
+    assert browser.value(SHOWN) == found
+
+
+def test_free_text_and_verdict_filter_rows_and_fade_what_is_not_meant(browser, full):
+    browser.open(full / "report.html")
+    assert ask(browser, text="efficientnet")["groups"] == ["efficientnet_b0"]
+    assert ask(browser, text="nowhere at all")["said"].startswith("0 of ")
+    ask(browser, verdict="below")
+    faded = """(() => { const cells = [...document.querySelectorAll('#comparison [data-judged] tr:not([hidden]) td')];
+        const clear = cells.filter((cell) => !cell.matches('.off, .claim'));
+        return [cells.length, clear.length, clear.every((cell) => cell.matches('.below'))]; })()"""
+    shown, clear, meant = browser.value(faded)
+    assert 0 < clear < shown and meant is True
+    own = "[...document.querySelectorAll('#own .part:not([data-judged]) tbody tr')].filter((row) => row.hidden).length"
+    assert browser.value(own) == 0, "a table without verdicts is not about them"
+
+
+KEY = """(key) => document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}))"""
+
+
+def test_one_tab_stop_a_table_and_arrow_keys_inside(browser, full):
+    browser.open(full / "report.html")
+    stops = """(() => [...document.querySelectorAll('a[href],button,select,input,summary,[tabindex]')]
+        .filter((node) => node.checkVisibility() && node.tabIndex >= 0).length)()"""
+    assert browser.value(stops) <= 150
+    inside = """(() => [...document.querySelectorAll('.part')].map((part) => [...part.querySelectorAll('*')]
+        .filter((node) => node.tabIndex >= 0 && !node.matches('summary, .card a')).length))()"""
+    assert set(browser.value(inside)) == {1}
+    walk = f"""(() => {{ const press = {KEY}; const where = () => {{
+            const cell = document.activeElement.closest('td, th');
+            return [cell.parentElement.rowIndex, cell.cellIndex, document.activeElement.tabIndex]; }};
+        document.querySelector('#comparison .scroll [tabindex="0"]').focus();
+        return ['', 'ArrowDown', 'ArrowDown', 'ArrowRight', 'End', 'Home', 'ArrowUp'].map((key) => {{
+            if (key) press(key); return where(); }}); }})()"""
+    places = browser.value(walk)
+    assert [row for row, *_ in places] == [1, 2, 3, 3, 3, 3, 2]
+    assert places[3][1] == places[2][1] + 1 < places[4][1] and places[5][1] < places[3][1]
+    assert all(index == 0 for *_, index in places)
+    assert set(browser.value(inside)) == {1}
+
+
+def test_a_figures_values_are_shown_under_the_pointer_and_with_the_keys(browser, full):
+    browser.open(full / "report.html")
+    tip = "(() => { const tip = document.querySelector('.tip'); return tip.hidden ? '' : tip.textContent; })()"
+    assert browser.value(tip) == ""
+    mark = """(() => { const mark = document.querySelector('#figure-dumbbell-cifar10-top1 .mark');
+        mark.scrollIntoView({block: 'center'});
+        const box = mark.getBoundingClientRect(); return [box.left + box.width / 2, box.top + box.height / 2]; })()"""
+    x, y = browser.value(mark)
+    browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=x + 5, y=y)
+    assert re.fullmatch(r".+, BN, 1 epoch, .*: \d+\.\d\d.* %, claimed \d+\.\d\d % \(\w+\)", browser.value(tip))
+    browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=1, y=1)
+    assert browser.value(tip) == ""
+    keys = f"""(() => {{ const press = {KEY}; const box = document.querySelector('#figure-curves-cifar10-100 .scroll');
+        box.focus(); const said = []; const tip = document.querySelector('.tip');
+        for (const key of ['ArrowRight', 'ArrowRight', 'ArrowRight', 'ArrowDown', 'ArrowUp']) {{
+            press(key); said.push(tip.textContent); }}
+        return said; }})()"""
+    said = browser.value(keys)
+    assert said[0].startswith("BN on or off")
+    assert said[2].endswith(" % after epoch 100") and said[3].endswith(" % after epoch 99")
+    assert said[4] == said[2] and browser.value("document.querySelectorAll('figure title').length") == 0
+
+
+def test_an_entry_of_a_legend_switches_its_series(browser, full):
+    browser.open(full / "report.html")
+    look = """(() => [...document.querySelectorAll('#figure-curves-cifar10-100 .mark')].map((mark) =>
+        [mark.dataset.norm, mark.matches('.off')]))()"""
+    assert not any(off for _, off in browser.value(look))
+    click = """document.querySelector('#figure-curves-cifar10-100 .key[data-norm=deconv]')
+        .dispatchEvent(new MouseEvent('click', {bubbles: true}))"""
+    browser.value(click)
+    assert {norm for norm, off in browser.value(look) if off} == {"deconv"}
+    assert all(off == (norm == "deconv") for norm, off in browser.value(look))
+    browser.value(click)
+    assert not any(off for _, off in browser.value(look))
+
+
+def test_the_current_section_is_marked_and_the_phone_has_its_contents_at_the_top(browser, full):
+    browser.open(full / "report.html")
+    browser.value("document.querySelector('#equivalence').scrollIntoView()")
+    current = """new Promise((ready) => setTimeout(() =>
+        ready(document.querySelector('nav a[aria-current]')?.hash), 300))"""
+    assert browser.value(current) == "#equivalence"
+    browser.open(full / "report.html", width=390)
+    browser.value("scrollTo(0, 3000)")
+    place = """(() => { const side = document.querySelector('.side'), details = side.querySelector('details');
+        return [side.getBoundingClientRect().top, side.offsetHeight < 60, details.open]; })()"""
+    assert browser.value(place) == [0, True, False]
+
+
+def test_the_script_is_small(full):
+    assert len(compact((FOLDER / "script.js").read_text(encoding="utf-8")).encode()) <= 8000
 
 
 def test_paper_carries_n_and_spread(browser, full):

@@ -7,12 +7,14 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from snakemake.logging import logger
 from snakemake.settings.types import RerunTrigger
 
 from renorm.core import table_specs
 from renorm.core.errors import RenormError
 from renorm.core.validation import read_yaml
 from renorm.execution.slurm.limits import CEILING, capped
+from renorm.execution import announce
 from renorm.execution import workload
 from renorm.execution.cost_model import check_space
 from renorm.execution.cost_model import estimate
@@ -154,6 +156,7 @@ onstart:
 
         or_end(prepare_scripts, RESULTS)
     set_aside()
+    announce_cells()
 
 
 wildcard_constraints:
@@ -319,6 +322,16 @@ def get_cells_to_train():
     wanted = set(workflow.dag.needrun_jobs())
     jobs = get_jobs("train")
     return [get_cell(job.wildcards) for job in jobs if job in wanted]
+
+
+def announce_cells():
+    """Each cell that is trained ends with a line of its own: what it found, and how many are to go."""
+    wanted = set(workflow.dag.needrun_jobs())
+    cells = {
+        job.jobid: get_cell(job.wildcards) for job in get_jobs("train") if job in wanted
+    }
+    if cells:
+        logger.addHandler(announce.Announcer(STUDY, cells))
 
 
 def get_reports():

@@ -60,6 +60,18 @@ def archive(
 
 
 @app.command(rich_help_panel=HAND_ON)
+def article(
+    folder: Annotated[Path, typer.Argument(help="The study's folder; it must have been judged.")],
+    out: Annotated[Path | None, typer.Option(help="A new folder; default <folder>/article.")] = None,
+) -> None:
+    """Write a ReScience C article to go on with: metadata, abstract of figures, LaTeX with the tables."""
+    from renorm.report.article import write_article
+
+    for path in write_article(folder, out):
+        print(path)
+
+
+@app.command(rich_help_panel=HAND_ON)
 def schema(
     name: Annotated[str, typer.Argument(help="config, run, source, claims (a row), or statements.")] = "config",
     write: Annotated[Path | None, typer.Option(help="Folder to write all of them to.")] = None,

@@ -14,6 +14,7 @@ from renorm.study import config
 @app.command(rich_help_panel=EVERY_DAY)
 def plan(
     study: ConfigFile = Path("config.yaml"), only: Only = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     budget: Annotated[float | None, typer.Option(min=0, help="GPU-hours: how much of the study they allow.")] = None,
     order: Annotated[str, typer.Option(help="With --budget: coverage, cheapest or undecided.")] = "coverage",
 ) -> None:  # fmt: skip
@@ -21,8 +22,8 @@ def plan(
     from renorm.execution.plan import plan as run
 
     chosen = load_study(study, only)
-    run(chosen, part=bool(only))
-    if budget is not None:
+    run(chosen, part=bool(only), as_json=as_json)
+    if budget is not None and not as_json:
         from renorm.execution.budget import budget_line
 
         print(budget_line(chosen, budget, order))

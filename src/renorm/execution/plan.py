@@ -1,12 +1,12 @@
 """Before anything is submitted: what the study consists of, what of it is done, and what the rest will cost."""
 
+import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from rich.table import Table
-
-from renorm.core.console import screen
+from renorm.core.console import Line, fitted, screen
 from renorm.core.durations import duration
 from renorm.execution.cost_model import basis, disk_mb, estimate
 from renorm.runs import finished
@@ -15,6 +15,8 @@ from renorm.study import grid
 from renorm.study.cell import Cell
 from renorm.study.claims import Claims, count_by_cell, load_claims, without_cell
 from renorm.study.config import Study
+
+DROPPED = ("disk", "shared", "longest job", "claims", "done")  # where the terminal is narrow, in this order
 
 
 @dataclass(frozen=True)
@@ -48,35 +50,45 @@ class Plan:
     without_cell: list[str]
 
 
-def plan(study: Study, part: bool = False) -> None:
+def plan(study: Study, part: bool = False, as_json: bool = False) -> None:
     """Print the plan of all experiments; with `part`, of those that `only` takes alone."""
     made = outline(study)
-    hours = "GPU-hours" if study.gpu else "CPU-hours"
-    table = Table("experiment")
-    for head in ("cells", "claims", "shared", "done", "to run", hours, "longest job", "disk"):
-        table.add_column(head, justify="right")
-    for row in made.taken:
-        table.add_row(*_printed(row))
-    table.add_section()
+    if as_json:
+        print(json.dumps(document(study, made, part), indent=1))
+        return
     rest = [] if part else made.left_out
-    table.add_row("would run" if rest else "all", *_printed(made.total)[1:], style="bold")
+    lines = [Line(_printed(row)) for row in made.taken]
+    lines.append(Line(["would run" if rest else "all", *_printed(made.total)[1:]], "bold", ruled=True))
+    lines += [Line([f"({row.name})", *_printed(row)[1:]], "dim", ruled=not i) for i, row in enumerate(rest)]
     if rest:
-        table.add_section()
-        for row in rest:
-            table.add_row(f"({row.name})", *_printed(row)[1:], style="dim")
-        table.add_section()
-        table.add_row(*_printed(made.everything), style="dim bold")
+        lines.append(Line(_printed(made.everything), "dim bold", ruled=True))
+    hours = "GPU-hours" if study.gpu else "CPU-hours"
+    heads = ("experiment", "cells", "claims", "shared", "done", "to run", hours, "longest job", "disk")
     console = screen()
-    console.print(table)
+    console.print(fitted(heads, lines, console.width, DROPPED))
     if rest:
         console.print("Experiments in brackets are left out by `only`; `snakemake … --config only=all` runs them too.",
-                      style="dim", soft_wrap=True)  # fmt: skip
+                      style="dim")  # fmt: skip
     console.print("Claims are the published values that an experiment's cells are compared with. "
                   f"{made.basis} A job asks for at least half as much again and 10 minutes. "
-                  "Disk is what the study grows to while every cell keeps its checkpoints.",
-                  style="dim", soft_wrap=True)  # fmt: skip
+                  "Disk is what the study grows to while every cell keeps its checkpoints.", style="dim")  # fmt: skip
     for line in made.without_cell:
-        console.print(line, style="yellow", soft_wrap=True)
+        console.print(line, style="yellow")
+
+
+def document(study: Study, made: Plan, part: bool = False) -> dict[str, Any]:
+    """The plan for programs: the rows as the table prints them, hours of the device that the study asks for."""
+    rest = [] if part else made.left_out
+    return {
+        "study": study.study,
+        "device": "gpu" if study.gpu else "cpu",
+        "experiments": [asdict(row) for row in made.taken],
+        "total": asdict(made.total),
+        "left_out": [asdict(row) for row in rest],
+        "everything": asdict(made.everything if rest else made.total),
+        "basis": made.basis,
+        "without_cell": made.without_cell,
+    }
 
 
 def outline(study: Study) -> Plan:

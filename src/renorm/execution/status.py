@@ -6,19 +6,20 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
-from renorm.core.console import screen
+from renorm.core.console import Line, fitted, screen
 from renorm.core.durations import duration
 from renorm.core.errors import RenormError, suggest
 from renorm.core.locks import holder
 from renorm.execution import job_log, job_queue
 from renorm.execution.cost_model import estimate
 from renorm.execution.slurm.queue import QueueJob
-from renorm.runs import finished
+from renorm.runs import finished, run_log
 from renorm.runs.collect import Found, find, run_folder
-from renorm.runs.run_log import last_error
 from renorm.study import grid
 from renorm.study.cell import Cell
 from renorm.study.config import Study
@@ -114,13 +115,15 @@ def status(study: Study, as_json: bool = False, watch: float | None = None) -> N
         return
     console = screen()
     if watch is None:
-        console.print(_table(study, seen))
+        console.print(_screen(study, seen, console.width))
     else:
-        with Live(_table(study, seen), console=console, auto_refresh=False) as live:
+        with Live(_screen(study, seen, console.width), console=console, auto_refresh=False) as live:
             while _open(seen):
                 time.sleep(watch)
                 seen = survey(study)
-                live.update(_table(study, seen), refresh=True)
+                live.update(_screen(study, seen, console.width), refresh=True)
+    for step in _shared(study, seen):
+        console.print(f"{step['step']}: {step['error']} ({step['log']})", markup=False, soft_wrap=True)
     for item in _failed(study, seen):
         console.print(f"{item['cell']}: {item['error']} ({item['log']})", markup=False, soft_wrap=True)
     for line in (*_obstacles(seen), *seen.notes, *_costs(study)):
@@ -164,22 +167,65 @@ def _document(study: Study, seen: Survey) -> dict:
         "study": study.study, "experiments": {name: seen.counts(name) for name in study.taken},
         "all": seen.counts(), "eta_seconds": None if seen.eta_seconds is None else round(seen.eta_seconds),
         "running": [cell.path for cell, state in seen.states.items() if state == "running"],
-        "failed": _failed(study, seen), "superseded": seen.superseded,
+        "progress": _progress(study, seen), "failed": _failed(study, seen), "shared": _shared(study, seen),
+        "superseded": seen.superseded,
         "cannot_start": {cell.path: job.obstacle for cell, job in seen.waiting.items() if job.obstacle},
         "notes": list(seen.notes), "spent": asdict(job_log.spent(job_log.read(Path(study.results_dir)))),
     }  # fmt: skip
 
 
-def _table(study: Study, seen: Survey) -> Table:
+def _table(study: Study, seen: Survey, width: int) -> Table:
     eta = "" if not seen.eta_seconds else f"about {duration(seen.eta_seconds)} left at this pace"
-    table = Table("experiment", *STATES, "cells", caption=eta or None)
-    rows = {name: seen.counts(name) for name in study.taken}
-    for name, count in rows.items():
-        table.add_row(name, *(_number(count, state) for state in STATES), str(count.total()))
-    table.add_section()
+    lines = [Line(_numbers(name, seen.counts(name))) for name in study.taken]
     total = seen.counts()
-    table.add_row("all (each cell once)", *(_number(total, s) for s in STATES), str(total.total()), style="bold")
-    return table
+    lines.append(Line(_numbers("all (each cell once)", total), "bold", ruled=True))
+    drop = [*(state for state in STATES if not total[state]), "queued", "diverged", "missing", "running"]
+    return fitted(("experiment", *STATES, "cells"), lines, width, list(dict.fromkeys(drop)), eta)
+
+
+def _screen(study: Study, seen: Survey, width: int) -> Group:
+    """The table, and below it what runs at this moment."""
+    lines = [Text(line, overflow="fold") for line in _running(study, seen)]
+    return Group(_table(study, seen, width), *lines)
+
+
+def _running(study: Study, seen: Survey) -> list[str]:
+    """A line for each running cell: how many of its epochs are done, and how long the others will take."""
+    shown = []
+    for item in _progress(study, seen):
+        epoch = f": epoch {item['epoch']}/{item['epochs']}" if item["epoch"] else ""
+        left = f", {duration(item['left_seconds'])} left" if item["left_seconds"] is not None else ""
+        shown.append(f"running {item['cell']}{epoch}{left}")
+    return shown
+
+
+def _progress(study: Study, seen: Survey) -> list[dict]:
+    found = []
+    for cell in (cell for cell, state in seen.states.items() if state == "running"):
+        epoch, left = run_log.progress(run_folder(study, cell) / "log.txt", time.time())
+        left = None if left is None else round(left)
+        found.append({"cell": cell.path, "epoch": epoch, "epochs": cell.epochs, "left_seconds": left})
+    return found
+
+
+def _shared(study: Study, seen: Survey) -> list[dict]:
+    """Steps that cells or the report wait for and whose last try failed."""
+    waiting = dict.fromkeys(f.cell.dataset for f in seen.found if f.record is None)
+    results = Path(study.results_dir)
+    logs = [(f"data set {name}", data_log(study, name)) for name in waiting]
+    logs += [(f"layer view {name}", results / "layer_views/logs" / f"{name}.txt") for name in grid.layer_views(study)]
+    logs += [(step, study.folder / "logs" / f"{step}.txt") for step in ("collect", "judge", "figures", "report")]
+    failed = [(step, run_log.last_error(log), log) for step, log in logs]
+    return [{"step": step, "error": error, "log": str(log)} for step, error, log in failed if error]
+
+
+def data_log(study: Study, dataset: str) -> Path:
+    """What the preparation of a data set wrote the last time."""
+    return Path(study.results_dir) / "data" / dataset / "log.txt"
+
+
+def _numbers(name: str, count: Counter) -> list[str]:
+    return [name, *(_number(count, state) for state in STATES), str(count.total())]
 
 
 def _number(count: Counter, state: str) -> str:
@@ -214,11 +260,14 @@ def why(study: Study, path: str) -> str:
         return f"{cell}: its job {job.id} {'waits in the queue' if job.pending else 'runs'}{why_not}."
     if seen.problem:
         return f"{cell}: would be trained, and the record that is there set aside: {seen.problem}."
+    blocked = run_log.last_error(data_log(study, cell.dataset))
+    if blocked:
+        return f"{cell}: would be trained, but its data set is not there: {blocked} ({data_log(study, cell.dataset)})."
     return f"{cell}: would be trained: {_why_missing(folder)}"
 
 
 def _why_missing(folder: Path) -> str:
-    error = last_error(folder / "log.txt")
+    error = run_log.last_error(folder / "log.txt")
     reason = f"its last try failed: {error} ({folder / 'log.txt'})." if error else "it has no run.json."
     saved = (folder / "checkpoint.pt").exists()
     return reason + (" It would resume from its checkpoint." if saved else "")

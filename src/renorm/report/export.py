@@ -26,8 +26,16 @@ LATEX = {
         "°": r"$^\circ$",
     },
     **{"±": r"$\pm$", "×": r"$\times$", "−": "$-$", "≥": r"$\geq$", "≤": r"$\leq$", "≈": r"$\approx$", "·": r"$\cdot$"},
-    **{"²": "$^2$", "→": r"$\rightarrow$", "Δ": r"$\Delta$", "α": r"$\alpha$", "σ": r"$\sigma$", "μ": r"$\mu$"},
-    **{"▲": r"$\blacktriangle$", "▼": r"$\blacktriangledown$", "✓": r"$\checkmark$", "✗": r"$\otimes$"},
+    **{
+        "²": "$^2$",
+        "→": r"$\rightarrow$",
+        "Δ": r"$\Delta$",
+        "¬": r"$\neg$",
+        "α": r"$\alpha$",
+        "σ": r"$\sigma$",
+        "μ": r"$\mu$",
+    },
+    **{"¬": r"$\neg$", "▲": r"$\blacktriangle$", "▼": r"$\blacktriangledown$", "✓": r"$\checkmark$", "✗": r"$\otimes$"},
     **{"✕": r"$\times$", "⚑": r"$\dagger$", "■": r"$\blacksquare$", "●": r"$\bullet$", "○": r"$\circ$"},
 }
 LETTERS = range(0xC0, 0x180)  # letters with accents, which LaTeX reads as they are

@@ -167,6 +167,11 @@ class Names:
         return sorted(found, key=lambda key: (key == self.inputs.name, places[key]))
 
 
+def facets(at: tuple) -> dict[str, str]:
+    """What the page's filters ask of the rows of a place: (arch, norm, recipe), of which some may be empty."""
+    return {axis: key for axis, key in zip(PLACE, at, strict=True) if key}
+
+
 def epochs_label(epochs: float) -> str:
     return "1 epoch" if epochs == 1 else f"{int(epochs)} epochs"
 

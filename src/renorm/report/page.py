@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import jinja2
@@ -17,7 +18,6 @@ from renorm.report.labels import Names, slug
 from renorm.report.palette import DARK, LIGHT
 from renorm.report.summary import Glance
 from renorm.report.tables import build
-from renorm.report.tables.comparison import MARKS
 from renorm.report.tables.provenance import mixed
 from renorm.runs import made_from
 
@@ -91,15 +91,14 @@ def _context(inputs: Inputs, folder: Path) -> dict:
         "findings": Glance(inputs).findings(),
         "sections": _sections(inputs, names, _rule(judge, inputs.primary)),
         "mixed": mixed(inputs),
-        "archs": list(dict.fromkeys(map(names.arch, names.order("arch", inputs["threshold_rule"], inputs["cells"])))),
-        "marks": MARKS,
+        "filters": _filters(names),
         **frame(folder),
     }
 
 
 def frame(folder: Path) -> dict:
     """What every page carries in itself: colours, style, and the one script that its policy lets run."""
-    script = (folder / "script.js").read_text(encoding="utf-8").strip()
+    script = compact((folder / "script.js").read_text(encoding="utf-8"))
     return {
         "light": LIGHT,
         "dark": DARK,
@@ -107,6 +106,36 @@ def frame(folder: Path) -> dict:
         "script": script,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }
+
+
+def compact(script: str) -> str:
+    """The script without indentation, lines that only explain it, and spaces around operators.
+
+    Its strings hold none of these operators between spaces.
+    """
+    lines = (line.strip() for line in script.splitlines())
+    code = "\n".join(line for line in lines if line and not line.startswith("//"))
+    return re.sub(r" (=>|===|!==|=|\?\?|\?|&&|\|\||[*<]) ", r"\1", code).replace(", ", ",")
+
+
+# The filter by verdict: a cell's tone, and what that is called in the tables.
+VERDICTS = (
+    ("better", "▲ ✓ better, reproduced, holds"),
+    ("within", "= ? within, inconclusive"),
+    ("below", "▼ ✗ below, not reproduced, fails"),
+    ("missing", "– … missing, not testable"),
+)
+AXES = {"dataset": "Data set", "arch": "Architecture", "norm": "Normaliser", "recipe": "Recipe"}
+
+
+def _filters(names: Names) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """(axis, label, (key, word) of every choice): axes of which there is but one key need no filter."""
+    frames = names.inputs["cells"], names.inputs["threshold_rule"]
+    filters = [
+        (axis, label, [(key, names.label(axis, key)) for key in names.order(axis, *frames) if key])
+        for axis, label in AXES.items()
+    ]
+    return [one for one in filters if len(one[2]) > 1] + [("verdict", "Verdict", list(VERDICTS))]
 
 
 def _short(inputs: Inputs, names: Names) -> list[str]:

@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from renorm.report.figures.captions import words
-from renorm.report.figures.style import Figure, legend, line_styles, panels, plain, tidy
+from renorm.report.figures.style import Figure, legend, line_styles, mark, panels, plain, tidy
 from renorm.report.inputs import Inputs
 from renorm.report.labels import Names, epochs_label, slug
 
@@ -34,12 +34,13 @@ def _figure(inputs: Inputs, dataset: str, epochs: float, rows: pd.DataFrame, col
     styles = line_styles(norms, inputs.baseline, inputs.method)
     canvas, axes = panels(len(pairs), 5 if len(pairs) > 4 else 4, 1.75, sharex=True, sharey=True)
     for ax, (arch, recipe) in zip(axes, pairs, strict=True):
-        _panel(ax, rows[(rows["arch"] == arch) & (rows["recipe"] == recipe)], norms, styles)
+        _panel(ax, names, rows[(rows["arch"] == arch) & (rows["recipe"] == recipe)], styles)
         ax.set_title(plain(names.row_label((arch, recipe), rows)), fontsize=8.5)
     for ax in axes[-min(5, len(pairs)) :]:
         ax.set_xlabel("epoch")
     axes[0].set_ylabel(plain(f"test {inputs.primary.axis}"))
-    legend(canvas, [Line2D([], [], **styles[norm], linewidth=2, label=plain(names.norm(norm))) for norm in norms])
+    handles = [Line2D([], [], **styles[norm], linewidth=2, label=plain(names.norm(norm))) for norm in norms]
+    legend(canvas, handles, [("norm", norm) for norm in norms])
     label = epochs_label(epochs)
     said = words(
         "curves",
@@ -52,12 +53,21 @@ def _figure(inputs: Inputs, dataset: str, epochs: float, rows: pd.DataFrame, col
     return Figure(slug("curves", dataset, epochs), **said, **where, canvas=canvas)
 
 
-def _panel(ax, rows: pd.DataFrame, norms: list, styles: dict) -> None:
-    for norm in norms:
+def _panel(ax, names: Names, rows: pd.DataFrame, styles: dict) -> None:
+    for norm in styles:
         same = rows[rows["norm"] == norm]
+        if same.empty:
+            continue
+        about = {key: same[key].iloc[0] for key in ("arch", "norm", "recipe")}
         for _, seed in same.groupby("seed"):
-            ax.plot(seed["epoch"], seed["value"], **styles[norm], linewidth=0.5, alpha=0.45, zorder=2)
+            thin = {**styles[norm], "linewidth": 0.5, "alpha": 0.45, "zorder": 2}
+            mark(ax.plot(seed["epoch"], seed["value"], **thin)[0], **about)
         mean = same.groupby("epoch")["value"].mean()
-        ax.plot(mean.index, mean, **styles[norm], linewidth=1.5, zorder=3)
+        (line,) = ax.plot(mean.index, mean, **styles[norm], linewidth=1.5, zorder=3)
+        metric = names.inputs.primary
+        values = " ".join(f"{value:.{max(metric.digits - 1, 1)}f}" for value in mean)
+        unit = f"{metric.printed} after epoch".strip()
+        said = f"{names.arch(about['arch'])}, {names.norm(norm)}"
+        mark(line, said, **about, values=values, first=int(mean.index[0]), unit=unit)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     tidy(ax, "both")

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from renorm.report import formatting
 from renorm.report.figures.captions import words
-from renorm.report.figures.style import HEAD, Figure, bands, legend, panels, plain, rows_axis, tidy
+from renorm.report.figures.style import HEAD, Figure, bands, legend, mark, panels, plain, rows_axis, tidy
 from renorm.report.inputs import Inputs
 from renorm.report.labels import Answers, Names, epochs_label, slug
 from renorm.report.palette import LIGHT, norm_colours
@@ -36,12 +37,13 @@ def _figure(inputs: Inputs, answers: Answers, dataset: str, metric: str) -> Figu
     looks = _looks(inputs, names.sources(rows))
     canvas, axes = panels(len(epochs), 3, HEAD + 0.27 * len(pairs))
     for i, (ax, setting) in enumerate(zip(axes, epochs, strict=True)):
-        _panel(ax, rows[rows["epochs"] == setting], pairs, norms, colours, looks, names.metric(metric).scale)
+        _panel(ax, names, rows[rows["epochs"] == setting], pairs, norms, colours, looks)
         bands(ax, len(pairs))
         ax.set_title(epochs_label(setting))
         ax.set_xlabel(plain(names.metric(metric).axis))
         rows_axis(ax, [names.row_label(pair, rows) for pair in pairs], show=i == 0)
-    legend(canvas, _handles(names, norms, colours, looks))
+    keys = [*(("source", source) for source in looks), *(("norm", norm) for norm in norms)]
+    legend(canvas, _handles(names, norms, colours, looks), keys)
     said = words(
         "dumbbell", **names.terms(metric), dataset=answers.of(names.dataset(dataset)),
         original=names.source(rows["claim_source"].iloc[0]),
@@ -74,20 +76,40 @@ def _looks(inputs: Inputs, sources: list[str]) -> dict[str, tuple[str, bool, str
     return looks
 
 
-def _panel(ax, rows: pd.DataFrame, pairs: list, norms: list, colours: dict, looks: dict, scale: float) -> None:
+def _panel(ax, names: Names, rows: pd.DataFrame, pairs: list, norms: list, colours: dict, looks: dict) -> None:
+    scale = names.metric(rows["metric"].iloc[0]).scale if len(rows) else 1.0
     step = 0.62 / max(1, len(norms) * len(looks) - 1)
     for row in rows.to_dict("records"):
         track = norms.index(row["norm"]) * len(looks) + list(looks).index(row["source"])
         y = pairs.index((row["arch"], row["recipe"])) - 0.31 + track * step
         colour, (marker, filled, _) = colours[row["norm"]], looks[row["source"]]
         claimed, value = scale * row["claimed"], scale * row["value"]
-        ax.plot([claimed, value], [y, y], color=colour, linewidth=1.1, zorder=2)
-        ax.plot([claimed], [y], marker="|", markersize=6, color=LIGHT["claim"], markeredgewidth=1.3, zorder=3)
+        about = {key: row[key] for key in ("arch", "norm", "recipe", "verdict", "source")}
+        drawn = ax.plot([claimed, value], [y, y], color=colour, linewidth=1.1, zorder=2)
+        drawn += ax.plot([claimed], [y], marker="|", markersize=6, color=LIGHT["claim"], markeredgewidth=1.3, zorder=3)
         if pd.notna(row["sd"]):
-            ax.errorbar(value, y, xerr=scale * row["sd"], ecolor=LIGHT["ink"], elinewidth=0.8, capsize=1.5, zorder=3)
+            spread = ax.errorbar(
+                value, y, xerr=scale * row["sd"], ecolor=LIGHT["ink"], elinewidth=0.8, capsize=1.5, zorder=3
+            )
+            drawn += [*spread.lines[1], *spread.lines[2]]
+        for artist in drawn:
+            mark(artist, **about)
         face = colour if filled else LIGHT["ground"]
-        ax.plot([value], [y], marker=marker, markersize=4, color=colour, markerfacecolor=face, zorder=4)
+        (point,) = ax.plot([value], [y], marker=marker, markersize=4, color=colour, markerfacecolor=face, zorder=4)
+        mark(point, _said(names, row), **about)
     tidy(ax)
+
+
+def _said(names: Names, row: dict) -> str:
+    """One value in words, as whoever points at it reads it."""
+    cell = f"{names.arch(row['arch'])}, {names.norm(row['norm'])}, {epochs_label(row['epochs'])}"
+    metric = names.metric(row["metric"])
+    unit = f" {metric.printed}".rstrip()
+    spread = f" ± {formatting.measure(metric, row['sd'])}" if pd.notna(row["sd"]) else ""
+    return (
+        f"{cell}, {names.source(row['source'])}: {formatting.measure(metric, row['value'])}{spread}{unit}, "
+        f"claimed {formatting.measure(metric, row['claimed'])}{unit} ({row['verdict']})"
+    )
 
 
 def _handles(names: Names, norms: list, colours: dict, looks: dict) -> list:
@@ -95,6 +117,6 @@ def _handles(names: Names, norms: list, colours: dict, looks: dict) -> list:
     handles = [Line2D([], [], **claim, label="claim")]
     for source, (marker, filled, _) in looks.items():
         face = LIGHT["soft"] if filled else LIGHT["ground"]
-        mark = {"marker": marker, "linestyle": "", "color": LIGHT["soft"], "markerfacecolor": face, "markersize": 4.5}
-        handles.append(Line2D([], [], **mark, label=plain(names.source(source))))
+        look = {"marker": marker, "linestyle": "", "color": LIGHT["soft"], "markerfacecolor": face, "markersize": 4.5}
+        handles.append(Line2D([], [], **look, label=plain(names.source(source))))
     return handles + [Line2D([], [], color=colours[n], linewidth=2.2, label=plain(names.norm(n))) for n in norms]

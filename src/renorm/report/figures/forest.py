@@ -7,12 +7,13 @@ from matplotlib.lines import Line2D
 
 from renorm.report import formatting
 from renorm.report.figures.captions import words
-from renorm.report.figures.style import HEAD, Figure, bands, legend, panels, plain, rows_axis, tidy
+from renorm.report.figures.style import HEAD, Figure, bands, legend, mark, panels, plain, rows_axis, tidy
 from renorm.report.inputs import Inputs
-from renorm.report.labels import Names, epochs_label, slug
+from renorm.report.labels import Names, epochs_label, facets, slug
 from renorm.report.palette import LIGHT
 
 COLOURS = {"better": LIGHT["method"], "worse": LIGHT["below"]}
+VERDICTS = {"better": "better", "worse": "below", "undecided": "within"}  # outcome → the word of the page's filter
 
 
 def figures(inputs: Inputs) -> Iterator[Figure]:
@@ -30,13 +31,14 @@ def _figure(inputs: Inputs, comparison: dict, dataset: str, rows: pd.DataFrame) 
     epochs, places = sorted(set(rows["epochs"])), names.places(rows, comparison["axis"])
     canvas, axes = panels(len(epochs), 3, HEAD + 0.2 * len(places))
     for i, (ax, setting) in enumerate(zip(axes, epochs, strict=True)):
-        _panel(ax, rows[rows["epochs"] == setting], places, comparison["axis"], metric.scale)
+        _panel(ax, names, rows[rows["epochs"] == setting], places, comparison["axis"], metric.scale)
         bands(ax, len(places))
         ax.set_title(epochs_label(setting))
         ax.set_xlabel(plain(", ".join(filter(None, ("improvement", metric.difference)))))
         rows_axis(ax, [names.place_label(at, places) for at in places], show=i == 0)
     baseline, method = names.side(comparison, "baseline"), names.side(comparison, "method")
-    legend(canvas, _handles(set(rows["outcome"]), method))
+    found = [outcome for outcome in ("better", "worse", "undecided") if outcome in set(rows["outcome"])]
+    legend(canvas, _handles(found, method), [("verdict", VERDICTS[outcome]) for outcome in found])
     said = words(
         "forest", **names.terms(), dataset=names.dataset(dataset), baseline=baseline, method=method,
         source=names.source(inputs.name),
@@ -50,26 +52,38 @@ def _level(inputs: Inputs) -> str:
     return f"{100 * float((inputs.study.get('judge') or {}).get('level', 0.95)):g} %"
 
 
-def _panel(ax, rows: pd.DataFrame, places: list, axis: str, scale: float) -> None:
+def _panel(ax, names: Names, rows: pd.DataFrame, places: list, axis: str, scale: float) -> None:
     ax.axvline(0, color=LIGHT["claim"], linewidth=0.9, zorder=1)
     for row in rows.to_dict("records"):
         y, value = places.index(Names.place(row, axis)), scale * row["difference"]
         colour = COLOURS.get(row["outcome"], LIGHT["soft"])
+        about = facets(Names.place(row, axis)) | {"verdict": VERDICTS.get(row["outcome"], "")}
         if formatting.known(row["low"]) and formatting.known(row["high"]):
-            ax.plot([scale * row["low"], scale * row["high"]], [y, y], color=colour, linewidth=1.2, zorder=2)
+            ends = [scale * row["low"], scale * row["high"]]
+            (line,) = ax.plot(ends, [y, y], color=colour, linewidth=1.2, zorder=2)
+            mark(line, **about)
         face = colour if row["outcome"] in COLOURS else LIGHT["ground"]
-        ax.plot([value], [y], marker="s", markersize=4.5, color=colour, markerfacecolor=face, zorder=3)
+        (point,) = ax.plot([value], [y], marker="s", markersize=4.5, color=colour, markerfacecolor=face, zorder=3)
+        mark(point, _said(names, row, names.place_label(Names.place(row, axis), places)), **about)
     ax.margins(x=0.08)
     tidy(ax)
 
 
-def _handles(outcomes: set[str], method: str) -> list[Line2D]:
+def _said(names: Names, row: dict, label: str) -> str:
+    metric, interval = names.metric(row["metric"]), ""
+    if formatting.known(row["low"]) and formatting.known(row["high"]):
+        interval = f" ({formatting.difference(metric, row['low'])} to {formatting.difference(metric, row['high'])})"
+    cell = f"{label}, {epochs_label(row['epochs'])}"
+    gain = formatting.with_unit(formatting.difference(metric, row["difference"]), metric)
+    return f"{cell}: {gain}{interval}, {row['outcome']}"
+
+
+def _handles(outcomes: list[str], method: str) -> list[Line2D]:
     said = {"better": f"{method} better", "worse": f"{method} worse", "undecided": "undecided"}
     handles = []
-    for outcome, label in said.items():
-        if outcome in outcomes:
-            colour = COLOURS.get(outcome, LIGHT["soft"])
-            face = colour if outcome in COLOURS else LIGHT["ground"]
-            mark = {"marker": "s", "markersize": 4.5, "color": colour, "markerfacecolor": face, "linewidth": 1.2}
-            handles.append(Line2D([], [], **mark, label=plain(label)))
+    for outcome in outcomes:
+        colour = COLOURS.get(outcome, LIGHT["soft"])
+        face = colour if outcome in COLOURS else LIGHT["ground"]
+        look = {"marker": "s", "markersize": 4.5, "color": colour, "markerfacecolor": face, "linewidth": 1.2}
+        handles.append(Line2D([], [], **look, label=plain(said[outcome])))
     return handles

@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from renorm.report.figures.captions import words
-from renorm.report.figures.style import Figure, legend, line_styles, panels, plain, tidy
+from renorm.report.figures.style import Figure, legend, line_styles, mark, panels, plain, tidy
 from renorm.report.inputs import Inputs
 from renorm.report.labels import Names, epochs_label, slug
 
@@ -33,12 +33,13 @@ def _figure(inputs: Inputs, dataset: str, epochs: float, rows: pd.DataFrame) -> 
     stretch = -(-int(rows["step"].max()) // POINTS)
     canvas, axes = panels(len(pairs), 5 if len(pairs) > 4 else 4, 1.75, sharex=True)
     for ax, (arch, recipe) in zip(axes, pairs, strict=True):
-        _panel(ax, rows[(rows["arch"] == arch) & (rows["recipe"] == recipe)], styles, stretch)
+        _panel(ax, rows[(rows["arch"] == arch) & (rows["recipe"] == recipe)], names, styles, stretch)
         ax.set_title(plain(names.row_label((arch, recipe), rows)), fontsize=8.5)
     for ax in axes[-min(5, len(pairs)) :]:
         ax.set_xlabel("step")
     axes[0].set_ylabel("training loss")
-    legend(canvas, [Line2D([], [], **styles[norm], linewidth=2, label=plain(names.norm(norm))) for norm in norms])
+    handles = [Line2D([], [], **styles[norm], linewidth=2, label=plain(names.norm(norm))) for norm in norms]
+    legend(canvas, handles, [("norm", norm) for norm in norms])
     labels = {"epochs": epochs_label(epochs), "norms": " and ".join(map(names.norm, norms))}
     point = "a single step" if stretch == 1 else f"the mean of {stretch} steps"
     said = words("steps", dataset=names.dataset(dataset), point=point, **labels)
@@ -47,10 +48,13 @@ def _figure(inputs: Inputs, dataset: str, epochs: float, rows: pd.DataFrame) -> 
     )
 
 
-def _panel(ax, rows: pd.DataFrame, styles: dict, stretch: int) -> None:
+def _panel(ax, rows: pd.DataFrame, names: Names, styles: dict, stretch: int) -> None:
+    about = {key: rows[key].iloc[0] for key in ("arch", "recipe")}
     lines = {norm: means(same, stretch) for norm, same in rows.groupby("norm", sort=False)}
     for norm, line in lines.items():
-        ax.plot(line.index, line, **styles[norm], linewidth=1.2, zorder=3)
+        (drawn,) = ax.plot(line.index, line, **styles[norm], linewidth=1.2, zorder=3)
+        said = f"{names.arch(about['arch'])}, {names.norm(norm)}: loss {line.iloc[-1]:.3g} at step {line.index[-1]:.0f}"
+        mark(drawn, said, **about, norm=norm)
     low, high = min(line.min() for line in lines.values()), max(line.max() for line in lines.values())
     if low > 0 and high > DECADES * low:
         ax.set_yscale("log")

@@ -1,14 +1,19 @@
 """The look that all figures share, and how one is saved: text stays text, and the same data give the same bytes."""
 
+import base64
 import io
+import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from matplotlib.artist import Artist
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 
@@ -77,7 +82,7 @@ class Figure:
         drawn = io.StringIO()
         self.canvas.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
         plt.close(self.canvas)
-        write_atomic(path, slim(drawn.getvalue()))
+        write_atomic(path, marked(slim(drawn.getvalue())))
         return path
 
     def entry(self) -> dict:
@@ -131,14 +136,52 @@ def bands(axes: plt.Axes, count: int) -> None:
         axes.axhspan(row - 0.5, row + 0.5, color=LIGHT["rule"], alpha=0.3, linewidth=0, zorder=0)
 
 
-def legend(canvas: plt.Figure, handles: list) -> None:
-    """Above the panels, in as many columns as the canvas is wide enough for."""
+def mark(artist: Artist, title: str = "", **facets: object) -> None:
+    """What an artist is about (arch, norm, ... → key) and, for those that one points at, what it shows in words.
+
+    It travels in the artist's id; `marked` makes attributes and a title of it.
+    """
+    kind = "mark" if title else "piece"
+    artist.set_gid(_packed(kind, {"title": title, **facets}))
+
+
+def _packed(kind: str, facets: dict) -> str:
+    """An id that XML needs not escape, and in which `slim` finds no number."""
+    return f"{kind} {base64.b64encode(json.dumps(facets).encode()).decode()}"
+
+
+def marked(svg: str) -> str:
+    """The file with attributes `data-…` and a `<title>` for every artist that `mark` described."""
+    return re.sub(r'<g id="(mark|piece|key) ([^"]*)">', _described, svg)
+
+
+def _described(found: re.Match[str]) -> str:
+    facets = json.loads(base64.b64decode(found[2]))
+    title = facets.pop("title", "")
+    data = "".join(f' data-{axis}="{escape(str(value))}"' for axis, value in facets.items() if value != "")
+    return f'<g class="{found[1]}"{data}>' + (f"<title>{escape(title)}</title>" if title else "")
+
+
+def legend(canvas: plt.Figure, handles: list, keys: Sequence[tuple[str, object]] = ()) -> None:
+    """Above the panels, in as many columns as the canvas is wide enough for.
+
+    Args:
+        canvas: The figure.
+        handles: One labelled artist an entry.
+        keys: (axis, key) of the entries from the last one back; on the page such an entry switches these marks.
+    """
     if handles:
         columns = legend_columns([handle.get_label() for handle in handles], 72 * canvas.get_figwidth())
-        canvas.legend(
+        drawn = canvas.legend(
             handles=handles, loc="outside upper left", ncols=columns, handletextpad=0.5, columnspacing=GAP,
             handlelength=HANDLE,
         )  # fmt: skip
+        first = len(handles) - len(keys)
+        for (axis, key), shape, label in zip(
+            keys, drawn.legend_handles[first:], drawn.get_texts()[first:], strict=True
+        ):
+            for artist in filter(None, (shape, label)):
+                artist.set_gid(_packed("key", {axis: key}))
 
 
 def legend_columns(labels: list[str], width: float) -> int:

@@ -11,7 +11,7 @@ from renorm.core import durations
 from renorm.core.metrics import METRICS, TOP1, Metric
 from renorm.report import formatting
 from renorm.report.figures.captions import words
-from renorm.report.figures.style import Figure, legend, panels, plain, tidy
+from renorm.report.figures.style import Figure, legend, mark, panels, plain, tidy
 from renorm.report.inputs import Inputs
 from renorm.report.labels import Names, epochs_label, slug
 from renorm.report.palette import LIGHT, norm_colours, norm_markers
@@ -90,11 +90,12 @@ def _figure(inputs: Inputs, dataset: str, sources: list[str], found: list[Point]
                   {setting: SIZES[min(place, len(SIZES) - 1)] for place, setting in enumerate(epochs)})  # fmt: skip
     canvas, axes = panels(len(sources), 2, 2.2, sharey=True)
     for ax, source in zip(axes, sources, strict=True):
-        _panel(ax, inputs, [point for point in shown if point["source"] == source], looks)
+        _panel(ax, names, [point for point in shown if point["source"] == source], looks)
         ax.set_title(plain(names.source(source)))
     for ax in axes[::2]:
         ax.set_ylabel(plain(inputs.primary.axis))
-    legend(canvas, _handles(names, looks))
+    handles, keys = _handles(names, looks)
+    legend(canvas, handles, keys)
     said = words(
         "tradeoff", **names.terms(), dataset=names.dataset(dataset), norms=" and ".join(map(names.norm, norms)),
         baseline=names.norm(inputs.baseline), method=names.norm(inputs.method),
@@ -104,24 +105,38 @@ def _figure(inputs: Inputs, dataset: str, sources: list[str], found: list[Point]
                   own=inputs.name in sources)  # fmt: skip
 
 
-def _panel(ax, inputs: Inputs, found: list[Point], looks: Looks) -> None:
+def _panel(ax, names: Names, found: list[Point], looks: Looks) -> None:
+    inputs = names.inputs
     scale = inputs.primary.scale
     baselines = {_pair(point): point for point in found if point["norm"] == inputs.baseline}
     for point in found:
         baseline = baselines.get(_pair(point))
         if baseline and point["norm"] == inputs.method:
             ends = [[p["train_seconds"] for p in (baseline, point)], [scale * p["value"] for p in (baseline, point)]]
-            ax.plot(*ends, color=LIGHT["rule"], linewidth=0.9, zorder=1)
+            (line,) = ax.plot(*ends, color=LIGHT["rule"], linewidth=0.9, zorder=1)
+            mark(line, **{key: point[key] for key in ("arch", "recipe")})
     best = front(found, inputs.primary)
     ax.plot(
         [p["train_seconds"] for p in best], [scale * p["value"] for p in best],
         color=LIGHT["claim"], linewidth=0.9, linestyle=(0, (1, 1.6)), drawstyle="steps-post", zorder=2,
     )  # fmt: skip
     for point in found:
-        mark = looks.mark(point["norm"], point["epochs"])
-        ax.plot([point["train_seconds"]], [scale * point["value"]], **mark, zorder=3)
+        look = looks.mark(point["norm"], point["epochs"])
+        (drawn,) = ax.plot([point["train_seconds"]], [scale * point["value"]], **look, zorder=3)
+        mark(drawn, _said(names, point), **{key: point[key] for key in ("arch", "norm", "recipe")}, epochs=_key(point))
     _seconds_axis(ax)
     tidy(ax, "both")
+
+
+def _said(names: Names, point: Point) -> str:
+    cell = f"{names.arch(point['arch'])}, {names.norm(point['norm'])}, {epochs_label(point['epochs'])}"
+    metric = names.inputs.primary
+    value = f"{formatting.measure(metric, point['value'])} {metric.printed}".rstrip()
+    return f"{cell}: {value} in {formatting.duration(point['train_seconds'])}"
+
+
+def _key(point: Point) -> int:
+    return int(point["epochs"])
 
 
 def _pair(point: Point) -> tuple:
@@ -148,11 +163,14 @@ def clock_ticks(low: float, high: float) -> list[float]:
     return places[:: -(-len(places) // TICKS[1])]
 
 
-def _handles(names: Names, looks: Looks) -> list[Line2D]:
-    middle = min(looks.sizes)
+def _handles(names: Names, looks: Looks) -> tuple[list[Line2D], list[tuple[str, object]]]:
+    """The legend's entries, those that switch marks last, and what these switch."""
+    edge = {"color": LIGHT["claim"], "linewidth": 0.9, "linestyle": (0, (1, 1.6))}
+    front_line = Line2D([], [], **edge, label="no faster point is as good")
+    middle, keys = min(looks.sizes), [("norm", norm) for norm in looks.colours]
     handles = [Line2D([], [], **looks.mark(norm, middle), label=plain(names.norm(norm))) for norm in looks.colours]
     if len(looks.sizes) > 1:
         grey = {"linestyle": "", "color": LIGHT["soft"], "marker": "o"}
         handles += [Line2D([], [], **grey, markersize=s, label=epochs_label(e)) for e, s in looks.sizes.items()]
-    edge = {"color": LIGHT["claim"], "linewidth": 0.9, "linestyle": (0, (1, 1.6))}
-    return [*handles, Line2D([], [], **edge, label="no faster point is as good")]
+        keys += [("epochs", int(setting)) for setting in looks.sizes]
+    return [front_line, *handles], keys

@@ -11,12 +11,14 @@ def tables(inputs: Inputs) -> list[Table]:
     if not inputs.has("audit"):
         return []
     names = Names(inputs)
-    rows = [_row(names, row) for row in inputs["audit"].to_dict("records")]
+    found = inputs["audit"].to_dict("records")
+    rows = [_row(names, row) for row in found]
+    about = [{axis: row[axis] for axis in ("dataset", "arch", "norm") if row[axis]} for row in found]
     titles = ["Finding", "Source", "Where", "Epochs", "What", "Lines"]
     for row in rows:
         for cell, title in zip(row, titles, strict=True):
             cell.label = title
-    return [flat("findings", "Finding by finding", "audit", titles, rows)]
+    return [flat("findings", "Finding by finding", "audit", titles, rows, about)]
 
 
 def _row(names: Names, row: dict) -> list[Cell]:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from renorm.report import formatting
 from renorm.report.inputs import Inputs
-from renorm.report.labels import Answers, Names, epochs_label, slug
+from renorm.report.labels import Answers, Names, epochs_label, facets, slug
 from renorm.report.tables.model import Cell, Group, Head, Row, Table
 
 MakeCell = Callable[[Names, dict | None], Cell]
@@ -49,8 +49,8 @@ def pivot(
         made = []
         for place, norm in enumerate(norms):
             cells = _cells(names, (dataset, arch, norm, recipe), blocks, lookup, cell, claim)
-            made.append(Row([None if place else label, names.norm(norm)], cells))
-        groups.append(Group(made, key=label))
+            made.append(Row([None if place else label, names.norm(norm)], cells, {"norm": norm}))
+        groups.append(Group(made, key=label, facets=facets((arch, "", recipe))))
     several = rows["metric"].nunique() > 1
     extra = ("claimed",) if claim else ()
     heads = [(names.group(m, e, several), (*extra, *map(names.source, sources))) for e, m, sources in blocks]

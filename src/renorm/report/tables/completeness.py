@@ -4,8 +4,8 @@ import pandas as pd
 
 from renorm.report import formatting
 from renorm.report.inputs import Inputs
-from renorm.report.labels import Names, epochs_label, slug
-from renorm.report.tables.model import Cell, Group, Head, Row, Table, flat, text
+from renorm.report.labels import Names, epochs_label, facets, slug
+from renorm.report.tables.model import Cell, Group, Head, Row, Table, flat, per_norm, text
 
 CELL = ["dataset", "arch", "norm", "recipe", "epochs"]
 SHOWN = 8  # rows of unfinished cells; a longer list is collapsed
@@ -26,8 +26,8 @@ def _grid(names: Names, dataset: str, cells: pd.DataFrame) -> Table:
     for arch, recipe in names.rows(cells):
         rows = cells[(cells["arch"] == arch) & (cells["recipe"] == recipe)]
         label = names.row_label((arch, recipe), cells)
-        made = [_dots(names, key, rows) for key in columns]
-        groups.append(Group([Row([label], made)], key=label))
+        made = per_norm([_dots(names, key, rows) for key in columns], [norm for _, norm in columns])
+        groups.append(Group([Row([label], made)], key=label, facets=facets((arch, "", recipe))))
     return Table(
         slug("complete", dataset), names.dataset(dataset), "completeness", norm_heads(names, columns), groups,
         ["Architecture"], [column_title(names, key) for key in columns], dataset=dataset, sortable=False,
@@ -69,7 +69,7 @@ def _dots(names: Names, key: tuple[float, str], rows: pd.DataFrame) -> Cell:
 def _unfinished(names: Names, cells: pd.DataFrame) -> Table:
     """Every cell that has no result, so that nothing is missing without a name; equal reasons share a row."""
     keys = ["dataset", "arch", "norm", "recipe", "epochs", "status"] + (["error"] if "error" in cells else [])
-    rows = []
+    rows, about = [], []
     for key, same in cells.groupby(keys, sort=False, dropna=False):
         dataset, arch, norm, recipe, epochs, status = key[:6]
         seeds = ", ".join(formatting.count(seed) for seed in same["seed"])
@@ -80,7 +80,8 @@ def _unfinished(names: Names, cells: pd.DataFrame) -> Table:
             Cell(formatting.count(epochs), sort=epochs, kind="text"),
             text(seeds),
         ]
+        about.append(facets((arch, "", recipe)) | {"dataset": dataset, "norm": norm})
         rows.append([*known, text(key[6] if len(key) > 6 else "")])
     titles = ["Status", "Dataset", "Architecture", "Norm", "Recipe", "Epochs", "Seeds", "Error"]
     title = f"Cells without a result: {len(cells)}"
-    return flat("unfinished", title, "completeness", titles, rows, collapsed=len(rows) > SHOWN)
+    return flat("unfinished", title, "completeness", titles, rows, about, collapsed=len(rows) > SHOWN)

@@ -4,10 +4,10 @@ import pandas as pd
 
 from renorm.report import formatting
 from renorm.report.inputs import Inputs
-from renorm.report.labels import Answers, Names, slug
+from renorm.report.labels import Answers, Names, facets, slug
 from renorm.report.tables.comparison import CLAIM, per_claims
 from renorm.report.tables.completeness import column_title, columns_of, norm_heads
-from renorm.report.tables.model import Cell, Group, Row, Table
+from renorm.report.tables.model import Cell, Group, Row, Table, per_norm
 
 
 def tables(inputs: Inputs) -> list[Table]:
@@ -30,7 +30,8 @@ def _table(names: Names, answers: Answers, source: str, metric: str, rows: pd.Da
     for arch, recipe in names.rows(rows):
         label = names.row_label((arch, recipe), rows)
         cells = [_cell(names, lookup.get((arch, recipe, e, n)), i in opening) for i, (e, n) in enumerate(columns)]
-        groups.append(Group([Row([label], cells)], key=label))
+        row = Row([label], per_norm(cells, [norm for _, norm in columns]))
+        groups.append(Group([row], key=label, facets=facets((arch, "", recipe))))
     title = f"{answers.of(names.dataset(dataset))}, {names.source(source)}"
     title += "" if metric == names.inputs.primary.name else f", {names.label('metric', metric)}"
     return Table(

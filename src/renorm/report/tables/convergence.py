@@ -4,9 +4,9 @@ import pandas as pd
 
 from renorm.report import formatting
 from renorm.report.inputs import Inputs
-from renorm.report.labels import Names, epochs_label, slug
+from renorm.report.labels import Names, epochs_label, facets, slug
 from renorm.report.tables.comparison import of_expected
-from renorm.report.tables.model import Cell, Group, Head, Row, Table
+from renorm.report.tables.model import Cell, Group, Head, Row, Table, per_norm
 
 
 def tables(inputs: Inputs) -> list[Table]:
@@ -27,7 +27,9 @@ def _table(names: Names, dataset: str, epochs: float, rows: pd.DataFrame) -> Tab
     groups = []
     for pair in names.rows(rows):
         cells = [_cell(names, lookup.get((*pair, level, norm)), norm == norms[0]) for level in levels for norm in norms]
-        groups.append(Group([Row([names.row_label(pair, rows)], cells)], key=names.row_label(pair, rows)))
+        label = names.row_label(pair, rows)
+        row = Row([label], per_norm(cells, [norm for _ in levels for norm in norms]))
+        groups.append(Group([row], key=label, facets=facets((pair[0], "", pair[1]))))
     shares = [f"{100 * level:g}\u00a0%" for level in levels]
     top = [Head("Architecture", down=2, kind="text")]
     top += [Head(share, span=len(norms), first=True) for share in shares]

@@ -4,7 +4,7 @@ import pandas as pd
 
 from renorm.report import formatting
 from renorm.report.inputs import Inputs
-from renorm.report.labels import Names, epochs_label, slug
+from renorm.report.labels import Names, epochs_label, facets, slug
 from renorm.report.tables.model import Cell, Group, Head, Row, Table
 from renorm.study.cell import AXES
 
@@ -41,7 +41,7 @@ def _table(names: Names, comparison: dict, key: tuple[str, str, str], rows: pd.D
     for at in places:
         cells = [cell for setting in epochs for cell in _cells(names, lookup.get((*at, setting)))]
         label = names.place_label(at, places)
-        groups.append(Group([Row([label], cells)], key=label))
+        groups.append(Group([Row([label], cells)], key=label, facets=facets(at)))
     unit = names.metric(metric).difference or "difference"
     top = [Head("Setting" if axis == "arch" else "Architecture", down=2, kind="text")]
     top += [Head(epochs_label(setting), span=2, first=True) for setting in epochs]

@@ -1,6 +1,7 @@
 """What a table is before it becomes HTML, LaTeX, Markdown or CSV: headings, groups of rows, cells and their details."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from renorm.report.formatting import ABSENT
 
@@ -24,6 +25,7 @@ class Cell:
     partial: str = ""  # "2 of 3": shown before the value where runs are missing
     kind: str = "num"  # num, text, ratio or dots: how it is set
     first: bool = False  # the first of a column group
+    facets: dict[str, str] = field(default_factory=dict)  # what the page's filters ask of a column: norm → its key
 
     @property
     def plain(self) -> str:
@@ -48,6 +50,7 @@ class Row:
 
     stub: list[str | None]
     cells: list[Cell]
+    facets: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -56,10 +59,7 @@ class Group:
 
     rows: list[Row]
     key: str = ""
-
-    @property
-    def verdicts(self) -> str:
-        return " ".join(dict.fromkeys(cell.tone for row in self.rows for cell in row.cells if cell.tone))
+    facets: dict[str, str] = field(default_factory=dict)  # axis → key: arch, recipe, dataset, norm
 
 
 @dataclass
@@ -78,6 +78,11 @@ class Table:
     collapsed: bool = False  # shown when it is asked for
 
     @property
+    def judged(self) -> bool:
+        """Whether its cells carry verdicts, so that a filter by verdict is about them."""
+        return any(cell.tone in ("better", "within") for row in self.rows for cell in row.cells)
+
+    @property
     def rows(self) -> list[Row]:
         return [row for group in self.groups for row in group.rows]
 
@@ -93,11 +98,27 @@ class Table:
         return rows[index].stub[place]
 
 
-def flat(id: str, title: str, section: str, columns: list[str], rows: list[list[Cell]], **more) -> Table:
+def flat(
+    id: str,
+    title: str,
+    section: str,
+    columns: list[str],
+    rows: list[list[Cell]],
+    facets: list[dict[str, str]] | None = None,
+    **more: Any,
+) -> Table:
     """A plain table: one heading row, the first column is the row's own heading, every row its own group."""
     heads = [[Head(text, sort=True, kind="text" if _texts(rows, i) else "num") for i, text in enumerate(columns)]]
-    groups = [Group([Row([row[0].text], row[1:])], key=row[0].text) for row in rows]
+    about = facets or [{} for _ in rows]
+    groups = [Group([Row([r[0].text], r[1:])], key=r[0].text, facets=f) for r, f in zip(rows, about, strict=True)]
     return Table(id, title, section, heads, groups, columns[:1], columns[1:], **more)
+
+
+def per_norm(cells: list[Cell], norms: list[str]) -> list[Cell]:
+    """The cells of a row whose columns are normalisers, each with its own."""
+    for cell, norm in zip(cells, norms, strict=True):
+        cell.facets = {"norm": norm}
+    return cells
 
 
 def _texts(rows: list[list[Cell]], column: int) -> bool:

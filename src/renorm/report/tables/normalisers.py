@@ -2,7 +2,7 @@
 
 from renorm.report import formatting
 from renorm.report.inputs import Inputs
-from renorm.report.labels import Names, epochs_label, slug
+from renorm.report.labels import Names, epochs_label, facets, slug
 from renorm.report.tables.comparison import of_expected
 from renorm.report.tables.model import Cell, Group, Head, Row, Table
 
@@ -29,7 +29,8 @@ def _table(names: Names, dataset: str, rows) -> Table:
         for epochs in sorted(set(here["epochs"])):
             label = names.row_label(pair, rows) + (f", {epochs_label(epochs)}" if rows["epochs"].nunique() > 1 else "")
             found = sorted(here[here["epochs"] == epochs].to_dict("records"), key=lambda r: order.index(r["norm"]))
-            groups.append(Group([_row(names, row, label if not i else None) for i, row in enumerate(found)], key=label))
+            made = [_row(names, row, label if not i else None) for i, row in enumerate(found)]
+            groups.append(Group(made, key=label, facets=facets((pair[0], "", pair[1]))))
     heads = [Head(text, kind="text") for text in ("Architecture", "Norm")] + [Head(text, sort=True) for text in columns]
     title = f"{names.dataset(dataset)}: {names.inputs.primary.quality} and time of every normaliser"
     return Table(
@@ -63,7 +64,7 @@ def _row(names: Names, row: dict, label: str | None) -> Row:
     cells += [Cell(formatting.seconds(row["epoch_seconds"]), sort=_sort(row["epoch_seconds"]))]
     cells += [Cell(formatting.ratio(row["ratio"]), sort=_sort(row["ratio"]), kind="ratio")]
     cells += [Cell("●" if row["pareto_optimal"] == "true" else "", kind="text")]
-    return Row([label, names.norm(row["norm"])], cells)
+    return Row([label, names.norm(row["norm"])], cells, {"norm": row["norm"]})
 
 
 def _sort(value: float) -> float | str:

@@ -4,8 +4,8 @@ import pandas as pd
 
 from renorm.report import formatting
 from renorm.report.inputs import Inputs
-from renorm.report.labels import Names, epochs_label, slug
-from renorm.report.tables.model import Cell, Group, Head, Row, Table
+from renorm.report.labels import Names, epochs_label, facets, slug
+from renorm.report.tables.model import Cell, Group, Head, Row, Table, per_norm
 
 
 def tables(inputs: Inputs) -> list[Table]:
@@ -27,7 +27,8 @@ def _table(inputs: Inputs, names: Names, dataset: str, source: str, rows: pd.Dat
     for arch, recipe in names.rows(rows):
         label = names.row_label((arch, recipe), rows)
         cells = [_cell(names, lookup.get((arch, recipe, e, n)), what, first) for e, n, what, first in columns]
-        groups.append(Group([Row([label], cells)], key=label))
+        row = Row([label], per_norm(cells, [norm for _, norm, *_ in columns]))
+        groups.append(Group([row], key=label, facets=facets((arch, "", recipe))))
     title = f"{names.dataset(dataset)}, {names.source(source)}"
     titles = [f"{epochs_label(e)}, {names.norm(n)} {what}" for e, n, what, _ in columns]
     heads = _heads(names, columns)

@@ -4,10 +4,10 @@ import pandas as pd
 
 from renorm.report import formatting
 from renorm.report.inputs import Inputs
-from renorm.report.labels import Names, epochs_label, slug
+from renorm.report.labels import Names, epochs_label, facets, slug
 from renorm.report.tables.comparison import of_expected
 from renorm.report.tables.completeness import column_title, columns_of, norm_heads
-from renorm.report.tables.model import Cell, Group, Row, Table
+from renorm.report.tables.model import Cell, Group, Row, Table, per_norm
 
 KEYS = ["dataset", "arch", "norm", "recipe", "epochs"]
 
@@ -56,7 +56,8 @@ def _table(names: Names, dataset: str, cells: pd.DataFrame, metric: str, known: 
         label = names.row_label((arch, recipe), cells)
         keys = [(dataset, arch, norm, recipe, epochs, metric) for epochs, norm in columns]
         made = [_cell(names, key, known) if (key[4], key[2]) in planned else Cell("") for key in keys]
-        groups.append(Group([Row([label], _first(made, columns))], key=label))
+        row = Row([label], per_norm(_first(made, columns), [norm for _, norm in columns]))
+        groups.append(Group([row], key=label, facets=facets((arch, "", recipe))))
     title = f"{names.dataset(dataset)}, {names.metric(metric).title}"
     return Table(
         slug("own", dataset, metric), title, "own", norm_heads(names, columns, sort=True), groups, ["Architecture"],
