@@ -179,7 +179,7 @@ for (const box of all("figure .scroll:has(.mark)")) {
   });
 }
 
-// The current section is marked; the contents are open where there is room; a link opens what it leads to.
+// The current section is marked; the contents are open in a wide window; a link opens what it leads to.
 const wide = matchMedia("(min-width:78rem)");
 const unfold = () => all(".side details").forEach((details) => (details.open = wide.matches));
 wide.onchange = unfold;
