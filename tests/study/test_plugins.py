@@ -29,6 +29,7 @@ from renorm.study.fields import Positive
 from renorm.study.parts import Rated, Settings
 from renorm.training.augmentations import register_augmentation
 from renorm.training.losses import register_loss
+from renorm.training.metrics import register_metric
 from renorm.training.optimizers import register_optimizer
 from renorm.training.schedules import register_schedule
 
@@ -94,12 +95,19 @@ def darker(settings, images, target, generator, classes):
 def my_loss(settings, logits, target):
     """Cross-entropy, doubled."""
     return 2 * nn.functional.cross_entropy(logits, target)
+
+
+@register_metric
+def zeros(logits, labels):
+    """Share of images that are taken for class 0."""
+    return (logits.argmax(1) == 0).double().mean()
 '''
 STUDY = {
-    "study": "mine", "plugins": ["mine.py"],
+    "study": "mine", "plugins": ["mine.py"], "metrics": {"zeros": {"direction": "lower", "kind": "share"}},
     "recipes": {"own": {
         "optimizer": {"name": "my_sgd", "lr": 0.05, "scale": 2.0}, "schedule": "halved", "loss": "my_loss",
-        "augment": ["none", "darker"], "batch_size": 10, "norm_settings": {"my_norm": {"factor": 0.5}},
+        "augment": ["none", "darker"], "batch_size": 10, "metrics": ["zeros"],
+        "norm_settings": {"my_norm": {"factor": 0.5}},
     }},
     "experiments": {"all_of_it": {"dataset": ["stripes"], "arch": ["my_net"], "norm": ["my_norm", "batch_norm"],
                                   "recipe": ["own"], "epochs": [1], "seeds": [1]}},
@@ -141,7 +149,8 @@ def test_every_kind_of_name_trains_and_its_code_is_part_of_the_cell(folder):
                   "--recipe", "own", "--epochs", "1", "--quiet", "--out", f"results/runs/{cell.path}")  # fmt: skip
     assert done.returncode == 0, done.stderr
     record = run_record.read(folder / "results/runs" / cell.path / "run.json")
-    assert set(record.code) == {"arch", "norm", "dataset", "optimizer", "schedule", "augment", "loss"}
+    assert set(record.code) == {"arch", "norm", "dataset", "optimizer", "schedule", "augment", "loss", "metric"}
+    assert 0 <= record.metrics.final.value("test", "zeros") <= 1
     assert record.hyperparameters["optimizer"] == {"name": "my_sgd", "lr": 0.05, "weight_decay": 0.001, "scale": 2.0}
     assert finished.of(study, cell).record == record
     check_archive(folder, study)
@@ -202,6 +211,8 @@ def changed(path: str, value) -> dict:
         ("recipes.own.optimizer", {"scale": -1}, "recipes.own.optimizer.scale: Input should be greater than 0"),
         ("recipes.own.schedule", "halve", "recipes.own.schedule: unknown schedule 'halve': did you mean 'halved'?"),
         ("recipes.own.loss", "my_los", "recipes.own.loss: unknown loss 'my_los': did you mean 'my_loss'?"),
+        ("recipes.own.metrics", ["zeroes"], "'zeroes' is not measured by a plugin (@register_metric): did you mean"),
+        ("metrics", {"zeros": {"direction": "up"}}, "metrics.zeros.direction: unknown 'up'"),
         ("recipes.own.augment", ["none", "dark"], "unknown augment 'dark': did you mean 'darker'?"),
         ("recipes.own.norm_settings", {"my_nor": {}}, "unknown norm 'my_nor': did you mean 'my_norm'?"),
         ("recipes.own.norm_settings", {"my_norm": {"fact": 1}}, "norm_settings.my_norm: fact: unknown key"),

@@ -34,6 +34,7 @@ PARTS = {
     "schedule": "register_schedule",
     "augment": "register_augmentation",
     "loss": "register_loss",
+    "metric": "register_metric",
 }
 DECORATORS = {kind: decorator for kind, (_, decorator) in PLUGIN_PACKAGES.items()} | PARTS
 FOLDERS = tuple(package for package, _ in PLUGIN_PACKAGES.values())

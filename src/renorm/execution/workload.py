@@ -1,7 +1,10 @@
 """What a cell asks of a device: images, steps of one kind, image files to decode. Known before anything runs."""
 
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
+from renorm.core import plugins
 from renorm.core.errors import RenormError
 from renorm.study import data_manifest
 from renorm.study.cell import Cell
@@ -80,4 +83,23 @@ def size_of(study: Study, dataset: str) -> Size:
         return Size(int(counts["train"]), int(counts["test"]), shape, streamed="folders" in found)
     except (OSError, RenormError, KeyError, TypeError, ValueError):
         # A damaged one is reported by the training that reads it.
-        return SIZES.get(dataset, UNKNOWN)
+        return SIZES.get(dataset) or _of_folder(study, dataset) or UNKNOWN
+
+
+def _of_folder(study: Study, dataset: str) -> Size | None:
+    """What a folder of images holds that is not prepared yet."""
+    if not plugins.is_folder(dataset):
+        return None
+    one = study.datasets.get(dataset)
+    root = Path(one.folder) if one and one.folder else study.data_root()
+    size = one.image_size if one else 224
+    for base in (root, root / dataset.removeprefix(plugins.FOLDER)):
+        if (base / "train").is_dir():
+            train, *tests = (_images(base / split) for split in ("train", "test", "val"))
+            return Size(max(train, 1), max(*tests, 1), (3, size, size), streamed=True)
+    return None
+
+
+@cache
+def _images(folder: Path) -> int:
+    return sum(1 for _ in folder.glob("*/*"))

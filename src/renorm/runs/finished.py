@@ -26,7 +26,8 @@ WEIGHTS = "weights.pt"
 SUPERSEDED = "run.superseded-*.json"
 CODE_OF = {
     "arch": "architecture", "norm": "normaliser", "dataset": "data set", "optimizer": "optimizer",
-    "schedule": "schedule", "augment": "augmentation", "loss": "loss", "pretrained": "pretrained weights",
+    "schedule": "schedule", "augment": "augmentation", "loss": "loss", "metric": "metrics",
+    "pretrained": "pretrained weights",
 }  # fmt: skip
 
 

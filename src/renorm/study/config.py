@@ -70,6 +70,7 @@ class Recipe(Strict):
     norm: NormOptions = NormOptions()
     norm_settings: dict[Name, dict] = {}
     pretrained: str | None = None
+    metrics: Annotated[list[Name], Field(min_length=1)] | None = None
     precision: Literal["float32", "tf32", "bfloat16"] = "tf32"
     deterministic: bool = False
     train_images: Count | None = None
@@ -110,6 +111,15 @@ class Recipe(Strict):
             except RenormError as error:
                 raise ValueError(str(error)) from None
         return self
+
+    @field_validator("metrics")
+    @classmethod
+    def _known_metrics(cls, values: list[str] | None) -> list[str] | None:
+        for name in values or ():
+            if name not in plugins.names("metric"):
+                hint = suggest(name, plugins.names("metric"))
+                raise ValueError(f"'{name}' is not measured by a plugin (@register_metric): {hint}")
+        return values
 
     @model_validator(mode="after")
     def _norm_settings(self) -> "Recipe":
@@ -385,6 +395,7 @@ class Study(Strict):
             self._check_normalisation(name, experiment)
         self._refuse_names()
         self._check_metrics()
+        self._check_measured()
         for name in self.only or ():
             if name not in self.experiments and self.only != ["all"]:
                 raise ValueError(f"only: unknown experiment '{name}': {suggest(name, self.experiments)}")
@@ -412,6 +423,14 @@ class Study(Strict):
                         f"experiments.{name}: recipe '{recipe}' has normalise: published, and nothing was published "
                         f"for {dataset} (known: {known}): use dataset, or mean and std"
                     )
+
+    def _check_measured(self) -> None:
+        """The metrics that recipes measure have a direction."""
+        for name, recipe in self.recipes.items():
+            for metric in recipe.metrics or ():
+                if metric not in self.metrics:
+                    raise ValueError(f"recipes.{name}.metrics: '{metric}' has no direction: declare it in `metrics:`: "
+                                     f"{metric}: {{direction: higher}}")  # fmt: skip
 
     def _check_metrics(self) -> None:
         """The metrics that rules name are known, and their sizes are in a unit that the metric has."""

@@ -273,6 +273,8 @@ def plugin_code(hyper: dict, **cell: str) -> dict[str, str | list[str]]:
         ]
         if own := [name for name in chosen if name and name not in PARTS[kind]]:
             found[kind] = own
+    if hyper.get("metrics"):
+        found["metric"] = hyper["metrics"]
     if hyper.get("pretrained"):
         found["pretrained"] = hyper["pretrained"]
     return found

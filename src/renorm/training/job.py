@@ -219,7 +219,9 @@ def _fingerprint(job: Job, data_checksum: str, code: dict[str, str]) -> str:
 
 
 def _check_gpus(job: Job) -> None:
-    batch = job.hyper["batch_size"]
+    batch, metrics = job.hyper["batch_size"], job.hyper.get("metrics")
+    if job.gpus > 1 and metrics:
+        raise RenormError(f"gpus: {metrics[0]} is measured by one process, on all test images: request one GPU")
     if job.gpus > 1 and batch % job.gpus:
         raise RenormError(f"gpus: batch_size {batch} is not divisible by {job.gpus} processes: change one")
     if process_group.external() or device.device_named(job.device).type != "cuda":

@@ -17,6 +17,7 @@ from renorm.data.batches import derived_seed
 from renorm.norms import keep_folded, running_together
 from renorm.training import losses, optimizers, schedules
 from renorm.training.augmentations import Augmentations
+from renorm.training.metrics import Measured
 from renorm.training.process_group import SingleProcess
 from renorm.training.run_log import NullLogger
 
@@ -71,6 +72,7 @@ class Trainer:
         self.steps = -(-len(self.train) // self.batch)
         self.optimizer = optimizers.create(self.model.parameters(), hyper["optimizer"])
         self.augment = Augmentations(hyper["augment"], seed, self.group.rank, data.classes)
+        self.measured = Measured(hyper.get("metrics"))
         # Only networks that draw during a step pay for seeding each one.
         self.needs_step_rng = any(map(_draws, model.modules()))
         self.epoch, self.step = 1, 0
@@ -241,7 +243,7 @@ class Trainer:
             "epoch": self.epoch, "lr": self._rate(self.epoch * self.steps - 1),
             "train_loss": loss / n, "train_top1": top1 / n, "train_top5": top5 / n,
             "test_loss": test_loss, "test_top1": test_top1, "test_top5": test_top5,
-            "train_seconds": self.train_seconds, "test_seconds": test_seconds,
+            **self.measured.values(), "train_seconds": self.train_seconds, "test_seconds": test_seconds,
         })  # fmt: skip
         log.info(
             f"epoch {self.epoch}/{self.epochs} train loss {loss / n:.4f} top1 {top1 / n:.2%} | test loss "
@@ -266,6 +268,7 @@ class Trainer:
                 with self._precision():
                     logits = self.model(x).float()
                 self._count(sums, logits, y, losses.loss(self.hyper["loss"], logits, y))
+                self.measured.add(logits, y)
         loss, top1, top5, _ = self._total(sums)
         return loss / n, top1 / n, top5 / n
 
