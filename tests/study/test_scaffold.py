@@ -4,6 +4,7 @@ import csv
 import os
 
 import pytest
+import yaml
 
 from renorm.core.errors import RenormError
 from renorm.study import claims, config, grid, scaffold
@@ -77,7 +78,7 @@ def test_the_command_of_a_program_has_the_options_that_it_takes(tmp_path):
     )
     assert program.command.strip() == command
     assert os.path.realpath(program.directory) == str(tmp_path / "code")
-    assert not (tmp_path / "around/main.py").exists()
+    assert not (tmp_path / "around/main.py").exists() and study.comparisons == []
 
 
 def test_an_example_program_is_written_where_there_is_none(tmp_path, monkeypatch):
@@ -106,3 +107,10 @@ def test_mistakes(tmp_path, monkeypatch):
             scaffold.new(*(tmp_path / folder, *(path and tmp_path.__class__(path) for path in (source, program))))
         assert words in str(error.value)
         assert not (tmp_path / "a").exists()
+
+
+def test_the_ten_lines_of_the_readme_are_a_study(root):
+    text = (root / "README.md").read_text().partition("by ten lines")[2].partition("```yaml\n")[2].partition("```")[0]
+    assert len(text.splitlines()) == 10
+    study = config.validate(yaml.safe_load(text) | {"study": "mine"})
+    assert len(grid.cells(study)) == 6 and study.comparisons[0].method == "adamw"

@@ -130,7 +130,7 @@ def _claims(folder: Path, study: dict) -> list[Member]:
         places[path] = os.path.relpath(inside, f"results/{folder.name}")
         found += [Member(f"{inside}/{file.name}", file) for file in source.iterdir() if file.is_file()]
     own, moved = _plugins(folder)
-    found, places = [*found, *own], places | moved
+    found, places = [*found, *own, *_programs(folder)], places | moved
     return [*found, *(_relocated(folder / name, places) for name in HAND_OVER if (folder / name).exists())]
 
 
@@ -147,6 +147,22 @@ def _plugins(folder: Path) -> tuple[list[Member], dict[str, str]]:
             Member(str(inside / os.path.relpath(file, source.parent)), file) for file in code_digest.own_modules(source)
         ]
     return found, places
+
+
+def _programs(folder: Path) -> list[Member]:
+    """The declared code of programs that are in the working directory; what is elsewhere is somebody else's clone."""
+    configuration = folder / "config.json"
+    given = files.read_json(configuration, JUDGE).get("programs", {}) if configuration.exists() else {}
+    found = []
+    for program in given.values():
+        home = Path(os.path.normpath(folder / program["directory"]))
+        if home.is_absolute() or ".." in home.parts:
+            continue
+        for path in (home / name for name in program["code"]):
+            inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+            found += [Member(file.as_posix(), file) for file in inside
+                      if file.is_file() and "__pycache__" not in file.parts]  # fmt: skip
+    return found
 
 
 def _relocated(path: Path, places: dict[str, str]) -> Member:

@@ -142,7 +142,8 @@ def _program(folder: Path, name: str, program: Path) -> dict[str, str]:
            "code": program.name, "history": "log.csv", "accuracy": "accuracy", "values": ""}  # fmt: skip
     text = _text("program.yaml").format(**values, **own)
     if "norm" not in used:  # nothing to compare yet
-        text = text.replace("norm: [sgd, momentum]", "norm: [sgd]").replace("method: momentum", "method: sgd")
+        text = text.replace("norm: [sgd, momentum]", "norm: [sgd]")
+        text = re.sub(r"^comparisons:\n(  .*\n)+", "", text, flags=re.MULTILINE)
     if "seed" not in used:
         text = text.replace("seeds: [1, 2, 3]", "seeds: [1]")
     return {"config.yaml": text}
