@@ -13,9 +13,13 @@ ALL = ""  # the dataset of a count over all datasets
 STRIPS = {
     "comparison": {"holds": "holds", "fails": "fails", "baseline_diverged": "within", "missing": "missing"},
     "threshold_rule": {
-        **{"better": "better", "within": "within", "below": "below", "diverged": "below", "missing": "missing"}
+        **{"better": "better", "within": "within", "below": "below", "diverged": "below", "missing": "missing"},
+        "not_judged": "missing",
     },
-    "equivalence": {"reproduced": "better", "inconclusive": "within", "not_reproduced": "below", "missing": "missing"},
+    "equivalence": {
+        **{"reproduced": "better", "inconclusive": "within", "not_reproduced": "below", "missing": "missing"},
+        "not_judged": "missing",
+    },
     "method_vs_baseline": {"better": "better", "undecided": "within", "worse": "below", "missing": "missing"},
     "completeness": {"completed": "done", "diverged": "below", "failed": "below", "missing": "missing"},
     "statements": {
