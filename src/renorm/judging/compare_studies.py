@@ -16,11 +16,11 @@ Row = dict[str, Any]
 
 def cells(a: Path, b: Path) -> list[Row]:
     """Every cell of either study: values of A's metric and B - A, training times and B / A, with intervals."""
-    inputs = [load(Path(folder), held=False) for folder in (a, b)]
-    found = [{_key(value): value for value in study_values(one)} for one in inputs]
-    wanted = (inputs[0].settings.metric, inputs[0].settings.primary.split)
-    keys = dict.fromkeys(key for values in found for key in values if key[5:] == wanted)
-    rows = [_row(key, *found, *inputs) for key in keys]
+    one, other = (load(Path(folder), held=False) for folder in (a, b))
+    first, second = ({_key(value): value for value in study_values(inputs)} for inputs in (one, other))
+    wanted = (one.settings.metric, one.settings.primary.split)
+    keys = dict.fromkeys(key for key in (*first, *second) if key[5:] == wanted)
+    rows = [_row(key, first, second, one, other) for key in keys]
     known = [row for row in rows if row["p"] is not None]
     for row, adjusted in zip(known, statistics.holm([row["p"] for row in known]), strict=True):
         row["p_holm"] = adjusted
@@ -33,16 +33,16 @@ def _key(value: Value) -> tuple:
 
 def _row(key: tuple, first: dict, second: dict, a: Inputs, b: Inputs) -> Row:
     row: Row = dict(zip((*GROUP, "metric", "split"), key, strict=True)) | {"p": None, "p_holm": None}
-    sides = {"a": first.get(key), "b": second.get(key)}
+    sides: dict[str, Value | None] = {"a": first.get(key), "b": second.get(key)}
     row["in"] = "".join(side for side, value in sides.items() if value is not None)
     for side, value in sides.items():
         if value is not None:
             row |= {f"n_{side}": value.n, f"n_expected_{side}": value.n_expected}
             row |= {f"value_{side}": value.mean, f"sd_{side}": value.sd}
     level = a.settings.level
-    if row["in"] == "ab" and None not in (sides["a"].mean, sides["b"].mean):
-        same = _runners(a, key) == _runners(b, key)
-        row |= _difference(sides["a"], sides["b"], level, same)
+    one, other = sides["a"], sides["b"]
+    if one is not None and other is not None and None not in (one.mean, other.mean):
+        row |= _difference(one, other, level, _runners(a, key) == _runners(b, key))
     seconds = (*key[:5], SECONDS, "train")
     return row | _times(first.get(seconds), second.get(seconds), level)
 
@@ -62,7 +62,7 @@ def _difference(a: Value, b: Value, level: float, same_runner: bool) -> Row:
     sides = [side.runs if same_runner else list(side.attempts) for side in (b, a)]
     tested = intervals.compare(sides[0], sides[1], level)
     found = tested.difference
-    row: Row = {"test": tested.test, "n_pairs": tested.n_pairs, "difference": b.mean - a.mean}
+    row: Row = {"test": tested.test, "n_pairs": tested.n_pairs, "difference": b.known - a.known}
     if found is not None:
         p = None if math.isnan(found.p) else found.p
         row |= {"difference": found.value, "low": found.low, "high": found.high, "p": p}
@@ -71,9 +71,9 @@ def _difference(a: Value, b: Value, level: float, same_runner: bool) -> Row:
 
 def _times(a: Value | None, b: Value | None, level: float) -> Row:
     row: Row = {"seconds_a": a.mean if a else None, "seconds_b": b.mean if b else None}
-    if row["seconds_a"] and row["seconds_b"]:
+    if a is not None and b is not None and a.mean and b.mean:
         low, high = statistics.ratio_interval(b.attempts, a.attempts, level)
-        row |= {"ratio": row["seconds_b"] / row["seconds_a"], "ratio_low": low, "ratio_high": high}
+        row |= {"ratio": b.mean / a.mean, "ratio_low": low, "ratio_high": high}
     return row
 
 

@@ -73,7 +73,7 @@ def head(couple: Couple) -> dict[str, Any]:
 def _row(inputs: Inputs, values: Values, couple: Couple) -> dict[str, Any]:
     comparison, baseline, method = couple
     known = baseline.mean is not None and method.mean is not None
-    improvement = method.measure.gain(method.mean, baseline.mean) if known else None
+    improvement = method.measure.gain(method.known, baseline.known) if known else None
     order = ahead(method, baseline)
     sides = ((baseline, inputs.baseline(comparison)), (method, inputs.method(comparison)))
     phrase = [f"{label}: {text}" for value, label in sides if (text := unfinished(value))]

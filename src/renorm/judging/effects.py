@@ -59,14 +59,14 @@ def _found(couple: Couple, level: float) -> Found | None:
     tested = intervals.compare(method.runs, baseline.runs, level)
     if tested.difference is not None:
         effect = _of_difference(method.source, tested.difference, sign, level)
-        return effect and Found(couple, effect, tested.test)
-    sides = (method, baseline)
-    if any(v.mean is None or not v.printed_sd or (v.n or 0) < 2 for v in sides):
+        return None if effect is None else Found(couple, effect, tested.test)
+    sides = [(v.printed_sd, v.n) for v in (method, baseline) if v.mean is not None]
+    parts = [(sd**2 / n, n - 1) for sd, n in sides if sd and n and n > 1]
+    if len(parts) < 2:
         return None
-    parts = [(v.printed_sd**2 / v.n, v.n - 1) for v in sides]
     variance = sum(part for part, _ in parts)
     df = variance**2 / sum(part**2 / df for part, df in parts)  # Welch 1947, Satterthwaite 1946
-    gain = method.measure.gain(method.mean, baseline.mean)
+    gain = method.measure.gain(method.known, baseline.known)
     return Found(couple, Effect(method.source, gain, math.sqrt(variance), df), "printed SD")
 
 

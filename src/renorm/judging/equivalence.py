@@ -50,7 +50,7 @@ class Pools:
         self._elsewhere: dict[tuple, list[tuple[str, float, int]]] = {}
         for members in pools.values():
             dead = [is_dead(v) for v in members]
-            runs = [spreads.as_runs(v.mean, v.printed_sd, v.n) if v.printed_sd is not None and not v.attempts
+            runs = [spreads.as_runs(v.known, v.printed_sd, v.n or 1) if v.printed_sd is not None and not v.attempts
                     else v.attempts for v in members]  # fmt: skip
             self._spread.update(zip(members, spreads.moderated(runs, dead), strict=True))
             live = [r for r, lost in zip(runs, dead, strict=True) if spreads.varies(r) and not lost]
@@ -169,7 +169,7 @@ def _of_size(claim: Claim, claimed: float, found: float, margin: Margin) -> dict
 
 def _without_spread(pools: Pools, claim: Claim, value: Value, margin: Margin) -> dict[str, Any]:
     """A floor may refute what no noise of its size explains; everything else is inconclusive."""
-    floor, change = pools.floor(value, claim.value), value.mean - claim.value
+    floor, change = pools.floor(value, claim.known), value.known - claim.known
     why, metric = _no_spread(value), value.measure
     if metric.is_time:
         return {"verdict": "inconclusive", "spread": "none", "reason": f"{_off(claim, value)}; {why}; {OTHER_MACHINE}"}
@@ -184,8 +184,8 @@ def _off(claim: Claim, value: Value) -> str:
     """By how much the value differs: of time as a ratio, of anything else as a difference."""
     metric = claim.measure
     if metric.is_time and claim.value:
-        return f"{value.mean / claim.value:.2f} times the claimed {metric.label}"
-    return metric.off(value.mean - claim.value)
+        return f"{value.known / claim.known:.2f} times the claimed {metric.label}"
+    return metric.off(value.known - claim.known)
 
 
 def _range(case: "Case", low: float, high: float) -> str:
@@ -257,7 +257,7 @@ class Case:
 
 
 def _tested(case: Case, margin: Margin) -> dict[str, Any]:
-    settings, mean, claimed = case.settings, case.value.mean, case.claim.value
+    settings, mean, claimed = case.settings, case.value.known, case.claim.known
     low, high = statistics.mean_interval(mean, case.spread.sd, case.n, case.spread.df, settings.level)
     reach = case.half(settings.level, claimed_too=True)
     half = case.half(1 - 2 * settings.alpha)
@@ -281,7 +281,7 @@ def decide(case: Case, half: float, inside: bool, margin: Margin) -> tuple[str, 
     AND the claim is not a plausible outcome of as many such runs. Everything else is inconclusive; so is a cell with
     diverged runs, since those are failures that a mean of the others hides.
     """
-    value, change = case.value, case.value.mean - case.claim.value
+    value, change = case.value, case.value.known - case.claim.known
     low, high, size = change - half, change + half, margin.value
     metric = value.measure
     limit = f"±{metric.amount(float(f'{metric.scale * size:.2g}'))} ({margin.rule})"
@@ -321,7 +321,7 @@ def seeds_needed(case: Case, margin: float, most: int = 1000) -> int | None:
 
     The equivalence interval must clear the nearer margin; outside it, the claim must leave the prediction interval too.
     """
-    distance, settings = abs(case.value.mean - case.claim.value), case.settings
+    distance, settings = abs(case.value.known - case.claim.known), case.settings
     if case.value.diverged and distance < margin:
         return None
 
@@ -348,7 +348,7 @@ def settle_probability(case: Case, more: int, margin: float) -> float:
     """The probability that `more` runs settle the cell; with a claim of known spread the claim counts as exact."""
     settings, value = case.settings, case.value
     return replication.probability_settled(
-        case.claim.value, value.mean, case.spread.sd, case.n, case.spread.df, more, margin, settings.alpha,
+        case.claim.known, value.known, case.spread.sd, case.n, case.spread.df, more, margin, settings.alpha,
         settings.level, 1 / case.claim_n,
     )  # fmt: skip
 
@@ -365,11 +365,11 @@ def suspicions(claimed: float, value: Value, sd: float, margin: float, settings:
         return found
     known = math.isfinite(sd)
     limit = max(settings.suspicious_sd * sd if known else margin, settings.suspicious_points * metric.span(claimed))
-    if metric.gain(value.mean, claimed) > limit + TINY:
+    if metric.gain(value.known, claimed) > limit + TINY:
         found.append("above_claim")
     if metric.granular and value.n_images and any(not is_share(x, value.n_images) for x in value.attempts):
         found.append("granularity")
-    if metric.near_perfect(value.mean, settings.near_perfect) and not metric.near_perfect(
+    if metric.near_perfect(value.known, settings.near_perfect) and not metric.near_perfect(
         claimed, settings.near_perfect
     ):
         found.append("near_perfect")
@@ -398,12 +398,13 @@ def nearer_splits(inputs: Inputs, values: Values, pair: Pair) -> dict[str, str]:
     if train is None or test is None or train.mean is None or test.mean is None:
         return {"claim_nearer_split": "", "value_nearer_split": ""}
 
-    span = claim.measure.span(test.mean)
+    ends = train.mean, test.mean
+    apart = abs(ends[0] - ends[1]) >= inputs.settings.suspicious_points * claim.measure.span(ends[1])
 
     def nearer(number: float | None) -> str:
-        if number is None or abs(train.mean - test.mean) < inputs.settings.suspicious_points * span:
+        if number is None or not apart:
             return ""
-        return "train" if abs(number - train.mean) < abs(number - test.mean) else "test"
+        return "train" if abs(number - ends[0]) < abs(number - ends[1]) else "test"
 
     own = pair.value.source == inputs.study
     return {

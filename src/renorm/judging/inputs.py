@@ -146,7 +146,7 @@ def _claims(study: dict, where: Path, root: Path, metrics: Metrics) -> tuple[tup
 
 def read_cells(path: Path) -> list[dict[str, Any]]:
     """The expected cells with their status."""
-    rows = TABLES["cells"].read(path, (*CELL, "status"))
+    rows: list[dict[str, Any]] = [*TABLES["cells"].read(path, (*CELL, "status"))]
     for line, row in enumerate(rows, 2):
         if row["status"] not in STATUS:
             raise RenormError(f"{path}:{line}: status: unknown '{row['status']}'; {COLLECT}")

@@ -50,7 +50,7 @@ def _row(inputs: Inputs, values: Values, couple: Couple) -> dict[str, Any]:
     found = tested.difference
     if found is None:
         known = baseline.mean is not None and method.mean is not None
-        return row | {"difference": method.measure.gain(method.mean, baseline.mean) if known else None}
+        return row | {"difference": method.measure.gain(method.known, baseline.known) if known else None}
     sign = 1 if method.measure.higher_is_better else -1
     low, high = sorted((sign * found.low, sign * found.high))
     return row | {

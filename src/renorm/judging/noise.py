@@ -29,4 +29,4 @@ def _binomial(value: Value) -> float:
     if not images or not value.measure.granular or value.split == "train":
         return 0.0
     # Runs are tested on the same images: more of them do not help.
-    return value.mean * (1 - value.mean) / images
+    return value.known * (1 - value.known) / images

@@ -39,7 +39,7 @@ class Value:
     n_expected: int | None
     reported_as: str  # "attempts", or "average" when only the average was published
     attempts: tuple[float, ...] = ()
-    seeds: tuple[int | None, ...] = ()
+    seeds: tuple[int, ...] = ()
     n_images: int | None = None
     diverged: int = 0
     failed: int = 0
@@ -50,6 +50,13 @@ class Value:
     @property
     def group(self) -> tuple:
         return tuple(getattr(self, key) for key in GROUP)
+
+    @property
+    def known(self) -> float:
+        """The mean of a value that has one; ValueError for one that has none."""
+        if self.mean is None:
+            raise ValueError(f"{self.source}: {self.group}: no value of {self.metric}")
+        return self.mean
 
     @property
     def sd(self) -> float | None:
@@ -208,7 +215,8 @@ def _published_of(inputs: Inputs) -> dict[tuple, dict[tuple[str, str], None]]:
 
 def _wanted(inputs: Inputs, published: Iterable[tuple[str, str]]) -> list[tuple[Metric, str]]:
     """(metric, split) of a cell; a quality is of test and training, time of both, and size of neither."""
-    metrics, wanted = inputs.settings.metrics, {}
+    metrics = inputs.settings.metrics
+    wanted: dict[tuple[Metric, str], None] = {}
     for name in (inputs.settings.metric, *inputs.settings.added, *(metric for metric, _ in published), SECONDS):
         metric = metrics[name]
         splits = ("train", "test") if metric.is_time else (metric.split,) if metric.is_size else ("test", "train")

@@ -39,6 +39,13 @@ class Claim:
     sd: float | None = None
     resolution: float = 0.0
 
+    @property
+    def known(self) -> float:
+        """The value of a claim that has one; ValueError for a run that diverged."""
+        if self.value is None:
+            raise ValueError(f"{self.source}: {self.group}: the claimed run diverged")
+        return self.value
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -62,12 +69,12 @@ def claims_of(inputs: Inputs) -> list[Claim]:
 
 def _claim(key: tuple, rows: pd.DataFrame, metric: Metric) -> Claim:
     first = rows.iloc[0]
-    group = (*key[:4], int(key[4]))
+    group, (name, split, selection) = (*key[:4], int(key[4])), key[5:]
     rows = rows[rows.status != "diverged"]
     averages, attempts = rows[rows.attempt.isna()], rows[rows.attempt.notna()]
     if len(rows):
         first = (averages if len(averages) else attempts).iloc[0]
-    head = (first.source, first.table, first.page, group, *key[5:], metric)
+    head = (first.source, first.table, first.page, group, name, split, selection, metric)
     if rows.empty:
         return Claim(*head, None, None)
     runs = attempts.value.astype(float).tolist()

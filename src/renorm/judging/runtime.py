@@ -41,9 +41,10 @@ def _row(
     inputs: Inputs, values: Values, value: Value, comparison: Comparison | None = None, baseline: Value | None = None
 ) -> dict[str, Any]:
     tested = values.find(value.source, value.group, SECONDS, "test", value.selection)
-    known = baseline is not None and baseline.mean and value.mean is not None
-    low, high = (None, None)
-    if known and value.group != baseline.group:
+    ratio, low, high = None, None, None
+    if baseline is not None and baseline.mean and value.mean is not None:
+        ratio = value.mean / baseline.mean
+    if ratio is not None and baseline is not None and value.group != baseline.group:
         low, high = ratio_interval(value.attempts, baseline.attempts, inputs.settings.level)
     return {
         "comparison": comparison.name if comparison else "", "source": value.source,
@@ -51,7 +52,7 @@ def _row(
         "train_seconds": value.mean, "test_seconds": tested.mean if tested else None,
         "axis_value": comparison.value(value.group) if comparison else "",
         "baseline_train_seconds": baseline.mean if baseline else None,
-        "ratio": value.mean / baseline.mean if known else None, "ratio_low": low, "ratio_high": high,
+        "ratio": ratio, "ratio_low": low, "ratio_high": high,
     }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """How to judge: the published rules' thresholds, the equivalence margins and the levels, from study.json."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -112,7 +113,7 @@ def _sizes(rule: MarginRule, metric: Metric, claimed: float) -> dict[str, float]
     return sizes
 
 
-def _fits(where: dict[str, Any], cell: Any) -> bool:
+def _fits(where: Mapping[Any, Any], cell: Any) -> bool:
     for key, wanted in where.items():
         if getattr(cell, key) not in (wanted if isinstance(wanted, list) else [wanted]):
             return False

@@ -106,8 +106,8 @@ class View:
         """
         if self.comparison:
             metrics = [metric] if metric else {v.metric for v in self.measured(where)}
-            found = comparison.of(self.comparison, Values(self.values), metrics)
-            return [(couple.method, couple.baseline) for couple in found if matches(couple.method, where)]
+            pairs = comparison.of(self.comparison, Values(self.values), metrics)
+            return [(couple.method, couple.baseline) for couple in pairs if matches(couple.method, where)]
         others = {key_without(v, "norm"): v for v in self.values if v.norm == (baseline or self.settings.baseline)}
         found = self.select(where, metric=metric) if metric else self.measured(where)
         wanted = [v for v in found if v.norm == (method or self.settings.method)]
@@ -255,7 +255,7 @@ def verdict_count(
 @check
 def deviation_range(view: View, low: float, high: float, digits: int = 2, where: dict | None = None) -> Outcome:
     """The squared deviations from the claims run from `low` to `high` (elsewhere: stay below `high`)."""
-    found = [deviation(p.claim.value, p.value) for p in view.pairs if matches(p.value, where)]
+    found = [deviation(p.claim.known, p.value) for p in view.pairs if matches(p.value, where)]
     return _range(view, found, low, high, digits, bounded_below=False)
 
 
@@ -263,7 +263,7 @@ def deviation_range(view: View, low: float, high: float, digits: int = 2, where:
 def consistent(view: View, threshold: float = 0.5, where: dict | None = None, at_least: float = 1.0) -> Outcome:
     """The squared deviations from the claims are below the threshold."""
     asked = [p for p in view.pairs if matches(p.value, where)]
-    found = [math.inf if p.value.all_diverged else deviation(p.claim.value, p.value) for p in asked]
+    found = [math.inf if p.value.all_diverged else deviation(p.claim.known, p.value) for p in asked]
     return tally([None if x is None else x < threshold for x in found], at_least, f"deviations below {threshold:g}")
 
 
@@ -274,7 +274,7 @@ def growth_range(
 ) -> Outcome:  # fmt: skip
     """Training time grows by `low` to `high` percent from baseline to method."""
     couples = view.couples(method, baseline, where, SECONDS)
-    found = [None if None in (m.mean, b.mean) else (m.mean / b.mean - 1) * 100 for m, b in couples]
+    found = [None if ratio is None else (ratio - 1) * 100 for ratio in map(_ratio, couples)]
     return _range(view, found, low, high, digits, unit=" %")
 
 
@@ -284,12 +284,17 @@ def ratio_between(
 ) -> Outcome:
     """Training with the method takes between `low` and `high` times as long, in every pair."""
     couples = view.couples(method, baseline, where, SECONDS)
-    ratios = [None if None in (m.mean, b.mean) else m.mean / b.mean for m, b in couples]
+    ratios = [_ratio(couple) for couple in couples]
     phrase = ", ".join(f"{ratio:.2f}" for ratio in ratios[:4] if ratio is not None)
     found = tally(
         [None if r is None else low <= r <= high for r in ratios], 1.0, f"ratios as said ({phrase or 'none yet'})"
     )
     return found
+
+
+def _ratio(couple: tuple[Value, Value]) -> float | None:
+    method, baseline = (value.mean for value in couple)
+    return None if method is None or baseline is None else method / baseline
 
 
 def _range(
@@ -324,11 +329,12 @@ def extreme(
     columns: dict[tuple, dict[str, float | None]] = {}
     for key, name, number in _quantities(view, quantity, metric, where):
         columns.setdefault(key, {})[name] = number
-    pick = {"largest": max, "smallest": min}[kind]
+    pick: Callable[[list[float]], float] = max if kind == "largest" else min
     answers: Answers = []
     for column in columns.values():
         if arch in column and len(column) > 1:
-            answers.append(None if None in column.values() else column[arch] == pick(column.values()))
+            known = [number for number in column.values() if number is not None]
+            answers.append(None if len(known) < len(column) else column[arch] == pick(known))
     return tally(answers, at_least, f"columns with {arch} {kind}")
 
 
@@ -338,7 +344,7 @@ def _quantities(
     if quantity == "difference":
         for m, b in view.couples("", "", where, metric):
             if m.group in view.statement_cells:
-                yield key_without(m, "arch"), m.arch, None if None in (m.mean, b.mean) else m.mean - b.mean
+                yield key_without(m, "arch"), m.arch, None if None in (m.mean, b.mean) else m.known - b.known
     else:
         found = view.select(where, metric=metric, norm=[view.settings.baseline, view.settings.method])
         for v in view.in_scope(found):
@@ -506,7 +512,8 @@ def ranking(
     for value in view.in_scope(view.select(where, metric=view.settings.metric, **{axis: list(order)})):
         columns.setdefault(key_without(value, axis), {})[getattr(value, axis)] = value
     full = [[column[name] for name in order] for column in columns.values() if len(column) == len(order)]
-    answers, doubts, taus = [], [], []
+    answers: Answers = []
+    doubts, taus = [], []
     for values in full:
         if any(v.mean is None and not v.all_diverged for v in values):
             answers.append(None)
@@ -608,12 +615,15 @@ def less_variable(
     answers: Answers = []
     doubts = []
     for m, b in view.couples(method, baseline, where):
-        known = m.sd is not None and b.sd is not None
-        answers.append(m.sd < b.sd if known else None)
-        ratio = (m.sd / b.sd) ** 2 if known and b.sd else 0.0
-        freedom = (m.n - 1, b.n - 1) if known else (1, 1)
+        if m.sd is None or b.sd is None:
+            answers.append(None)
+            doubts.append(False)
+            continue
+        answers.append(m.sd < b.sd)
+        ratio = (m.sd / b.sd) ** 2 if b.sd else 0.0
+        freedom = ((m.n or 1) - 1, (b.n or 1) - 1)
         tail = min(f_test.cdf(ratio, *freedom), f_test.sf(ratio, *freedom)) if ratio else 0.0
-        doubts.append(known and bool(2 * tail >= view.settings.alpha))
+        doubts.append(bool(2 * tail >= view.settings.alpha))
     return tally(answers, at_least, "pairs with a smaller SD", doubts)
 
 

@@ -178,7 +178,7 @@ def _ratios(inputs: Inputs, one: Comparison, source: str, dataset: str, epochs, 
     tail, when = (f"_e{epochs}", f" at {epochs} epoch{'s' * (epochs != 1)}") if epochs else ("", "")
     head = f"{inputs.source_label(source)}: training time of {inputs.method(one)} over "
     head += f"{inputs.baseline(one)}{when}"
-    numbers = {"known": (len(ratios), "known")}
+    numbers: dict[str, tuple[float | None, str]] = {"known": (len(ratios), "known")}
     if ratios:
         numbers |= {
             "ratio_geometric_mean": (geometric_mean(ratios), "geometric mean {:.2f}"),

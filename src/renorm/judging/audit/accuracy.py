@@ -58,10 +58,11 @@ def granularity(table: Table) -> Iterator[Finding]:
     """GRIM: an accuracy is a whole number of images, the mean of n runs a whole number of n times as many."""
     attempts = table.by_cell
     for row in table.accuracies:
-        n = _runs_behind(row, attempts)
-        known = row.images and n and row.split != "train" and row.in_range
-        if known and not _granular(row, n, row.images):
-            yield table.finding("grim", [row.row], row.cell, _grim_sentence(row, n, row.images))
+        n, images = _runs_behind(row, attempts), row.images
+        if not n or not images or row.split == "train" or not row.in_range:
+            continue
+        if not _granular(row, n, images):
+            yield table.finding("grim", [row.row], row.cell, _grim_sentence(row, n, images))
 
 
 def _granular(row: Row, n: int, images: int) -> bool:
@@ -183,7 +184,7 @@ def averages(table: Table) -> Iterator[Finding]:
             sentence += (
                 f"; it is the mean with attempt {attempt} replaced by attempt {other} of {table.labels.norm(norm)}"
             )
-        elif slip := typing_errors.explain(row.text, lambda v, row=row, a=attempts: _is_mean(row, a, v)):
+        elif slip := typing_errors.explain(row.text, partial(_is_mean, row, attempts)):
             sentence += f"; {slip}?"
         yield table.finding("average_mismatch", [row.row, *(r.row for r in attempts)], row.cell, sentence)
 
@@ -193,8 +194,8 @@ def _is_mean(row: Row, attempts: list[Row], value: float | None = None) -> bool:
 
     The mean of n rounded values is off by no more than the mean of their roundings.
     """
-    mean = sum(r.exact for r in attempts) / len(attempts)
-    slack = sum(Fraction(r.resolution) for r in attempts) / len(attempts) + FLOAT32
+    mean = sum((r.exact for r in attempts), Fraction()) / len(attempts)
+    slack = sum((Fraction(r.resolution) for r in attempts), Fraction()) / len(attempts) + FLOAT32
     stated = row.exact if value is None else Fraction(f"{value:.12g}") / row.scale
     return abs(stated - mean) <= Fraction(row.resolution) + slack
 
@@ -228,8 +229,8 @@ def two_clusters(table: Table) -> Iterator[Finding]:
     for cell, kinds in seen.items():
         values = sorted(r.fraction for r in kinds[0][1])
         numbers = ", ".join(f"{value * 100:.2f}" for value in values)
-        rows = [r.row for _, found in kinds for r in found]
-        yield table.finding("bimodal", rows, cell, f"attempts form two clusters (bimodal): {numbers} %")
+        lines = [r.row for _, found in kinds for r in found]
+        yield table.finding("bimodal", lines, cell, f"attempts form two clusters (bimodal): {numbers} %")
 
 
 def _two_clusters(values: list[float], usual: float | None) -> bool:

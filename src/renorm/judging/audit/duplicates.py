@@ -24,9 +24,9 @@ def duplicate_attempts(table: Table) -> Iterator[Finding]:
             attempts = tuple(sorted({r.attempt for r in same}))
             if len(attempts) > 1:
                 seen.setdefault((cell, attempts), []).extend(r.row for r in same)
-    for (cell, attempts), rows in seen.items():
+    for (cell, attempts), lines in seen.items():
         sentence = f"attempts {', '.join(attempts)} have the same accuracy and the same seconds: is it one run?"
-        yield table.finding("duplicate_attempt", rows, cell, sentence)
+        yield table.finding("duplicate_attempt", lines, cell, sentence)
 
 
 def duplicate_rows(table: Table) -> Iterator[Finding]:

@@ -300,7 +300,8 @@ def _check_numbers(path: Path, frame: pd.DataFrame) -> None:
             if text and _number(text) is None:
                 raise RenormError(f"{path}:{line}: {name}: '{text}' is not a number: write a plain decimal")
     for line, text in zip(frame["line"], frame["epochs"], strict=True):
-        if not _number(text) or _number(text) < 1 or _number(text) % 1:
+        number = _number(text)
+        if not number or number < 1 or number % 1:
             raise RenormError(f"{path}:{line}: epochs: '{text}' is not a whole number from 1 on")
 
 
