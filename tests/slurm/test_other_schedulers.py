@@ -60,7 +60,7 @@ QDEL = """\
 for number; do
     job={folder}/jobs/${{number%%.*}}
     touch $job/deleted
-    [ ! -e $job/pid ] || kill -TERM -- -$(cat $job/pid)
+    [ ! -e $job/pid ] || kill -TERM -$(cat $job/pid)
 done
 """
 DIALECTS = {
