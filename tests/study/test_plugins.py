@@ -136,7 +136,7 @@ def write(study: dict) -> None:
 
 def renorm(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", "renorm", *arguments], capture_output=True, text=True, timeout=120,
+        [sys.executable, "-m", "renorm", *arguments], capture_output=True, text=True, timeout=400,
         env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
 
