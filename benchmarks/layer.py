@@ -3,7 +3,7 @@
     python -m benchmarks.layer [--all] [--archs vgg16 resnet18] [--batch 64] [--repeats 5] [--device cuda]
 
 By default the costliest shape of every architecture and of every kind of layer; `--all`: every distinct shape. What is
-achieved is held against a large product and a large copy, measured in the same run. Operations and bytes are those of
+achieved is compared with a large product and a large copy, measured in the same run. Operations and bytes are those of
 the plain form (all products whole, 3n − 3 and 4n − 4 products of an iteration of n steps, every matrix read and written
 once), so that a form with fewer of them shows as faster, even as above the ceiling. So may a convolution on a GPU,
 which is computed in TF32 as in training; the product is not.

@@ -28,21 +28,21 @@ def replace(model: nn.Module, original: ModuleType, sampling_stride: int = 3) ->
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, DeconvConv2d | DeconvLinear):
-                setattr(parent, name, _twin(child, original, sampling_stride))
+                setattr(parent, name, _original(child, original, sampling_stride))
     return model
 
 
-def _twin(layer: DeconvConv2d | DeconvLinear, original: ModuleType, sampling_stride: int) -> nn.Module:
+def _original(layer: DeconvConv2d | DeconvLinear, original: ModuleType, sampling_stride: int) -> nn.Module:
     settings = {"bias": True, "eps": layer.eps, "n_iter": layer.iterations, "momentum": layer.momentum}
     if isinstance(layer, DeconvLinear):
-        twin = original.Delinear(layer.in_features, layer.out_features, block=layer.features, **settings)
+        made = original.Delinear(layer.in_features, layer.out_features, block=layer.features, **settings)
     else:
         # Of square kernels and strides: it knows no others.
         geometry = (layer.kernel_size, layer.stride, layer.padding, layer.dilation)
-        twin = original.FastDeconv(
+        made = original.FastDeconv(
             layer.in_channels, layer.out_channels, *(sides[0] for sides in geometry), groups=layer.groups,
             block=layer.in_channels // (layer.blocks * layer.groups), sampling_stride=sampling_stride,
             freeze=layer.freeze, **settings,
         )  # fmt: skip
-    twin.weight, twin.bias = layer.weight, layer.bias
-    return twin
+    made.weight, made.bias = layer.weight, layer.bias
+    return made

@@ -108,7 +108,7 @@ def measure(
 
 
 def peaks(arch: str, kinds: list[str], batch: int, device: str) -> dict:
-    """Peak memory of training each kind in MB, and the ratio that our deconvolution has to its twin."""
+    """Peak memory of training each kind in MB, and the ratio of our deconvolution to batch norm."""
     found = {}
     for kind in kinds:
         command = [sys.executable, "-m", "benchmarks.step", "--peak", kind, "--archs", arch, "--device", device,
