@@ -1,6 +1,6 @@
 """Seconds and bytes of judging and rendering full studies: python -m benchmarks.report [--times 1 10]
 
-The studies are simulated by the tests' builder and held against the real claims: 367 cells, and ten times as many.
+The studies are simulated by the tests' builder and compared with the real claims: 367 cells, and ten times as many.
 """
 
 import argparse

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from benchmarks.launches import Launches
-from renorm.norms import NormSpec, apply, products, running_together, spectral
+from renorm.norms import NormSpec, apply, kernels, products, running_together, spectral
 from renorm.norms.patches import Patches, Pixels
 
 from .test_deconv import CONVS, check, inputs
@@ -120,9 +120,10 @@ def test_a_forward_pass_that_fails_moves_nothing():
 
 @pytest.mark.parametrize(
     ("conv", "most"),
-    [(nn.Conv2d(128, 128, 3, padding=1), 80), (nn.Conv2d(64, 64, 1), 70), (nn.Conv2d(32, 32, 3, groups=32), 76)],
+    [(nn.Conv2d(128, 128, 3, padding=1), 75), (nn.Conv2d(64, 64, 1), 65), (nn.Conv2d(32, 32, 3, groups=32), 70)],
 )
-def test_launches_of_a_layer_s_step(conv, most):
+def test_launches_of_a_layer_s_step(conv, most, monkeypatch):
+    monkeypatch.setenv(kernels.SWITCH, "torch")  # with kernels: test_kernels.py
     layer, x = apply(conv, "deconv").to("meta"), torch.empty(16, conv.in_channels, 12, 12, device="meta")
     x.requires_grad_()
     for _ in range(2):
