@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from renorm.cli import app as cli
 from renorm.core.errors import RenormError
 from renorm.norms import NormSpec, apply
+from renorm.norms.running import written_only
 from renorm.runs import run_record
 from renorm.training.job import train
 from renorm.training.process_group import ProcessGroup, SingleProcess, launch
@@ -142,6 +143,42 @@ def test_nobody_but_the_layer_writes_to_its_count():
     """Else it asks the device for it in every step."""
     with launch(2, torch.device("cpu"), take_steps, None) as group:
         assert take_steps(None, group) == [[3, 3], [3, 3]]
+
+
+FREEZES = {"freeze": True}
+
+
+def running_means(job, group):
+    """Of all processes: gradients, and running means as the last of three steps finds them, and once they were sent."""
+    torch.manual_seed(0)
+    layers = apply(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)), NormSpec("deconv", overrides={"1": FREEZES}))
+    model, found = nn.Sequential(nn.BatchNorm1d(4), *layers), {}
+    for layer in model:
+        layer.register_forward_pre_hook(lambda layer, _: found.update({layer: layer.running_mean.flatten().clone()}))
+    network = group.wrap(model)
+    for step in range(3):
+        x = torch.randn(8, 4, generator=torch.Generator().manual_seed(10 * step + group.rank))
+        network(x).square().mean().backward()
+    group.broadcast_buffers(model)
+    gradients = torch.cat([p.grad.flatten() for p in model.parameters()])
+    sent = torch.stack([layer.running_mean.flatten() for layer in model])
+    return [group.gather(values).tolist() for values in (gradients, torch.stack(list(found.values())), sent)]
+
+
+def test_running_values_that_no_step_reads_are_sent_before_an_evaluation_only():
+    with launch(2, torch.device("cpu"), running_means, None) as group:
+        gradients, found, sent = running_means(None, group)
+    assert gradients[0] == gradients[1] and sent[0] == sent[1]
+    assert [one == other for one, other in zip(*found, strict=True)] == [False, False, True]  # the last one freezes
+
+
+def test_the_buffers_that_no_step_reads():
+    layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3))
+    assert written_only(layers) == ["1.running_mean", "1.running_var", "1.num_batches_tracked"]
+    assert written_only(nn.BatchNorm2d(4, momentum=None)) == []  # its average divides by the count
+    deconvolved = apply(layers, NormSpec("deconv_every", overrides={"0": FREEZES}))
+    assert written_only(deconvolved) == ["2.running_mean", "2.running_deconv"]
+    assert written_only(apply(nn.BatchNorm2d(4), "iterative_norm")) == ["running_mean", "running_whitening"]
 
 
 def stay_until_rank_0_leaves(job, group):

@@ -71,6 +71,11 @@ class Deconvolution(nn.Module):
         """Whether the next training step uses the running statistics."""
         return self.freeze and self.counter is not None and self.counter.frozen
 
+    @property
+    def running_values_only_written(self) -> bool:
+        """Whether no training step reads the running statistics."""
+        return not self.freeze
+
     def folded(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The weight and bias with which the ordinary layer gives the deconvolution of `x`."""
         if not self.training:

@@ -19,6 +19,7 @@ class GroupWhitening(nn.Module):
 
     running_mean: Tensor
     running_whitening: Tensor
+    running_values_only_written = True
 
     def __init__(self, channels: int, size: int, eps: float, momentum: float, device=None, dtype=None):
         super().__init__()

@@ -7,12 +7,26 @@ from functools import lru_cache
 from itertools import groupby
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from renorm.norms.products import few_launches
 
 # The weight of the new values, and pairs of a running value and its new one that move together or not at all
 Update = tuple[float, tuple[tuple[Tensor, Tensor], ...]]
+
+
+def written_only(model: nn.Module) -> list[str]:
+    """Names of the buffers that a training step of `model` writes and does not read: running statistics.
+
+    Of torch's batch norms and of the normalisers here; those of a layer that freezes are read.
+    """
+    found = []
+    for path, module in model.named_modules():
+        own = getattr(module, "running_values_only_written", isinstance(module, _BatchNorm) and bool(module.momentum))
+        names = [name for name, _ in module.named_buffers(recurse=False)] if own else []
+        found += [f"{path}.{name}" if path else name for name in names if name.startswith(("running_", "num_batches"))]
+    return found
 
 
 class _Collected(threading.local):

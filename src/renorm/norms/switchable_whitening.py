@@ -25,6 +25,7 @@ class SwitchableWhitening(nn.Module):
 
     running_mean: Tensor
     running_covariance: Tensor
+    running_values_only_written = True
 
     def __init__(self, channels: int, size: int, eps: float, momentum: float, steps: int, device=None, dtype=None):
         super().__init__()
