@@ -1,5 +1,6 @@
 """The page in a real browser: silent, alone, readable without JavaScript, in light and dark, on paper and phone."""
 
+import base64
 import re
 
 import pytest
@@ -200,13 +201,42 @@ def test_the_current_section_is_marked_and_the_phone_has_its_contents_at_the_top
     assert browser.value(place) == [0, True, False]
 
 
+TEXTS = """(() => { document.querySelectorAll('main details').forEach((details) => { details.open = true; });
+    const found = []; for (const svg of document.querySelectorAll('figure svg')) {
+      const edge = svg.getBoundingClientRect();
+      const boxes = [...svg.querySelectorAll('text')].map((text) => [text.textContent, text.getBoundingClientRect()]);
+      boxes.forEach(([said, a], i) => {
+        if (a.left < edge.left - 1 || a.right > edge.right + 1 || a.top < edge.top - 1 || a.bottom > edge.bottom + 1)
+          found.push([svg.closest('figure').id, said, 'is cut']);
+        for (const [other, b] of boxes.slice(i + 1)) {
+          const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+          const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+          if (wide > 1 && high > 3) found.push([svg.closest('figure').id, said, other]);
+        } }); }
+    return found; })()"""
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_text_of_a_figure_is_cut_or_over_another(browser, full, demo, width):
+    for folder in (full, demo):
+        browser.open(folder / "report.html", width=width)
+        assert browser.value(TEXTS) == []
+
+
 def test_the_script_is_small(full):
     assert len(compact((FOLDER / "script.js").read_text(encoding="utf-8")).encode()) <= 8000
 
 
-def test_paper_carries_n_and_spread(browser, full):
-    browser.open(full / "report.html")
+def test_paper_carries_n_and_spread_in_tables_that_fit_and_can_be_read(browser, full):
+    """A4 with margins of 9 mm is 726 pixels wide; 8 points are 10.67 pixels."""
+    browser.open(full / "report.html", width=726)
     browser.call("Emulation.setEmulatedMedia", media="print")
     small = "getComputedStyle(document.querySelector('#comparison td.better small')).display"
     assert browser.value(small) == "block"
+    tables = """[...document.querySelectorAll('table')].filter((table) => table.checkVisibility())
+        .map((table) => [table.offsetWidth, parseFloat(getComputedStyle(table).fontSize)])"""
+    sizes = browser.value(tables)
+    assert len(sizes) > 10 and max(width for width, _ in sizes) <= 726 and min(size for _, size in sizes) > 10.6
     browser.call("Emulation.setEmulatedMedia", media="")
+    paper = base64.b64decode(browser.call("Page.printToPDF", preferCSSPageSize=True)["data"])
+    assert 3 < len(re.findall(rb"/Type\s*/Page[^s]", paper)) <= 14

@@ -2,14 +2,16 @@
 
 import json
 import xml.etree.ElementTree as xml
+from itertools import combinations
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from renorm.report.figures import draw, steps, tradeoff
 from renorm.report.figures.style import line_styles
 from renorm.report.inputs import load
-from renorm.report.palette import DARK, LIGHT
+from renorm.report.palette import DARK, LIGHT, norm_colours, norm_markers
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -62,6 +64,39 @@ def test_step_losses_are_means_over_seeds_and_stretches():
 def test_more_norms_than_colours_are_told_apart():
     styles = line_styles(["a", "b", "c", "d", "e", "f", "g"], "a", "b")
     assert len({str(style) for style in styles.values()}) == 7
+
+
+# Full protanopia, deuteranopia and tritanopia on linear RGB (Machado et al. 2009, severity 1), and none.
+BLIND = {
+    "none": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+    "red": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "green": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "blue": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+def lab(colour: str, seen: list) -> np.ndarray:
+    """CIE L*a*b* (D65) of a colour as somebody sees it."""
+    parts = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    to_xyz = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]]
+    xyz = to_xyz @ np.clip(np.array(seen) @ linear, 0, 1) / [0.95047, 1, 1.08883]
+    f = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+def test_ten_series_are_told_apart_by_everybody(palette):
+    """ΔE of 10 and more, or another marker and another line pattern, for every pair and every kind of sight."""
+    norms = [f"n{i}" for i in range(10)]
+    names, markers = norm_colours(norms, "n0", "n1"), norm_markers(norms, "n0", "n1")
+    lines = line_styles(norms, "n0", "n1")
+    for kind, seen in BLIND.items():
+        for one, other in combinations(norms, 2):
+            far = np.linalg.norm(lab(palette[names[one]], seen) - lab(palette[names[other]], seen))
+            assert kind != "none" or far >= 10, (names[one], names[other], far)
+            differ = markers[one] != markers[other] and lines[one]["linestyle"] != lines[other]["linestyle"]
+            assert far >= 10 or differ, (kind, names[one], names[other], far)
 
 
 def light(colour: str) -> float:

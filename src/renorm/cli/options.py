@@ -9,7 +9,7 @@ from renorm.study import config
 
 app = typer.Typer(
     help="Re-run a published deep-learning study and say, claim by claim, what holds.",
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    no_args_is_help=True, pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 

@@ -46,6 +46,8 @@ DARK = {
     "missing": "#9a9da3",
 }
 OTHERS = ("third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+# Of a line, the pattern beside each of OTHERS: two colours that anybody may confuse have different ones.
+PATTERNS = (1, 0, 0, 1, 1, 2, 0, 2)
 MARKERS = "osD^v<>PX*"  # as many as there are colours: where two colours are alike to somebody, the shapes differ
 
 

@@ -18,7 +18,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 
 from renorm.core.files import write_atomic
-from renorm.report.palette import LIGHT, OTHERS, norm_colours
+from renorm.report.palette import LIGHT, OTHERS, PATTERNS, norm_colours
 
 matplotlib.use("svg")  # no display, whatever the machine has
 
@@ -106,7 +106,7 @@ def line_styles(norms: list[str], baseline: str, method: str) -> dict[str, dict]
     """Colour and dashes of each norm's line: where there are more norms than colours, dashes tell them apart."""
     colours = norm_colours(norms, baseline, method)
     rest = [norm for norm in norms if norm not in (baseline, method)]
-    turns = {norm: place // len(OTHERS) for place, norm in enumerate(rest)}
+    turns = {norm: PATTERNS[i % len(OTHERS)] + i // len(OTHERS) for i, norm in enumerate(rest)}
     return {
         norm: {"color": LIGHT[colours[norm]], "linestyle": DASHES[turns.get(norm, 0) % len(DASHES)]} for norm in norms
     }
