@@ -278,7 +278,7 @@ def test_every_claim_of_an_accuracy_has_its_cell_in_the_study(root):
 
 def test_every_key_is_explained(root):
     text = (root / "config/README.md").read_text()
-    models = [config.Study, config.Recipe, config.NormOptions, config.Experiment, config.Judge, config.Comparison,
+    models = [config.Study, config.Recipe, config.ImageData, config.NormOptions, config.Experiment, config.Judge, config.Comparison,
               config.Claims, config.Labels, config.LayerView, Program, Results, Source, Environment,
               Resume]  # fmt: skip
     models += [model for names in parts.PARTS.values() for model in names.values()]
