@@ -80,6 +80,23 @@ def test_the_page_says_what_differs(pair, tmp_path):
     assert compare(*pair, tmp_path / "page.html").read_text(encoding="utf-8") == text
 
 
+def test_equal_studies_read_as_equal(pair, tmp_path):
+    text = compare(pair[0], pair[0], tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Yes: all 8 cells with a value in both studies are equal to the last digit." in text
+    assert "0 of 0" not in text and "B takes 1.00× the training time of A." in text
+
+
+def test_disjoint_studies_read_as_disjoint(pair, tmp_path):
+    other = shutil.copytree(pair[0], tmp_path / "other")
+    for name in ("cells", "runs", "histories", "steps", "provenance"):
+        changed(other, name, lambda row: row | {"recipe": "another"})
+    text = compare(pair[0], other, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Nothing to compare: no cell has a value in both studies." in text
+    assert "Nothing to compare: no cell was timed in both studies." in text
+    assert "No: 0 of their cells are in both studies with a value." in text and "8 only in A, 8 only in B." in text
+    assert "–" not in text[text.index('id="glance"') : text.index("</section>")]
+
+
 def test_runs_of_a_program_are_beside_the_built_in_trainers_and_are_not_paired_by_seed(pair, tmp_path):
     """The authors' code reports no training loss and no seconds of training; its seed is another order of the data."""
     theirs = tmp_path / "theirs"

@@ -63,7 +63,24 @@ def _answers(names: Names, words: dict, counts: dict, changes: list[dict]) -> li
     said |= {"largest": formatting.measure(metric, far), "timed": formatting.count(counts["timed"])}
     for rule in ("published", "rigorous"):
         said[rule] = formatting.count(float(sum(row["rule"] == rule for row in changes)))
-    return [{key: part.format(**said) for key, part in answer.items()} for answer in words["answers"]]
+    return [_answer(answer, _cases(counts), said) for answer in words["answers"]]
+
+
+def _answer(answer: dict, cases: list[str], said: dict) -> dict:
+    """The sentence of the first of `cases` that the answer has a sentence for, else its usual ones."""
+    special = next((answer[case] for case in cases if case in answer), "")
+    beside = answer["line"] if not special or "{only_a}" in answer["line"] else ""
+    return {
+        "question": answer["question"],
+        "lead": (special or answer["lead"]).format(**said),
+        "line": beside.format(**said),
+    }
+
+
+def _cases(counts: dict) -> list[str]:
+    """What is special: no value to compare (`disjoint`), every value the same (`equal`), no time in both."""
+    cases = ["disjoint"] if not counts["known"] else ["equal"] if counts["equal"] == counts["known"] else []
+    return cases + ([] if counts["timed"] else ["untimed"])
 
 
 def _setups(sides: tuple[Inputs, Inputs]) -> list[Table]:
