@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ class Inputs:
         """Each source once: a report may reproduce one paper and be checked itself."""
         return tuple({c.source.name: c for c in (*self.originals, *self.reproductions)}.values())
 
-    @property
+    @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
         """What is compared: the first that this study has both sides of leads, the others are in the study's order."""
         given = self.settings.comparisons

@@ -29,7 +29,7 @@ class Inputs:
     def name(self) -> str:
         return str(self.study["study"])
 
-    @property
+    @cached_property
     def comparisons(self) -> dict[str, dict]:
         """name → comparison of the configuration, the leading one first: that of the first answers."""
         given = {one["name"]: one for one in self.study.get("comparisons") or ()}
