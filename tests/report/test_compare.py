@@ -78,6 +78,8 @@ def test_the_page_says_what_differs(pair, tmp_path):
     assert "−10.00" in text and "9.9" in text
     assert len(pd.read_csv(path.with_suffix(".csv"))) == 8
     assert compare(*pair, tmp_path / "page.html").read_text(encoding="utf-8") == text
+    assert text.count("<svg") == 1 and text.count('class="mark"') == 7
+    assert "VGG-11, ND, 2 epochs: −10.00 points" in text
 
 
 def test_equal_studies_read_as_equal(pair, tmp_path):

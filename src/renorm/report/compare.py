@@ -7,11 +7,13 @@ import pandas as pd
 from renorm.core.files import write_atomic
 from renorm.core.table_specs import COMPARED
 from renorm.judging import compare_studies
-from renorm.report import formatting
+from renorm.report import formatting, svg
 from renorm.report.figures.captions import FOLDER, captions
+from renorm.report.figures.style import HEAD, bands, look, mark, panels, plain, rendered, rows_axis, tidy
 from renorm.report.inputs import Inputs, load
 from renorm.report.labels import Names, epochs_label, slug
 from renorm.report.page import environment, frame
+from renorm.report.palette import LIGHT
 from renorm.report.tables.comparison import of_expected
 from renorm.report.tables.model import Cell, Group, Head, Row, Table, flat, text
 from renorm.report.tables.provenance import SETUP
@@ -46,7 +48,7 @@ def _context(sides: tuple[Inputs, Inputs], rows: list[dict], changes: list[dict]
         "a": _called(sides[0]), "b": _called(sides[1]), "words": words,
         "answers": _answers(names, words, compare_studies.counts(rows, ALPHA), changes),
         "sections": [{"id": key, "tables": [t for t in tables if t.groups]} for key, tables in sections],
-        **frame(FOLDER),
+        "figures": _figures(names, rows), **frame(FOLDER),
     }  # fmt: skip
 
 
@@ -124,6 +126,42 @@ def _only(names: Names, rows: list[dict]) -> Table:
     made = [[*_named(names, row), text(row["in"].upper())] for row in rows if row["in"] != "ab"]
     titles = ["Dataset", "Architecture", "Norm", "Recipe", "Epochs", "Only in"]
     return flat("only-one", "Cell by cell", "only", titles, made)
+
+
+def _figures(names: Names, rows: list[dict]) -> list[dict]:
+    """B minus A of every cell with its interval, a figure a data set."""
+    both = pd.DataFrame([row for row in rows if row.get("difference") is not None])
+    with look():
+        return [
+            _figure(names, d, both[both["dataset"] == d]) for d in (names.order("dataset", both) if len(both) else ())
+        ]
+
+
+def _figure(names: Names, dataset: str, rows: pd.DataFrame) -> dict:
+    metric, epochs = names.inputs.primary, sorted(set(rows["epochs"]))
+    places = list(dict.fromkeys(zip(rows["arch"], rows["recipe"], rows["norm"], strict=True)))
+    canvas, axes = panels(len(epochs), 3, HEAD + 0.2 * len(places))
+    for i, (ax, setting) in enumerate(zip(axes, epochs, strict=True)):
+        ax.axvline(0, color=LIGHT["claim"], linewidth=0.9, zorder=1)
+        for row in rows[rows["epochs"] == setting].to_dict("records"):
+            y = places.index((row["arch"], row["recipe"], row["norm"]))
+            if formatting.known(row.get("low")):
+                ends = [metric.scale * row["low"], metric.scale * row["high"]]
+                ax.plot(ends, [y, y], color=LIGHT["method"], linewidth=1.2, zorder=2)
+            (point,) = ax.plot(
+                [metric.scale * row["difference"]], [y], marker="s", markersize=4.5, color=LIGHT["method"], zorder=3
+            )
+            gain = formatting.with_unit(formatting.difference(metric, row["difference"]), metric)
+            said = f"{names.arch(row['arch'])}, {names.norm(row['norm'])}, {epochs_label(setting)}: {gain}"
+            mark(point, said, arch=row["arch"], norm=row["norm"], recipe=row["recipe"])
+        bands(ax, len(places))
+        tidy(ax)
+        ax.set_title(epochs_label(setting))
+        ax.set_xlabel(plain(", ".join(filter(None, ("B minus A", metric.difference)))))
+        rows_axis(ax, [f"{names.arch(arch)}, {names.norm(norm)}" for arch, _, norm in places], show=i == 0)
+    title = f"{names.dataset(dataset)}: B minus A"
+    drawn, name = rendered(canvas), slug("compare-figure", dataset)
+    return {"name": name, "title": title, "svg": svg.inline(drawn, name, f"{title}; the values are in the table of it")}
 
 
 def _cells(names: Names, rows: list[dict]) -> list[Table]:

@@ -79,15 +79,20 @@ class Figure:
 
     def save(self, folder: Path) -> Path:
         path = folder / f"{self.name}.svg"
-        drawn = io.StringIO()
-        self.canvas.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
-        plt.close(self.canvas)
-        write_atomic(path, marked(slim(drawn.getvalue())))
+        write_atomic(path, rendered(self.canvas))
         return path
 
     def entry(self) -> dict:
         keys = ("name", "title", "caption", "alt", "section", "dataset", "own", "collapsed")
         return {key: getattr(self, key) for key in keys} | {"file": f"{self.name}.svg"}
+
+
+def rendered(canvas: plt.Figure) -> str:
+    """The SVG file of a canvas, which is closed."""
+    drawn = io.StringIO()
+    canvas.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
+    plt.close(canvas)
+    return marked(slim(drawn.getvalue()))
 
 
 def panels(count: int, columns: int, height: float, **more) -> tuple[plt.Figure, list[plt.Axes]]:
