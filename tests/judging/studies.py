@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 from renorm.judging.inputs import load
@@ -67,6 +68,12 @@ class StudyFolder:
             writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
+
+
+def printed_averages(folder: Path) -> str:
+    """The published reproduction's claims as they were printed: its single attempts were published later."""
+    without = shutil.ignore_patterns("attempts.csv", "SHA256SUMS")
+    return str(shutil.copytree(ROOT / "claims" / "obadage2024", folder / "obadage2024", ignore=without))
 
 
 def judge(folder: Path) -> dict[str, list[dict]]:

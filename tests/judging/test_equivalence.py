@@ -1,10 +1,8 @@
 """Equivalence verdicts, method against baseline, and convergence, on studies whose answer is known."""
 
-import shutil
-
 import numpy as np
 import pytest
-from studies import ROOT, judge, one, pick
+from studies import judge, one, pick, printed_averages
 
 from renorm.study.claims import load_claims
 
@@ -173,11 +171,7 @@ def test_which_split_is_it(study):
 
 
 def test_published_averages_have_no_spread(study, tmp_path):
-    averages = tmp_path / "claims" / "obadage2024"  # as printed: its single attempts were published later
-    shutil.copytree(
-        ROOT / "claims" / "obadage2024", averages, ignore=shutil.ignore_patterns("*attempts*", "SHA256SUMS")
-    )
-    study.against("ye2020").json["claims"]["reproductions"] = [str(averages)]
+    study.against("ye2020").json["claims"]["reproductions"] = [printed_averages(tmp_path)]
     rows = pick(judge(study.write())["equivalence"], source="obadage2024")
     assert {r["verdict"] for r in rows} == {"inconclusive", "not reproduced"}
     refuted = pick(rows, verdict="not reproduced")
