@@ -9,6 +9,7 @@ import renorm
 
 SOURCE = Path(renorm.__file__).parent
 WRITER = SOURCE / "core/files.py"
+EXAMPLE = SOURCE / "scaffold/train.py"  # of somebody else's program, which `renorm new` copies into a study
 # Methods and functions that write wherever they are called: the position of the argument that says where, if it may
 # also be a buffer in memory.
 WRITERS = {
@@ -60,7 +61,7 @@ def test_no_other_module_opens_a_file_for_writing():
     found = {
         f"{path.relative_to(SOURCE)}:{line}"
         for path in SOURCE.rglob("*.py")
-        if path != WRITER
+        if path not in (WRITER, EXAMPLE)
         for line in writes(ast.parse(path.read_text()))
     }
     assert not found

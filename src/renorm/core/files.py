@@ -36,6 +36,11 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
         raise RenormError(f"{path}: cannot be written: {error.strerror} ({len(data):,} bytes)") from None
 
 
+def copy(source: str | Path, target: str | Path) -> None:
+    """Copy a file, with the folders above `target`; whole or not at all, as `write_atomic`."""
+    write_atomic(target, Path(source).read_bytes())
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """`RenormError` in place of the system's error about writing `path`."""

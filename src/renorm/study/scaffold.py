@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -118,9 +117,7 @@ def _configuration(folder: Path, name: str, source: Path | None) -> str:
 
 def _copy_plugins(folder: Path, source: Path) -> None:
     for path in config.load(source).plugins:
-        target = folder / os.path.relpath(path, source.parent)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, target)
+        files.copy(path, folder / os.path.relpath(path, source.parent))
 
 
 def _program(folder: Path, name: str, program: Path) -> dict[str, str]:

@@ -228,11 +228,9 @@ class _Run:
         """The files that the numbers were read from stay beside the record; everything else of the run goes."""
         kept = self.out / KEPT
         shutil.rmtree(kept, ignore_errors=True)
-        with files.writing(kept):
-            for path in read:
-                inside = path.relative_to(self.work) if path.is_relative_to(self.work) else Path(path.name)
-                (kept / inside).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, kept / inside)
+        for path in read:
+            inside = path.relative_to(self.work) if path.is_relative_to(self.work) else Path(path.name)
+            files.copy(path, kept / inside)
 
     def _fresh(self) -> None:
         """An empty working directory with links to what is in the program's folder."""

@@ -1,7 +1,6 @@
 """Rows of claims → a claims folder, checked as the judgement will read it before anything is written."""
 
 import re
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -96,11 +95,9 @@ def _check(folder: Path, texts: dict[str, str], tables: dict[str, list[Row]], me
     """The folder as it will be, read by the claims' own reader; lines of a table are named by their origin."""
     with tempfile.TemporaryDirectory() as temporary:
         there = Path(temporary, folder.name)
-        with files.writing(there):
-            there.mkdir()
-            for pattern in ("*.csv", "*.yaml"):
-                for path in folder.glob(pattern):
-                    shutil.copyfile(path, there / path.name)
+        for pattern in ("*.csv", "*.yaml"):
+            for path in folder.glob(pattern):
+                files.copy(path, there / path.name)
         for name, text in texts.items():
             files.write_atomic(there / name, text)
         try:
