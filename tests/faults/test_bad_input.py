@@ -168,7 +168,12 @@ def test_records(tmp_path, tally, record):
         found = run_record.read(path)
         if not finished.identity(study, cell).differences(found):
             whole = Found(cell, ["e"], found, [], found.status, "")
-            _run_rows(study, cell, found), _cell_row(whole), _provenance_row(cell, found), _step_rows(cell, found)
+            (
+                _run_rows(study, cell, found, study.registry),
+                _cell_row(whole),
+                _provenance_row(cell, found),
+                _step_rows(cell, found),
+            )
 
     def one(number):
         values = good if number is None else mutate(good, random.Random(number))
