@@ -163,7 +163,17 @@ def test_the_cost_says_what_else_the_ratio_compares():
     inputs = SimpleNamespace(**vars(INPUTS) | {"provenance": machines})
     found["audit"] = [{"source": "mine", "kind": "runtime_outlier"}, {"source": "paper", "kind": "runtime_outlier"}]
     text = answered(found, "cost", inputs)["text"]
-    assert "timed on 2 different set-ups (cpu, 1 threads, cpu, 4 threads)" in text
+    assert "timed on 2 different set-ups (cpu, 1 threads, cpu, 4 threads), and no pair on one of them" in text
+    assert answered(found, "cost", inputs)["verdict"] == "cannot say yet"
+    both = [*machines, machines[0] | {"norm": "deconv"}]
+    row = answered(found, "cost", SimpleNamespace(**vars(INPUTS) | {"provenance": both}))
+    assert row["verdict"] == "slower" and "so that the ratio compares these too" in row["text"]
+    # Two recordings of one kind of machine: each had a load of its own.
+    apart = [
+        {**machines[0], "norm": norm, "adopted_from": f"{norm}/records.jsonl:1"} for norm in ("batch_norm", "deconv")
+    ]
+    row = answered(found, "cost", SimpleNamespace(**vars(INPUTS) | {"provenance": apart}))
+    assert row["verdict"] == "cannot say yet" and row["count"] is not None
     assert text.endswith("; the audit questions 1 of the times")
 
 

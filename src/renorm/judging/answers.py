@@ -191,19 +191,30 @@ def _cost(inputs: Inputs, one: Comparison, tables: dict[str, list[Row]]) -> Row:
         f"{pairs}, "
         f"from {low:.2f} to {high:.2f})"
     )
-    return answer("cost", verdict, mean, known, planned, text + _doubts_of_time(inputs, one, tables))
+    doubts, comparable = _doubts_of_time(inputs, one, tables)
+    return answer("cost", verdict if comparable else OPEN, mean, known, planned, text + doubts)
 
 
-def _doubts_of_time(inputs: Inputs, one: Comparison, tables: dict[str, list[Row]]) -> str:
-    """What the ratio compares besides the methods: machines, and times that the audit questions."""
-    sides = (one.baseline, one.method)
-    runs = [row for row in inputs.provenance if one.value(_group(row)) in sides and inputs.answering == inputs.study]
-    places = {tuple(row.get(column, "") for column in MACHINE) for row in runs}
+def _doubts_of_time(inputs: Inputs, one: Comparison, tables: dict[str, list[Row]]) -> tuple[str, bool]:
+    """What the ratio compares besides the methods (set-ups, and times that the audit questions), and whether any pair
+    was timed on one set-up.
+    """
+    sides: dict[tuple, dict[str, set[tuple]]] = {}
+    for row in inputs.provenance if inputs.answering == inputs.study else ():
+        side = one.value(_group(row))
+        if side in (one.baseline, one.method):
+            sides.setdefault(one.setting(_group(row)), {}).setdefault(side, set()).add(_place(row))
+    places = {place for pair in sides.values() for side in pair.values() for place in side}
+    comparable = not places or any(len(p) == 2 and set.intersection(*p.values()) for p in sides.values())
     text = ""
     if len(places) > 1:
-        named = ", ".join(sorted({f"{device}, {threads} threads" for device, _, threads in places})[:3])
-        text += (
-            f"; the runs were timed on {len(places)} different set-ups ({named}), so that the ratio compares these too"
-        )
+        named = ", ".join(sorted({f"{device}, {threads} threads" for device, _, threads, _ in places})[:3])
+        also = "so that the ratio compares these too" if comparable else "and no pair on one of them"
+        text += f"; the runs were timed on {len(places)} different set-ups ({named}), {also}"
     found = sum(row["source"] == inputs.answering and row["kind"] in RUNTIME for row in tables["audit"])
-    return text + (f"; the audit questions {found} of the times" if found else "")
+    return text + (f"; the audit questions {found} of the times" if found else ""), comparable
+
+
+def _place(row: Row) -> tuple:
+    """Where a run was timed: its machine, and the recording that brought it, whose machine had a load of its own."""
+    return (*(row.get(column, "") for column in MACHINE), row.get("adopted_from", "").partition(":")[0])

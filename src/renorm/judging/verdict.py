@@ -47,10 +47,15 @@ def verdict(folder: str | Path) -> dict[str, Any]:
 
 
 def lines(found: dict[str, Any]) -> list[str]:
-    """The four answers, one line each, and those of further comparisons behind their names."""
+    """The four answers, one line each, and behind their names those of further comparisons that have pairs here."""
     said = [(key, row) for key, row in found["questions"].items()]
     further = list(found["comparisons"].items())[1:]
-    said += [(f"{name}.{key}", row) for name, questions in further for key, row in questions.items()]
+    said += [
+        (f"{name}.{key}", row)
+        for name, questions in further
+        if any(row["planned"] for row in questions.values())
+        for key, row in questions.items()
+    ]
     return [f"{key}: {row['verdict']}: {row['text']}" for key, row in said]
 
 
