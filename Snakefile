@@ -34,12 +34,6 @@ rule all:
         f"{RESULTS}/{STUDY.study}/report.html",
 
 
-# Snakemake calls the handlers of the main file alone; as a module these are the study's, too.
-def call_handlers_of_a_module():
-    for handler in ("onstart", "onsuccess", "onerror"):
-        setattr(workflow, f"_{handler}", globals()[handler].func)
-
-
 onsuccess:
     for page in map(Path, get_reports()):
         study = PENDING.reports[page.parent.name]

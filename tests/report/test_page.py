@@ -245,7 +245,7 @@ def test_the_real_judge_and_the_real_claims(tmp_path, monkeypatch):
     marks = ("✓ holds", "✓? holds within noise", "✗? fails within noise", "✗ fails", "… not testable")
     assert sum(text.count(f"{mark}</a>") for mark in marks) == len(ledger)
     assert "14.38" in text and "99.86" in text and "Nothing is known about this yet" not in text
-    assert len(text.encode()) < 1_500_000  # its figures take as much again
+    assert len(text.encode()) < 1_600_000  # its figures take nearly as much again, and 3 MB is the limit
 
 
 def test_the_sources_stand_in_full_and_only_web_addresses_are_links(tmp_path):

@@ -11,6 +11,7 @@ from renorm.core.errors import RenormError
 from renorm.runs import collect, run_record
 from renorm.study import config
 from renorm.study.cell import Cell
+from renorm.study.comparisons import Comparison
 from renorm.training.job import train
 
 from ..training.cells import SMALL, small_job
@@ -164,8 +165,10 @@ def test_the_last_error_of_a_log(study, log, status, error):
 
 
 def test_what_the_pages_need_of_the_configuration(study):
+    one = Comparison(name="deconvolution", baseline="batch_norm", method="deconv")
+    study = study.model_copy(update={"comparisons": [one]})
     collect.collect(study, study.folder.with_name("elsewhere"))
     facts = json.loads((study.folder.with_name("elsewhere") / "study.json").read_text())
     assert facts["experiments"] == [{"name": "e", "title": "e", "cells": 2}]
-    assert [one["name"] for one in facts["comparisons"]] == [one.name for one in study.comparisons] == ["deconvolution"]
+    assert facts["comparisons"] == [one.model_dump()]
     assert facts["judge"]["threshold"] == 0.1

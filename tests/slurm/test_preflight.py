@@ -9,6 +9,7 @@ import pytest
 import snakemake_executor_plugin_slurm as plugin
 
 from renorm.core.errors import RenormError
+from renorm.execution import job_queue
 from renorm.execution.slurm import limits, preflight, queue
 
 pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
@@ -164,6 +165,9 @@ def test_a_slurm_that_does_not_answer_is_not_an_empty_queue(check, monkeypatch, 
     )
     with pytest.raises(RenormError, match="Slurm does not answer .*Unable to contact"):
         queue.jobs(tmp_path)
+    # Slurm is asked about a study that was ever submitted.
+    (tmp_path / "results" / job_queue.LOCK).parent.mkdir(parents=True)
+    (tmp_path / "results" / job_queue.LOCK).touch()
     done = subprocess.run([sys.executable, "-m", "renorm", "resume-study", "--", "--version"], cwd=tmp_path,
                           capture_output=True, text=True)  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "") and done.stderr.startswith("renorm: squeue: Slurm does not answer")

@@ -337,3 +337,9 @@ def announce_cells():
 def get_reports():
     """The pages that were asked for."""
     return [job.output[0] for job in get_jobs("report")]
+
+
+def call_handlers_of_a_module():
+    """Snakemake calls the handlers of the main file alone; as a module these are the study's, too."""
+    for handler in ("onstart", "onsuccess", "onerror"):
+        setattr(workflow, f"_{handler}", globals()[handler].func)
