@@ -48,13 +48,17 @@ def projected(study: Study, cell: Cell, row: dict, start: float) -> float:
 
 
 def published(folders: list[str]) -> dict[tuple, float]:
-    """Cell without its seed → seconds of training in the claims of `folders`; the first that tells them counts."""
+    """Cell without its seed → seconds of training in the claims of `folders`; the first that has them counts.
+
+    The mean of the single attempts where they were published, else the printed average.
+    """
     found: dict[tuple, float] = {}
     for folder in folders:
         frame = load_claims(folder).frame
         rows = frame[(frame.metric == "seconds") & (frame.split == "train") & frame.value.notna()]
-        for row in rows.itertuples():
-            found.setdefault((row.dataset, row.arch, row.norm, row.recipe, row.epochs), float(row.value))
+        for key, cell in rows.groupby(["dataset", "arch", "norm", "recipe", "epochs"], sort=False):
+            attempts = cell[cell.attempt.notna()]
+            found.setdefault(key, float((cell if attempts.empty else attempts).value.mean()))
     return found
 
 

@@ -133,14 +133,14 @@ def kept_mb(arch: str, batch: int) -> float:
 
 
 def test_the_published_hours_are_the_claims_own(root):
-    """312 GPU-hours of 360 cells."""
+    """298 GPU-hours of 360 cells by the attempts; 312 by the printed tables, one of which has a wrong column."""
     study_ = config.load(root / "config.yaml", {"device": "cuda"})
     archs = {cell.arch for cell in grid.cells(study_)}
     row = {f"{norm} {what}ms": "1.28" for norm in ("batch_norm", "deconv") for what in ("", "test ")}
     rows = study.rows_of(study_, {arch: row | {"batch": "128"} for arch in archs}, 0.0, 1)
     total = rows[-1]
     assert (total["cells"], total["published cells"]) == (360, 360)
-    assert total["published GPU-hours"] == pytest.approx(312, abs=0.5)
+    assert total["published GPU-hours"] == pytest.approx(297.65, abs=0.01)
     # A hundredth of a millisecond an image: 60,000 an epoch, 121 epochs, 120 cells of three lengths.
     assert total["GPU-hours"] == pytest.approx(120 * 121 * 60_000 * 1e-5 / 3600)
 
