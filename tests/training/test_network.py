@@ -35,7 +35,7 @@ class Late(nn.Module):
 
 
 def test_another_number_of_channels_is_one_line(monkeypatch):
-    monkeypatch.setattr(models, "create", lambda arch, spec, *sizes: fixed(*sizes))
+    monkeypatch.setattr(models, "create", lambda arch, spec, *sizes: fixed(*sizes[:3]))
     cell = Cell("digits", "tiny_vgg", "batch_norm", "small", 1, 1)
     with pytest.raises(RenormError, match=r"^arch: tiny_vgg: its first layer \('0'\) takes 3 channels and .* has 1"):
         network(cell, {}, images(1))
@@ -43,6 +43,6 @@ def test_another_number_of_channels_is_one_line(monkeypatch):
 
 
 def test_the_order_of_modules_is_not_that_of_computation(monkeypatch):
-    monkeypatch.setattr(models, "create", lambda arch, spec, *sizes: Late(*sizes))
+    monkeypatch.setattr(models, "create", lambda arch, spec, *sizes: Late(*sizes[:3]))
     model = network(Cell("digits", "tiny_vgg", "none", "small", 1, 1), {}, images(1))
     assert model.training and model(torch.zeros(2, 1, 32, 32)).shape == (2, 10)
