@@ -212,7 +212,8 @@ def test_ctrl_c_cancels_jobs_which_save_and_does_not_wait_for_a_full_queue(check
     process.send_signal(signal.SIGINT)
     output = finish(checkout, process, expect=1)
     assert time.monotonic() - begun < 60 and "Traceback" not in output
-    assert [job["state"] for job in checkout.jobs()] == ["CANCELLED"]
+    # The job saves first: until it has, Slurm calls it COMPLETING.
+    checkout.wait(lambda: [job["state"] for job in checkout.jobs()] == ["CANCELLED"], seconds=30)
     (log,) = checkout.folder.glob("results/runs/digits/tiny_vgg/batch_norm/base/e100/s*/log.txt")
     assert "stopped by signal 15" in log.read_text() and (log.parent / "checkpoint.pt").exists()
 
