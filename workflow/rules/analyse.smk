@@ -20,7 +20,8 @@ rule study:
     message:
         "Configuration of {wildcards.report}"
     shell:
-        "(mkdir -p {params.folder:q} && cp -- {params.written:q} {params.folder:q}/"
+        # In a loop: there may be no file (a module with values of its own), or two of one name, of which the last counts.
+        '(mkdir -p {params.folder:q} && for file in {params.written:q}; do cp -f -- "$file" {params.folder:q}/ || exit 1; done'
         " && printf '%s\\n' {params.study:q} > {output}) 2> {log}"
 
 

@@ -11,6 +11,7 @@ from renorm.cli.options import ONE_CELL, WORKFLOW, app, load_study
 from renorm.core import plugins, validation
 from renorm.core.errors import RenormError, suggest
 from renorm.core.metrics import TOP1
+from renorm.core.validation import flatten
 from renorm.runs import run_record
 from renorm.study import config, data_manifest, grid, names
 from renorm.study.cell import Cell
@@ -168,8 +169,8 @@ def _from_json(text: str, cell: Cell, program: Program | None = None) -> dict:
         return _of_program(values, program)
     whole = validation.validate_model(config.Recipe, recipe, "--hyper").resolved(cell.norm, cell.arch)
     # A default is good enough for a recipe, and not for a record, which names everything its numbers depend on.
-    given = config.flatten(values)
-    missing = [key for key in config.flatten(whole) if key not in given]
+    given = flatten(values)
+    missing = [key for key in flatten(whole) if key not in given]
     if missing:
         raise RenormError(f"--hyper: {missing[0]}: is missing: by hand, use --set key=value")
     _check_protocol(values)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +146,14 @@ def _fields_at(model: type[BaseModel], loc: tuple) -> list[str]:
         if args and not hasattr(kind, "model_fields") and getattr(kind, "__origin__", None) is not dict:
             kind = args[0]
     return list(getattr(kind, "model_fields", {}))
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "", depth: int = 0) -> dict[str, Any]:
+    """{"a": {"b": 1}} → {"a.b": 1}, as `--set` takes the keys; lists, and what is nested deeper than 20, stay."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and depth < 20:
+            found |= flatten(value, f"{prefix}{key}.", depth + 1)
+        else:
+            found[f"{prefix}{key}"] = value
+    return found

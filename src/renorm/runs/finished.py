@@ -12,12 +12,13 @@ from pathlib import Path
 from renorm.core import code_digest
 from renorm.core.errors import RenormError
 from renorm.core.locks import locked
+from renorm.core.validation import flatten
 from renorm.runs import layer_views, recordings, run_record
 from renorm.runs.recordings import Offered
 from renorm.runs.run_record import HISTORY, RECORD, Record
 from renorm.study import grid
 from renorm.study.cell import Cell
-from renorm.study.config import Study, flatten
+from renorm.study.config import Study
 from renorm.study.data_manifest import data_checksum
 from renorm.study.parts import plugin_code
 

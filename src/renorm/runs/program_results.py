@@ -14,6 +14,7 @@ from typing import Any
 
 from renorm.core.errors import RenormError
 from renorm.core.metrics import TOP1
+from renorm.core.validation import flatten
 from renorm.runs.run_record import EpochMetrics, measured
 from renorm.study.programs import Column, Results, Source
 
@@ -257,14 +258,14 @@ def _lines(path: Path, text: str) -> Iterator[Raw]:
             row = _json(f"{path}:{number}", line)
             if not isinstance(row, dict):
                 raise RenormError(f"{path}:{number}: row: expected an object with keys")
-            yield f"{path}:{number}", _flat(row)
+            yield f"{path}:{number}", flatten(row)
 
 
 def _document(source: Source, path: Path, text: str) -> Iterator[Raw]:
     """A list of objects; one object; or an object of lists, as Keras has its history."""
     document = _json(str(path), text)
     if isinstance(document, dict):
-        flat = _flat(document)
+        flat = flatten(document)
         lists = {name: flat[name] for name in source.columns.values() if isinstance(flat.get(name), list)}
         length = max(map(len, lists.values()), default=0)
         rows = [{name: values[i] for name, values in lists.items() if i < len(values)} for i in range(length)]
@@ -272,7 +273,7 @@ def _document(source: Source, path: Path, text: str) -> Iterator[Raw]:
     if not isinstance(document, list) or not all(isinstance(row, dict) for row in document):
         raise RenormError(f"{path}: rows: expected an object with keys, or a list of them")
     for number, row in enumerate(document, 1):
-        yield f"{path}: row {number}", _flat(row)
+        yield f"{path}: row {number}", flatten(row)
 
 
 def _checked_keys(source: Source, path: Path, rows: Iterable[Raw]) -> Iterator[Raw]:
@@ -289,16 +290,6 @@ def _json(where: str, text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         raise RenormError(f"{where}: not readable as JSON: it is incomplete, or it holds something else") from None
-
-
-def _flat(row: Mapping[str, Any], prefix: str = "", depth: int = 0) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, value in row.items():
-        if isinstance(value, dict) and depth < 20:
-            out |= _flat(value, f"{prefix}{key}.", depth + 1)
-        else:
-            out[f"{prefix}{key}"] = value
-    return out
 
 
 def seconds(rows: Iterable[Row]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from pydantic import Field, StrictBool, StrictInt, StrictStr, field_validator, m
 from renorm.core import plugins, zoo
 from renorm.core.errors import RenormError, suggest
 from renorm.core.metrics import TOP1, Metrics
-from renorm.core.validation import read_yaml, validate_model
+from renorm.core.validation import flatten, read_yaml, validate_model
 from renorm.study import comparisons as study_comparisons
 from renorm.study import names, parts, recipe_axes
 from renorm.study import programs as study_programs
@@ -580,14 +580,6 @@ def deep_merge(base: dict, change: dict) -> dict:
             # Another optimizer takes over what it knows of the settings of the one that it replaces.
             out[key] = parts.kept(key, out[key], str(value["name"]))
         out[key] = deep_merge(out[key], value) if isinstance(value, dict) and isinstance(out.get(key), dict) else value
-    return out
-
-
-def flatten(values: dict, prefix: str = "") -> dict:
-    """Nested keys with dots between them, as `--set` takes them."""
-    out: dict[str, Any] = {}
-    for key, value in values.items():
-        out |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return out
 
 

@@ -73,17 +73,6 @@ def text_of(value: Any) -> str:
     return str(value).strip()
 
 
-def flatten(values: Mapping[str, Any], prefix: str = "", depth: int = 0) -> dict[str, Any]:
-    """{"a": {"b": 1}} → {"a.b": 1}; lists stay as they are."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping) and depth < 20:
-            found |= flatten(value, f"{prefix}{key}.", depth + 1)
-        else:
-            found[f"{prefix}{key}"] = value
-    return found
-
-
 def from_records(
     name: str, page: str, records: Sequence[tuple[str, Mapping[str, Any]]], made: Iterable[str] = ()
 ) -> Grid:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from renorm.core.errors import RenormError
-from renorm.study.importing.grid import SEPARATOR, Grid, flatten, from_records, text_of
+from renorm.core.validation import flatten
+from renorm.study.importing.grid import SEPARATOR, Grid, from_records, text_of
 from renorm.study.importing.mapping import FORMATS, Format, Read
 
 ENDINGS: dict[str, Format] = {
