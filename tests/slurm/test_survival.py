@@ -108,15 +108,23 @@ def test_a_killed_snakemakes_jobs_are_taken_over_also_by_a_clone(make_checkout, 
         checkout.write(values)
         one_at_a_time(checkout)
     first = mine.start(*TRAINING)
-    wait_for_checkpoint(mine, 1)
-    mine.wait(lambda: len(mine.jobs()) == 3)
+    mine.wait(lambda: len(mine.jobs()) == 3, every=0.05)
+    # The cells are short: nothing in the queue starts before the clone has it.
+    held = [job["id"] for job in mine.jobs() if job["state"] == "PENDING"]
+    mine.cluster.run("scontrol", "hold", ",".join(held))
     refused = clone.snakemake(*TRAINING, expect=2)
     assert f"is being written by process {first.pid} on " in refused and ".driver.lock" in refused
     first.kill()
     first.wait()
-    output = finish(clone, clone.start(*TRAINING))
+    output = ""
+    with clone.start(*TRAINING) as second:
+        for line in second.stdout:
+            output += line
+            if f"job {held[-1]} of a previous run is in the queue: taken over" in line:
+                mine.cluster.run("scontrol", "release", ",".join(held))
+    assert second.returncode == 0, output
     taken = output.count("of a previous run is in the queue: taken over")
-    assert taken >= 2 and f"{taken} jobs of a previous run are in the queue" in output
+    assert taken >= len(held) >= 2 and f"{taken} jobs of a previous run are in the queue" in output
     assert [job["state"] for job in mine.jobs()] == ["COMPLETED"] * 3 and clone.jobs() == []
     assert [check_numbers(mine, undisturbed, seed)["resumes"] for seed in (1, 2, 3)] == [0, 0, 0]
     logs = [(mine.cell(seed, EPOCHS) / "log.txt").read_text() for seed in (1, 2, 3)]
