@@ -114,6 +114,22 @@ def test_a_data_set_of_other_code_is_prepared_again(copy):
     assert copy.planned(target) == {}
 
 
+def test_every_file_of_the_configuration_is_kept_as_written(make_checkout, tmp_path):
+    checkout = make_checkout(tmp_path / "checkout")
+    changed = checkout.write({"title": "A title", "threads": 1}, "changed.yaml")
+    arguments = ("results/small/config.json", "--configfile", "study.yaml", "changed.yaml")
+    written = checkout.folder / "results/small/as_written"
+    for title in ("A title", "# Not a comment"):
+        changed.chmod(0o644)
+        changed.write_text(f"title: '{title}'  # as typed\n")
+        changed.chmod(0o444)  # as a file of another user's: the copy of it is replaced all the same
+        checkout.snakemake(*arguments)
+        assert {file.name: file.read_text() for file in written.iterdir()} == {
+            "study.yaml": (checkout.folder / "study.yaml").read_text(), "changed.yaml": changed.read_text(),
+        }  # fmt: skip
+        assert json.loads((written.parent / "config.json").read_text())["title"] == title
+
+
 def test_an_archive_is_continued_elsewhere(copy, make_checkout, tmp_path):
     crate = copy.folder / renorm(copy, "archive", "results/small").strip()
     more = copying.deepcopy(STUDY)
