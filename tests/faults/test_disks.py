@@ -87,12 +87,6 @@ def judged(tmp_path_factory) -> Path:
     from renorm.report.page import render
 
     folder = simulate.write_study(tmp_path_factory.mktemp("disk") / "results/demo", demo=True)
-    study = json.loads((folder / "study.json").read_text())
-    for role in ("original", "reproductions"):  # they lie in the repository
-        given = study["claims"][role]
-        paths = [given] if isinstance(given, str) else given
-        study["claims"][role] = [str(simulate.REPO / path) for path in paths]
-    (folder / "study.json").write_text(json.dumps(study))
     for step in (draw, render, write_tables):
         step(folder)
     return folder

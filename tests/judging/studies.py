@@ -118,7 +118,7 @@ def compared(study: StudyFolder) -> StudyFolder:
                 cell = dict(zip(CELL, ("digits", arch, "deconv", recipe, 2, seed), strict=True))
                 study.histories.append(cell | {"epoch": epoch, "test_top1": value * share, "train_seconds": 10 * epoch})
     study.json["comparisons"] = COMPARISONS
-    study.json["labels"] = {"recipes": {"sgd": "SGD", "adam": "Adam"}, "axes": {"batch_size": "batches of"}}
+    study.json["labels"] = {"recipe": {"sgd": "SGD", "adam": "Adam"}, "axis": {"batch_size": "batches of"}}
     study.json["recipe_axes"] = {
         f"bs.{size}": {"family": "bs", "axes": {"batch_size": str(size)}} for size in (8, 32)
     }  # fmt: skip

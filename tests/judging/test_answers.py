@@ -14,7 +14,7 @@ from renorm.judging.comparisons import Comparison
 
 SETTINGS = SimpleNamespace(alpha=0.05, primary=METRICS["top1"])
 PAPER = SimpleNamespace(source=SimpleNamespace(name="paper"))
-ND = Comparison("nd", "norm", "batch_norm", "deconv")
+ND = Comparison(name="nd", axis="norm", baseline="batch_norm", method="deconv")
 INPUTS = SimpleNamespace(
     study="mine", answering="mine", comparisons=(ND,), method=lambda _: "ND", baseline=lambda _: "BN",
     settings=SETTINGS, cells=[], originals=[PAPER], provenance=[],

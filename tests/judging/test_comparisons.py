@@ -120,8 +120,11 @@ def test_without_comparisons_nothing_is_compared_and_that_is_said(study):
 
 
 def test_which_cell_is_compared_with_which():
-    points = {f"bs.{size}-{lr}": ("bs", {"batch_size": size, "lr": lr}) for size in ("8", "32") for lr in ("1", "2")}
-    found = Comparison("c", "batch_size", "32", "8", where={"lr": 2}, points=points)
+    places = {
+        f"bs.{size}-{lr}": {"family": "bs", "axes": {"batch_size": size, "lr": lr}}
+        for size in ("8", "32") for lr in ("1", "2")
+    }  # fmt: skip
+    found = Comparison(name="c", axis="batch_size", baseline="32", method="8", where={"lr": 2}, places=places)
     cell = ("digits", "vgg", "deconv", "bs.8-2", 5)
     assert found.value(cell) == "8" and found.counterpart(cell) == ("digits", "vgg", "deconv", "bs.32-2", 5)
     assert found.setting(cell) == found.setting(found.counterpart(cell))

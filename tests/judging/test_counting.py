@@ -201,7 +201,7 @@ def test_margins_are_configured_and_small_near_one_hundred_percent(study):
     study.json["judge"] = {"margins": [{"where": {"arch": "vgg16"}, "points": 0.1}]}
     assert one(judge(study.write())["equivalence"], source="mine")["verdict"] == "inconclusive"
     study.json["judge"] = {"margins": [{"where": {"arch": "vgg16"}}]}
-    with pytest.raises(RenormError, match=r"judge: margins\.0: a margin needs points, absolute or relative"):
+    with pytest.raises(RenormError, match=r"judge\.margins\.0: a margin needs points, absolute or relative"):
         judge(study.write())
 
 

@@ -41,6 +41,12 @@ def write_study(folder: Path, *, runs: bool = True, claims: bool = True, demo: b
     return folder
 
 
+def published(*originals: str) -> dict[str, list[str]]:
+    """`claims` of a study.json, wherever it is: folders of the repository."""
+    original, reproductions = ([str(REPO / "claims" / name) for name in n] for n in (originals, ["obadage2024"]))
+    return {"original": original, "reproductions": reproductions}
+
+
 def write_records(folder: Path) -> None:
     """The files that the report's links lead to; what is in them is the trainer's affair."""
     with (folder / "cells.csv").open(encoding="utf-8") as file:
@@ -54,7 +60,7 @@ def write_records(folder: Path) -> None:
 
 
 def write_judged(folder: Path, *, demo: bool = False, originals: tuple[str, ...] = ("ye2020",), times: int = 1) -> Path:
-    """The same simulated runs held against the real claims by the real judge; every cell has `times` as many seeds."""
+    """The same simulated runs compared with the real claims by the real judge; every cell has `times` as many seeds."""
     from renorm.judging import judge
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,9 +73,9 @@ def write_judged(folder: Path, *, demo: bool = False, originals: tuple[str, ...]
         write_table(folder, name, tables[name])
     imagenet = {"vgg11": "VGG-11", "resnet18": "ResNet-18", "densenet121": "DenseNet-121"}
     study = maker.study({f"{arch}_imagenet": label for arch, label in imagenet.items()})
-    study["claims"] = {"original": [f"claims/{name}" for name in originals], "reproductions": ["claims/obadage2024"]}
+    study["claims"] = published(*originals)
     (folder / "study.json").write_text(json.dumps(study, indent=1), encoding="utf-8")
-    judge(folder, REPO)
+    judge(folder)
     return folder
 
 
@@ -359,9 +365,9 @@ class Maker:
             "title": "Network Deconvolution",
             "description": "Batch normalisation against network deconvolution, every experiment of the original.",
             "labels": {
-                "datasets": datasets,
-                "archs": archs,
-                "norms": {BASELINE: "BN", METHOD: "ND", "none": "no norm"},
+                "dataset": datasets,
+                "arch": archs,
+                "norm": {BASELINE: "BN", METHOD: "ND", "none": "no norm"},
             },
             "comparisons": [{"name": "deconvolution", "axis": "norm", "baseline": BASELINE, "method": METHOD}],
             "judge": {
@@ -370,7 +376,7 @@ class Maker:
                 "consistency_threshold": 0.5,
                 "selection": "final",
             },
-            "claims": {"original": "claims/ye2020", "reproductions": ["claims/obadage2024"]} if self.claims else None,
+            "claims": published("ye2020") if self.claims else None,
             "experiments": [{"name": "table1", "title": "Table 1", "cells": 360}],
         }
 

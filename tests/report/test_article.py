@@ -17,15 +17,12 @@ from renorm.report.export import LETTERS
 def judged(tmp_path_factory):
     """Real claims, so that there are sources and statements."""
     folder = tmp_path_factory.mktemp("article") / "judged"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(simulate.REPO)
-        return simulate.write_judged(folder, demo=True)
+    return simulate.write_judged(folder, demo=True)
 
 
 @pytest.fixture
-def written(judged, tmp_path, monkeypatch):
+def written(judged, tmp_path):
     def write(headline: str = ""):
-        monkeypatch.chdir(simulate.REPO)
         folder = shutil.copytree(judged, tmp_path / (headline or "judged").replace(" ", "-"))
         with (folder / "answers.csv").open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))

@@ -73,11 +73,11 @@ def many(tmp_path_factory):
         extra = [frame[frame["norm"] == "deconv"].assign(norm=norm) for norm in NORMS[2:]]
         pd.concat([frame, *extra]).to_csv(folder / f"{name}.csv", index=False)
     study = json.loads((folder / "study.json").read_text())
-    study["labels"]["norms"] |= {norm: f"a normaliser, {norm} of eight" for norm in NORMS[2:]}
+    study["labels"]["norm"] |= {norm: f"a normaliser, {norm} of eight" for norm in NORMS[2:]}
     (folder / "study.json").write_text(json.dumps(study))
     from renorm.judging import judge
 
-    judge(folder, simulate.REPO)
+    judge(folder)
     return folder
 
 

@@ -111,9 +111,8 @@ def test_values_are_those_of_the_verdicts(page, full):
     assert values_shown(page, full) > 200
 
 
-def test_two_papers_may_claim_something_of_one_cell(tmp_path, monkeypatch):
+def test_two_papers_may_claim_something_of_one_cell(tmp_path):
     """Each paper's claims have tables and figures of their own, which name it."""
-    monkeypatch.chdir(simulate.REPO)
     folder = simulate.write_judged(tmp_path / "judged", originals=("ye2020", "southampton"))
     draw(folder)
     page = Page(render(folder).read_text(encoding="utf-8"))
@@ -229,9 +228,8 @@ def test_a_broken_file_is_one_line(tmp_path, broken, told):
     assert "\n" not in str(error.value) and "threshold_rule.csv" in str(error.value)
 
 
-def test_the_real_judge_and_the_real_claims(tmp_path, monkeypatch):
+def test_the_real_judge_and_the_real_claims(tmp_path):
     """The tables that the analysis writes today fill every section of the page."""
-    monkeypatch.chdir(simulate.REPO)
     folder = simulate.write_judged(tmp_path / "judged")
     text = render(folder).read_text(encoding="utf-8")
     Page(text)
@@ -256,7 +254,7 @@ def test_the_sources_stand_in_full_and_only_web_addresses_are_links(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "source.yaml").write_text(json.dumps(source))
     study = json.loads((folder / "study.json").read_text())
-    study["claims"] = {"original": [str(tmp_path / "one")], "reproductions": [str(tmp_path / "two")]}
+    study["claims"] = {"original": ["../one"], "reproductions": ["../two"]}  # relative to the study, as collect writes
     (folder / "study.json").write_text(json.dumps(study))
     text = render(folder).read_text(encoding="utf-8")
     page = Page(text)

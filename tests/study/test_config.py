@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from renorm.core.errors import RenormError
 from renorm.study import config, grid, parts
+from renorm.study.labels import Labels
 from renorm.study.programs import Environment, Program, Results, Resume, Source
 
 GOOD = {
@@ -279,7 +280,7 @@ def test_every_claim_of_an_accuracy_has_its_cell_in_the_study(root):
 def test_every_key_is_explained(root):
     text = (root / "config/README.md").read_text()
     models = [config.Study, config.Recipe, config.ImageData, config.NormOptions, config.Experiment, config.Judge,
-              config.Comparison, config.Claims, config.Labels, config.LayerView, Program, Results, Source, Environment,
+              config.Comparison, config.Claims, Labels, config.LayerView, Program, Results, Source, Environment,
               Resume]  # fmt: skip
     models += [model for names in parts.PARTS.values() for model in names.values()]
     missing = [f"{m.__name__}.{key}" for m in models for key in m.model_fields if f"`{key}`" not in text]

@@ -34,17 +34,18 @@ def test_the_product_in_the_order_of_the_configuration():
     recipe = found.recipes["bs.batch_size-8.lr-0.05"]
     assert (recipe.batch_size, recipe.optimizer.lr, recipe.optimizer.weight_decay) == (8, 0.05, 1e-3)
     assert len(grid.cells(found)) == 7
-    assert recipe_axes.points(found.recipes)["bs.batch_size-8.lr-0.05"] == (
-        "bs", {"batch_size": "8", "optimizer.lr": "0.05"},
-    )  # fmt: skip
+    assert recipe_axes.points(found.recipes)["bs.batch_size-8.lr-0.05"] == recipe_axes.Place(
+        family="bs", axes={"batch_size": "8", "optimizer.lr": "0.05"}
+    )
 
 
 def test_axes_in_step():
     axes = {"batch_size": [128, 32], "schedule": ["cosine", "constant"], "optimizer.lr": [0.1, 0.05]}
-    points = [tuple(p.values()) for _, p in recipe_axes.points(study({"axes": axes, "zip": True}).recipes).values()]
+    every = study({"axes": axes, "zip": True}).recipes
+    points = [tuple(place.axes.values()) for place in recipe_axes.points(every).values()]
     assert points == [("128", "cosine", "0.1"), ("32", "constant", "0.05")]
     some = study({"axes": axes, "zip": ["batch_size", "optimizer.lr"]}).recipes
-    assert [tuple(p.values()) for _, p in recipe_axes.points(some).values()] == [
+    assert [tuple(place.axes.values()) for place in recipe_axes.points(some).values()] == [
         ("128", "cosine", "0.1"), ("128", "constant", "0.1"), ("32", "cosine", "0.05"), ("32", "constant", "0.05"),
     ]  # fmt: skip
 
@@ -54,7 +55,7 @@ def test_a_place_on_an_axis_changes_no_hyperparameter_and_is_not_inherited():
     placed = config.Recipe(batch_size=32, family="bs", axes=["batch_size"])
     assert placed.resolved("deconv", "tiny_vgg") == plain.resolved("deconv", "tiny_vgg")
     found = study({"batch_size": 8, "family": "sizes", "axes": ["batch_size"]})
-    assert recipe_axes.points(found.recipes) == {"bs": ("sizes", {"batch_size": "8"})}
+    assert recipe_axes.points(found.recipes) == {"bs": recipe_axes.Place(family="sizes", axes={"batch_size": "8"})}
     found = config.validate({
         "study": "axes", "recipes": {"a": {"family": "f", "axes": ["batch_size"]}, "b": {"extends": "a"}},
         "experiments": {"e": {**GRID, "recipe": ["a", "b"]}},

@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 def cells(a: Path, b: Path) -> list[Row]:
     """Every cell of either study: values of A's metric and B - A, training times and B / A, with intervals."""
-    one, other = (load(Path(folder), held=False) for folder in (a, b))
+    one, other = (load(Path(folder), with_claims=False) for folder in (a, b))
     first, second = ({_key(value): value for value in study_values(inputs)} for inputs in (one, other))
     wanted = (one.settings.metric, one.settings.primary.split)
     keys = dict.fromkeys(key for key in (*first, *second) if key[5:] == wanted)

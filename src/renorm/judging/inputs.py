@@ -1,6 +1,5 @@
 """A study's folder and its claims, read once: what all tables of the judgement are made from."""
 
-import os
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,17 +9,17 @@ from typing import Any
 import pandas as pd
 
 from renorm.core.errors import RenormError
-from renorm.core.files import read_json
 from renorm.core.metrics import Metrics
 from renorm.core.table_specs import CELL, GROUP, TABLES
 from renorm.judging.comparisons import Comparison
-from renorm.judging.labels import Labels
 from renorm.judging.settings import Settings, from_study
-from renorm.study import claims as claims_room
+from renorm.study import claims as claims_tables
+from renorm.study import description
 from renorm.study.claims import Claims, load_claims
+from renorm.study.labels import Labels
 
 STATUS = ("completed", "diverged", "failed", "missing")
-COLLECT = "run `renorm collect` first"
+COLLECT = description.FIRST
 
 
 @dataclass(frozen=True)
@@ -99,47 +98,30 @@ class Inputs:
         return next((c.source.label for c in self.published if c.source.name == source), self.label)
 
 
-def load(folder: Path, claims_root: Path | None = None, held: bool = True) -> Inputs:
-    """The study in `folder`; claims folders are relative to `claims_root`, else to `folder`, as study.json has them.
-
-    Without `held` its claims are not looked for: some questions are about the runs alone.
-    """
+def load(folder: Path, with_claims: bool = True) -> Inputs:
+    """The study in `folder`; without its claims where a question is about the runs alone."""
     folder = Path(folder)
-    study = read_json(folder / "study.json", COLLECT)
-    if not isinstance(study, dict) or not isinstance(study.get("study"), str):
-        raise RenormError(f"{folder / 'study.json'}: study: is missing; {COLLECT}")
-    root = claims_root or folder
-    settings = from_study(study, str(folder / "study.json"))
-    metrics = settings.metrics
-    originals, reproductions = _claims(study, folder / "study.json", root, metrics) if held else ((), ())
+    study = description.read(folder)
+    settings = from_study(study)
+    paths: tuple[list[Path], list[Path]] = study.claims_folders(folder) if with_claims else ([], [])
+    originals, reproductions = _claims(study.study, folder / description.FILE, paths, settings.metrics)
     cells = read_cells(folder / "cells.csv")
     inputs = Inputs(
-        study["study"], "this study", settings, cells, _runs(folder / "runs.csv", study["study"], metrics),
+        study.study, "this study", settings, cells, _runs(folder / "runs.csv", study.study, settings.metrics),
         _histories(folder / "histories.csv", f"test_{settings.metric}"), originals, reproductions,
-        _grid(cells), Labels(study.get("labels")), _provenance(folder / "provenance.csv"),
-        bool((study.get("claims") or {}).get("own_cells")),
-        tuple(str(path) for paths in _claims_paths(study, root) for path in paths) if held else (),
+        _grid(cells), study.labels, _provenance(folder / "provenance.csv"),
+        study.claims is not None and study.claims.own_cells, tuple(str(path) for part in paths for path in part),
     )  # fmt: skip
     _refuse_strangers(inputs, folder)
     return inputs
 
 
-def _claims_paths(study: dict, root: Path) -> tuple[list[Path], list[Path]]:
-    """The folders of the original's and of the reproductions' claims."""
-    given = study.get("claims") or {}
-    original = given.get("original") or []
-    original = [original] if isinstance(original, str) else original
-    listed = (original, given.get("reproductions") or [])
-    first, second = ([Path(os.path.normpath(root / path)) for path in paths] for paths in listed)
-    return first, second
-
-
-def _claims(study: dict, where: Path, root: Path, metrics: Metrics) -> tuple[tuple[Claims, ...], tuple[Claims, ...]]:
-    originals, reproductions = (
-        tuple(load_claims(path, metrics) for path in paths) for paths in _claims_paths(study, root)
-    )
+def _claims(
+    study: str, where: Path, paths: tuple[list[Path], list[Path]], metrics: Metrics
+) -> tuple[tuple[Claims, ...], tuple[Claims, ...]]:
+    originals, reproductions = (tuple(load_claims(path, metrics) for path in part) for part in paths)
     for listed in (originals, reproductions):
-        names = [study["study"], *(c.source.name for c in listed)]
+        names = [study, *(c.source.name for c in listed)]
         for name in {name for name in names if names.count(name) > 1}:
             raise RenormError(f"{where}: the source '{name}' is a duplicate: study and claims folders need own names")
     return originals, reproductions
@@ -164,9 +146,9 @@ def _whole(path: Path, line: int, column: str, text: str) -> int:
 
 
 def _runs(path: Path, study: str, metrics: Metrics) -> pd.DataFrame:
-    rows = claims_room.read_rows(path, study, metrics)
-    claims_room.refuse_twice(rows)
-    return claims_room.to_frame(rows)
+    rows = claims_tables.read_rows(path, study, metrics)
+    claims_tables.refuse_twice(rows)
+    return claims_tables.to_frame(rows)
 
 
 def _histories(path: Path, measured: str) -> pd.DataFrame:

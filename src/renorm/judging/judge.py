@@ -30,13 +30,14 @@ from renorm.judging.observations import gather
 from renorm.runs import made_from
 
 
-def judge(study_dir: str | Path, claims_root: str | Path | None = None) -> list[Path]:
-    """Judge the study in `study_dir`, write its tables there, and return their paths.
+def judge(study_dir: str | Path) -> list[Path]:
+    """Judge the collected study in `study_dir`, write its tables there, and return their paths.
 
-    Claims folders named in study.json are relative to `claims_root`, else to the folder of study.json.
+    Raises:
+        RenormError: A table of the study or a folder of claims is not there or has mistakes, a line each.
     """
     folder = Path(study_dir)
-    inputs = load(folder, Path(claims_root) if claims_root else None)
+    inputs = load(folder)
     paths = write(folder, judgement(inputs))
     collected = made_from.read(folder).get(made_from.COLLECT, "")
     made_from.note(folder, made_from.JUDGE, made_from.judged(collected, inputs.claims_folders))

@@ -1,15 +1,15 @@
-"""How to judge: the published rules' thresholds, the equivalence margins and the levels, from study.json."""
+"""How to judge: the published rules' thresholds, the equivalence margins and the levels."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from renorm.core.errors import RenormError, suggest
-from renorm.core.metrics import METRICS, TOP1, Metric, Metrics
-from renorm.core.validation import validate_model
+from pydantic import ConfigDict
+
+from renorm.core.metrics import METRICS, Metric, Metrics
 from renorm.judging.comparisons import Comparison, of_study
 from renorm.study.config import Judge, MarginRule
-from renorm.study.metrics import of_document
+from renorm.study.description import Description
 
 # Without a rule of the study's own: one point where training had time to converge. Accuracies after few epochs differ
 # by more between implementations; there it is a tenth of the claim, but at most three points: a tenth of 95 % is a lot.
@@ -27,31 +27,31 @@ class Margin:
     rule: str
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Everything a verdict depends on besides the numbers. Accuracies and margins are fractions of 1."""
+class Settings(Judge):
+    """Everything a verdict depends on besides the numbers: `judge:` of the configuration, and what goes with it.
+
+    Accuracies and margins are fractions of 1.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     comparisons: tuple[Comparison, ...] = ()
-    # The published rules.
-    threshold: float = 0.10
-    threshold_kind: Literal["relative", "absolute"] = "relative"
-    consistency_threshold: float = 0.5
-    selection: str = "final"
-    # What decides a pair, and equivalence.
-    metric: str = TOP1
     metrics: Metrics = METRICS
-    added: tuple[str, ...] = ()  # the metrics of the study's own
-    alpha: float = 0.05
-    short_epochs: int = 20
-    margins: tuple[MarginRule, ...] = ()
-    level: float = 0.95
+
+    # Not configurable: a verdict of one study means what it means in another.
+    level: ClassVar[float] = 0.95
     # Suspiciously good: above the claim by more than max(sd x the spread's SD, points), or near perfect.
-    suspicious_sd: float = 3.0
-    suspicious_points: float = 0.01
-    near_perfect: float = 0.99
+    suspicious_sd: ClassVar[float] = 3.0
+    suspicious_points: ClassVar[float] = 0.01
+    near_perfect: ClassVar[float] = 0.99
     # The bootstrap over pairs and seeds.
-    resamples: int = 2000
-    bootstrap_seed: int = 0
+    resamples: ClassVar[int] = 2000
+    bootstrap_seed: ClassVar[int] = 0
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """The metrics of the study's own."""
+        return tuple(name for name in self.metrics if name not in METRICS)
 
     @property
     def primary(self) -> Metric:
@@ -120,14 +120,6 @@ def _fits(where: Mapping[Any, Any], cell: Any) -> bool:
     return True
 
 
-def from_study(study: dict, where: str) -> Settings:
-    """The settings in `metrics`, `comparisons` and `judge` of study.json."""
-    judge = validate_model(Judge, study.get("judge") or {}, f"{where}: judge")
-    metrics = of_document(study, where)
-    if judge.metric not in metrics:
-        raise RenormError(f"{where}: judge.metric: unknown '{judge.metric}': {suggest(judge.metric, metrics)}")
-    given: dict[str, Any] = {**dict(judge), "margins": tuple(judge.margins), "metrics": metrics}
-    given["comparisons"] = tuple(of_study(study))
-    given["added"] = tuple(study.get("metrics") or ())
-    known = {field.name for field in fields(Settings)}
-    return Settings(**{key: value for key, value in given.items() if key in known})
+def from_study(study: Description) -> Settings:
+    """How `study` is judged."""
+    return Settings(**dict(study.judge), comparisons=of_study(study), metrics=study.registry)

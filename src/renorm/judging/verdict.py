@@ -1,12 +1,12 @@
 """`renorm verdict`: what a judged study found, for programs; the same words and numbers that its page prints."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from renorm.core.errors import RenormError, suggest
 from renorm.core.table_specs import CELL, TABLES
 from renorm.judging.answers import QUESTIONS
+from renorm.study import description
 
 VERSION = 1  # of the schema: raised when a key changes its meaning or goes
 HEADLINE = "headline"  # another name for the first question
@@ -26,7 +26,7 @@ def verdict(folder: str | Path) -> dict[str, Any]:
         RenormError: A table is not there or cannot be read.
     """
     folder = Path(folder)
-    study = _study(folder)
+    study = description.read(folder).study
     rows = _read(folder, "answers")
     leading = next((row["comparison"] for row in rows if row["comparison"]), "")
     questions = _questions(rows, "", leading)
@@ -84,15 +84,6 @@ def _questions(rows: list[dict[str, Any]], *comparisons: str) -> dict[str, dict[
     found = {row["question"]: row for row in rows if row["comparison"] in comparisons}
     keep = {"verdict", "count", "measured", "planned", "text"}
     return {key: {k: v for k, v in found[key].items() if k in keep} for key in QUESTIONS if key in found}
-
-
-def _study(folder: Path) -> str:
-    try:
-        return str(json.loads((folder / "study.json").read_text(encoding="utf-8"))["study"])
-    except FileNotFoundError:
-        raise RenormError(f"{folder / 'study.json'}: not there; run `renorm collect` first") from None
-    except (ValueError, KeyError, TypeError):
-        raise RenormError(f"{folder / 'study.json'}: not readable; run `renorm collect` again") from None
 
 
 def _claims(folder: Path, study: str) -> list[dict[str, Any]]:

@@ -128,7 +128,7 @@ def _article(inputs: Inputs, found: dict[str, Any], said: dict[str, str], tables
 
 
 def _title(inputs: Inputs) -> str:
-    return str(inputs.study.get("title") or inputs.name)
+    return inputs.study.heading
 
 
 def _references(inputs: Inputs) -> str:

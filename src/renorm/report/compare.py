@@ -53,7 +53,7 @@ def _context(sides: tuple[Inputs, Inputs], rows: list[dict], changes: list[dict]
 
 
 def _called(side: Inputs) -> dict:
-    return {"name": side.name, "title": str(side.study.get("title") or side.name), "folder": str(side.folder)}
+    return {"name": side.name, "title": side.study.heading, "folder": str(side.folder)}
 
 
 def _answers(names: Names, words: dict, counts: dict, changes: list[dict]) -> list[dict]:
@@ -88,18 +88,16 @@ def _cases(counts: dict) -> list[str]:
 def _setups(sides: tuple[Inputs, Inputs]) -> list[Table]:
     """What the two were made with and judged by, where it is not the same."""
     pairs = [(column, *(_values(side, column) for side in sides)) for column in SETUP]
-    for group in ("comparisons", "judge"):
-        first, second = (_keyed(side.study.get(group) or {}) for side in sides)
-        pairs += [(f"{group}.{key}", str(first.get(key, "")), str(second.get(key, ""))) for key in {**first, **second}]
+    first, second = (_judged_by(side) for side in sides)
+    pairs += [(key, first.get(key, ""), second.get(key, "")) for key in {**first, **second}]
     rows = [[text(part) for part in pair] for pair in pairs if pair[1] != pair[2]]
     return [flat("setups", "Made and judged differently", "differences", ["What", "A", "B"], rows)]
 
 
-def _keyed(given: dict | list[dict]) -> dict:
-    """A list of comparisons by their names."""
-    return given if isinstance(given, dict) else {
-        one["name"]: f"{one['axis']}: {one['method']} against {one['baseline']}" for one in given
-    }  # fmt: skip
+def _judged_by(side: Inputs) -> dict[str, str]:
+    """The comparisons by their names, and the settings of `judge`."""
+    named = {f"comparisons.{c.name}": f"{c.axis}: {c.method} against {c.baseline}" for c in side.study.comparisons}
+    return named | {f"judge.{key}": str(value) for key, value in side.study.judge.model_dump().items()}
 
 
 def _values(side: Inputs, column: str) -> str:

@@ -25,8 +25,7 @@ def _version(release: object, commit: object) -> str:
 
 def experiments(inputs: Inputs) -> list[str]:
     """Titles of the experiments that the study takes, with their cells: nothing of what it leaves out."""
-    found = inputs.study.get("experiments") or []
-    return [f"{one.get('title') or one.get('name')} ({one.get('cells')} cells)" for one in found]
+    return [f"{one.title} ({one.cells} cells)" for one in inputs.study.experiments]
 
 
 def facts(inputs: Inputs) -> list[tuple[str, str]]:
@@ -54,7 +53,7 @@ def finished(inputs: Inputs) -> str:
 
 
 def _configuration(inputs: Inputs) -> str:
-    described = str(inputs.study.get("description") or "")
+    described = inputs.study.description
     return f"study “{inputs.name}”" + (f". The whole configuration: {described}" if described else "")
 
 

@@ -1,6 +1,5 @@
 """Read a study's folder: the CSVs of docs/tables.md, their columns checked, nothing computed."""
 
-import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -8,13 +7,14 @@ from pathlib import Path
 import pandas as pd
 
 from renorm.core.errors import RenormError
-from renorm.core.metrics import TOP1, Metric, Metrics
+from renorm.core.metrics import Metric, Metrics
 from renorm.core.table_specs import SPECS
 from renorm.core.tables import TableSpec
 from renorm.report.links import run_links
+from renorm.study import description
 from renorm.study.cell import AXES
 from renorm.study.claims import load_source
-from renorm.study.metrics import of_document
+from renorm.study.description import Description
 
 
 @dataclass(frozen=True)
@@ -22,17 +22,17 @@ class Inputs:
     """Everything that a study's folder says."""
 
     folder: Path
-    study: dict
+    study: Description
     frames: dict[str, pd.DataFrame] = field(repr=False)
 
     @property
     def name(self) -> str:
-        return str(self.study["study"])
+        return self.study.study
 
     @cached_property
     def comparisons(self) -> dict[str, dict]:
         """name → comparison of the configuration, the leading one first: that of the first answers."""
-        given = {one["name"]: one for one in self.study.get("comparisons") or ()}
+        given = {one.name: one.model_dump() for one in self.study.comparisons}
         named = self["answers"]["comparison"] if "answers" in self.frames else ()
         leading = next((name for name in named if name in given), "")
         return {name: given[name] for name in sorted(given, key=lambda name: name != leading)}
@@ -72,12 +72,12 @@ class Inputs:
     @cached_property
     def metrics(self) -> Metrics:
         """The built-in metrics and those of the study."""
-        return of_document(self.study, str(self.folder / "study.json"))
+        return self.study.registry
 
     @property
     def primary(self) -> Metric:
         """The metric that the study's pairs are decided by."""
-        return self.metrics[str((self.study.get("judge") or {}).get("metric", TOP1))]
+        return self.metrics[self.study.judge.metric]
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         return self.frames[name]
@@ -85,11 +85,8 @@ class Inputs:
     @cached_property
     def published(self) -> dict[str, dict]:
         """source → its source.yaml, in reading order; of one that cannot be read nothing is known but its name."""
-        claims = self.study.get("claims") or {}
-        originals = claims.get("original") or []
-        paths = [originals] if isinstance(originals, str) else list(originals)
-        folders = [Path(path) for path in [*paths, *(claims.get("reproductions") or [])]]
-        return {folder.name: _source(folder / "source.yaml") for folder in folders}
+        originals, reproductions = self.study.claims_folders(self.folder)
+        return {path.name: _source(path / "source.yaml") for path in (*originals, *reproductions)}
 
     @cached_property
     def _links(self) -> dict[tuple, list[tuple[str, str]]]:
@@ -115,7 +112,7 @@ def _source(path: Path) -> dict:
 def load(folder: Path) -> Inputs:
     """All tables of `folder`; one clear line when one is absent or broken."""
     folder = Path(folder)
-    study = _study(folder / "study.json")
+    study = description.read(folder)
     given = [spec for spec in SPECS if spec.required or (folder / spec.file).exists()]
     return Inputs(folder, study, {spec.name: read_table(folder / spec.file, spec) for spec in given})
 
@@ -138,15 +135,3 @@ def _numbers(column: pd.Series, path: Path, writer: str) -> pd.Series:
             f"{path}:{row + 2}: {column.name}: {column.iloc[row]!r} is not a number; run `{writer}` again"
         )
     return numbers.astype(float)
-
-
-def _study(path: Path) -> dict:
-    try:
-        study = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RenormError(f"{path}: not there; run `renorm collect` first") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RenormError(f"{path}: not readable JSON ({error}); run `renorm collect` again") from None
-    if not isinstance(study, dict) or "study" not in study:
-        raise RenormError(f"{path}: key `study` is missing; run `renorm collect` again")
-    return study

@@ -8,11 +8,7 @@ import pandas as pd
 from renorm.core.metrics import Metric
 from renorm.report.inputs import Inputs
 from renorm.study.cell import AXES
-
-PLURAL = {"arch": "archs", "dataset": "datasets", "norm": "norms", "recipe": "recipes", "axis": "axes"}
-
-
-PLACE = ("arch", "norm", "recipe")
+from renorm.study.labels import PLACE
 
 
 @dataclass(frozen=True)
@@ -38,13 +34,11 @@ class Names:
 
     def __init__(self, inputs: Inputs):
         self.inputs = inputs
-        self.labels = inputs.study.get("labels") or {}
+        self.labels = inputs.study.labels
         self.source_labels = {key: source.get("label", key) for key, source in inputs.published.items()}
 
     def label(self, axis: str, key: object) -> str:
-        key = str(key)
-        fallback = self.metric(key).label if axis == "metric" else key
-        return str(self._group(axis).get(key, fallback))
+        return self.metric(str(key)).label if axis == "metric" else self.labels.of(axis, str(key))
 
     def metric(self, key: str) -> Metric:
         return self.inputs.metrics[key]
@@ -64,9 +58,6 @@ class Names:
             "left": "left" if metric.higher_is_better else "right",
         }  # fmt: skip
 
-    def _group(self, axis: str) -> dict:
-        return self.labels.get(PLURAL.get(axis, axis)) or self.labels.get(axis) or {}
-
     def source(self, key: str) -> str:
         return "this study" if key == self.inputs.name else self.source_labels.get(key, key)
 
@@ -81,10 +72,7 @@ class Names:
 
     def side(self, comparison: dict, side: str) -> str:
         """What the `baseline` or the `method` of a comparison is called; empty where nothing is compared."""
-        if not comparison:
-            return ""
-        axis, value = comparison["axis"], comparison[side]
-        return self.label(axis, value) if axis in PLACE else f"{self.label('axis', axis)} {value}"
+        return self.labels.value(comparison["axis"], comparison[side]) if comparison else ""
 
     def comparison(self, comparison: dict) -> str:
         """The heading of a comparison."""
@@ -121,7 +109,7 @@ class Names:
         seen: dict[str, None] = {}
         for frame in frames:
             seen.update(dict.fromkeys(frame[axis]))
-        known = self.inputs.study.get("recipes", ()) if axis == "recipe" else self._group(axis)
+        known = self.inputs.study.recipes if axis == "recipe" else self.labels.on(axis)
         places = {key: place for place, key in enumerate(known)}
         return sorted(seen, key=lambda key: places.get(key, len(places)))
 

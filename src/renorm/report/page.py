@@ -20,6 +20,7 @@ from renorm.report.summary import Glance
 from renorm.report.tables import build
 from renorm.report.tables.provenance import mixed
 from renorm.runs import made_from
+from renorm.study.config import Judge
 
 # id, heading, the table sections and figure sections below it, and whether it is collapsed: this study first, then what
 # published sources say of each other, then the audit. Parts without a value of this study are in `published`.
@@ -68,12 +69,12 @@ def environment(folder: Path) -> jinja2.Environment:
 
 
 def _context(inputs: Inputs, folder: Path) -> dict:
-    judge = inputs.study.get("judge") or {}
+    judge = inputs.study.judge
     names = Names(inputs)
     return {
         "study": inputs.study,
         "name": inputs.name,
-        "title": inputs.study.get("title") or inputs.name,
+        "title": inputs.study.heading,
         "experiments": imprint.experiments(inputs),
         "finished": imprint.finished(inputs),
         "written_by": imprint.written_by(),
@@ -154,15 +155,14 @@ def _sources(inputs: Inputs, names: Names) -> list[str]:
     return [names.source(source) for source in names.sources(inputs["threshold_rule"])]
 
 
-def _rule(judge: dict, metric: Metric) -> dict:
+def _rule(judge: Judge, metric: Metric) -> dict:
     """The published rule in the study's own numbers, for the legend."""
-    threshold = float(judge.get("threshold", 0.1))
-    relative = judge.get("threshold_kind", "relative") == "relative"
-    text = f"{100 * threshold:g}\u00a0%" if relative else metric.amount(metric.scale * threshold)
+    relative = judge.threshold_kind == "relative"
+    text = f"{100 * judge.threshold:g}\u00a0%" if relative else metric.amount(metric.scale * judge.threshold)
     return {
         "threshold": text,
         "relative": relative,
-        "consistency": f"{float(judge.get('consistency_threshold', 0.5)):g}",
+        "consistency": f"{judge.consistency_threshold:g}",
     }
 
 

@@ -13,7 +13,7 @@ from renorm.core.tables import to_csv
 from renorm.runs import adopt, finished, layer_views, made_from, run_record
 from renorm.runs.finished import run_folder
 from renorm.runs.run_log import last_error
-from renorm.study import grid, recipe_axes
+from renorm.study import description, grid
 from renorm.study.cell import Cell
 from renorm.study.config import Study
 from renorm.study.data_manifest import data_checksum
@@ -90,9 +90,9 @@ def collect(study: Study, folder: Path | None = None) -> list[Path]:
     for spec in COLLECTED:
         more = _more_columns(found) if spec.name == "histories" else ()
         files.write_atomic(folder / spec.file, to_csv((*spec.names, *more), tables[spec.name], _text))
-    files.write_json(folder / "study.json", _study_json(study, folder))
+    description.write(description.of(study, folder), folder)
     made_from.note(folder, made_from.COLLECT, inputs_digest(study, [(f.cell, f.record) for f in found], folder))
-    return [folder / name for name in (*(spec.file for spec in COLLECTED), "study.json")]
+    return [folder / name for name in (*(spec.file for spec in COLLECTED), description.FILE)]
 
 
 def _text(value: Any) -> Any:
@@ -180,27 +180,3 @@ def _program(runner: run_record.Program) -> str:
     words = [word for word in runner.command.split() if word.endswith((".py", ".sh", ".R", ".jl"))]
     commit = f" at commit {runner.commit[:10]}{', modified' if runner.dirty else ''}" if runner.commit else ""
     return f"program {(words or runner.command.split())[0]}{commit}"
-
-
-def _study_json(study: Study, folder: Path) -> dict:
-    wanted = grid.cells(study)
-    labels = study.labels
-    return {
-        "study": study.study, "title": study.title or study.study, "description": study.description,
-        "labels": {"datasets": labels.dataset, "archs": labels.arch, "norms": labels.norm,
-                   "recipes": recipe_axes.labels(study.recipes, labels.recipe, labels.axis), "axes": labels.axis},
-        "recipes": list(study.recipes),
-        "comparisons": [comparison.model_dump() for comparison in study.comparisons],
-        "recipe_axes": {
-            recipe: {"family": family, "axes": point}
-            for recipe, (family, point) in recipe_axes.points(study.recipes).items()
-        },
-        "metrics": {name: metric.model_dump(mode="json") for name, metric in study.metrics.items()},
-        "judge": study.judge.model_dump(),
-        "claims": study.written_for(folder)["claims"],
-        "experiments": [
-            {"name": name, "title": experiment.title or name,
-             "cells": sum(name in names for names in wanted.values())}
-            for name, experiment in study.taken.items()
-        ],
-    }  # fmt: skip

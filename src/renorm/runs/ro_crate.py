@@ -23,23 +23,26 @@ from renorm.core.resources import bundled
 from renorm.core.table_specs import SPECS, TABLES
 from renorm.runs.adopt import ORIGIN
 from renorm.runs.run_record import HISTORY, RECORD
+from renorm.study import description
 from renorm.study.cell import AXES, Cell
+from renorm.study.config import Claims
+from renorm.study.description import Description
 
 CONTEXT = ["https://w3id.org/ro/crate/1.1/context", {"sha256": "https://schema.org/sha256"}]
 PROFILE = "https://w3id.org/ro/crate/1.1"
 METADATA, SUMS = "ro-crate-metadata.json", "SHA256SUMS"
-NEEDED = ("study.json", "cells.csv", "runs.csv", "provenance.csv", "threshold_rule.csv", "summary.csv")
+NEEDED = (description.FILE, "cells.csv", "runs.csv", "provenance.csv", "threshold_rule.csv", "summary.csv")
 JUDGE = "collect and judge the study first"
 LEFT_OUT = ("logs",)
 AS_WRITTEN = "as_written"  # as the rule `study` calls the folder
-HAND_OVER = ("config.json", "study.json")
+HAND_OVER = ("config.json", description.FILE)
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the crate's bytes depend on the study, not on the time
 FORMATS = {
     ".csv": "text/csv", ".json": "application/json", ".html": "text/html", ".svg": "image/svg+xml",
     ".md": "text/markdown", ".tex": "application/x-tex", ".txt": "text/plain", ".yaml": "application/yaml",
 }  # fmt: skip
 DESCRIPTIONS = {spec.file: spec.description for spec in SPECS} | {
-    "study.json": "What the pages need from the configuration",
+    description.FILE: "The part of the configuration that the tables are judged and printed by",
     "config.json": "The study's whole configuration",
     "report.html": "The report, one page that needs nothing else",
     "requirements.txt": "The pinned Python packages",
@@ -72,9 +75,15 @@ def archive(study_dir: Path, out: Path | None = None, licence: str = "") -> Path
     folder = Path(study_dir)
     _refuse_unjudged(folder)
     out = Path(out) if out else folder.with_name(f"{folder.name}.crate.zip")
-    study = files.read_json(folder / "study.json", JUDGE)
+    study = description.read(folder)
     cells = _cells(folder)
-    found = [*_tables(folder), *_runs(folder, cells), *_claims(folder, study), *_dropped_in(cells), *_environment()]
+    found = [
+        *_tables(folder),
+        *_runs(folder, cells),
+        *_claims(folder, study.claims),
+        *_dropped_in(cells),
+        *_environment(),
+    ]
     members = sorted({member.path: member for member in found}.values(), key=lambda m: m.path)
     sums = {member.path: hashlib.sha256(member.data).hexdigest() for member in members}
     text = "".join(f"{digest}  {path}\n" for path, digest in sums.items())
@@ -114,13 +123,10 @@ def _runs(folder: Path, cells: list[Cell]) -> list[Member]:
     return [Member(f"results/{path}", folder.parent / path) for path in wanted if (folder.parent / path).is_file()]
 
 
-def _claims(folder: Path, study: dict) -> list[Member]:
+def _claims(folder: Path, claims: Claims | None) -> list[Member]:
     """Every claims folder that the study is compared with; configuration and study.json as they must be for it."""
-    given = study.get("claims") or {}
-    original = given.get("original") or []
-    paths = [original] if isinstance(original, str) else list(original)
     found, places = [], {}
-    for path in [*paths, *(given.get("reproductions") or [])]:
+    for path in [*claims.original, *claims.reproductions] if claims else ():
         source = Path(os.path.normpath(folder / path))
         if not source.is_dir():
             raise RenormError(f"{source}: the claims folder is not there; run this where the study was judged")
@@ -197,12 +203,12 @@ def _environment() -> list[Member]:
     return [Member("environment/requirements.txt", bundled("envs/requirements.txt"))]
 
 
-def _metadata(folder: Path, study: dict, members: list[Member], sums: dict[str, str], licence: str) -> str:
+def _metadata(folder: Path, study: Description, members: list[Member], sums: dict[str, str], licence: str) -> str:
     """ro-crate-metadata.json: the descriptor, the root, one entity a file."""
     root = {
-        "@id": "./", "@type": "Dataset", "name": study.get("title") or study["study"],
-        "description": study.get("description") or f"Runs, tables and report of the study {study['study']}",
-        "datePublished": _date(folder / "provenance.csv"), "identifier": study["study"],
+        "@id": "./", "@type": "Dataset", "name": study.heading,
+        "description": study.description or f"Runs, tables and report of the study {study.study}",
+        "datePublished": _date(folder / "provenance.csv"), "identifier": study.study,
         "hasPart": [{"@id": quote(path)} for path in [*(member.path for member in members), SUMS]],
         "mentions": {"@id": "#renorm"},
     }  # fmt: skip

@@ -86,9 +86,9 @@ def _axes(study: Study) -> dict[str, list[str]]:
         for axis in ("dataset", "norm", "arch")
     }
     points = recipe_axes.points(study.recipes)
-    found["recipe"] = [*study.recipes, *dict.fromkeys(family for family, _ in points.values())]
-    for _, point in points.values():
-        for axis, value in point.items():
+    found["recipe"] = [*study.recipes, *dict.fromkeys(place.family for place in points.values())]
+    for place in points.values():
+        for axis, value in place.axes.items():
             values = found.setdefault(axis, [])
             if value not in values:
                 values.append(value)

@@ -18,6 +18,7 @@ from renorm.study.cell import Cell
 from renorm.study.comparisons import Comparison
 from renorm.study.fields import Count, Finite, Name, Positive, Strict
 from renorm.study.known_datasets import PUBLISHED_NORMALISATION
+from renorm.study.labels import Labels
 from renorm.study.metrics import AddedMetric, registry
 
 # Raised when the meaning of a run changes, so that old records are not mixed with new ones.
@@ -291,16 +292,6 @@ class Claims(Strict):
             if names.count(name) > 1:
                 raise ValueError(f"'{name}' is there twice: each source needs a name of its own")
         return folders
-
-
-class Labels(Strict):
-    """How names are printed in the report; a name without a label is printed as it is."""
-
-    dataset: dict[str, str] = {}
-    arch: dict[str, str] = {}
-    norm: dict[str, str] = {}
-    recipe: dict[str, str] = {}
-    axis: dict[str, str] = {}
 
 
 class Study(Strict):

@@ -1,12 +1,11 @@
 """`metrics:` of a configuration: the metrics that a study adds to the built-in ones."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from renorm.core.metrics import METRICS, Metric, Metrics, share
-from renorm.core.validation import validate_model
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -62,9 +61,3 @@ class AddedMetric(BaseModel):
 def registry(added: Mapping[str, AddedMetric]) -> Metrics:
     """The built-in metrics and those of a study; raises `RenormError` for a name or alias that is taken."""
     return METRICS.extended(*(metric.named(name) for name, metric in added.items()))
-
-
-def of_document(study: Mapping[str, Any], where: str) -> Metrics:
-    """The metrics of the study that study.json describes."""
-    given = study.get("metrics") or {}
-    return registry({name: validate_model(AddedMetric, one, f"{where}: metrics.{name}") for name, one in given.items()})

@@ -11,13 +11,21 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from renorm.core.errors import suggest
 from renorm.study import parts
 
 MOST = 1000  # recipes that one may expand to
-Point = dict[str, str]  # axis → value, as text
+
+
+class Place(BaseModel):
+    """Where a recipe is in a family of recipes: its value on each of the family's axes, as text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    family: str
+    axes: dict[str, str]
 
 
 def text(value: Any) -> str:
@@ -150,22 +158,22 @@ def settings(model: type[BaseModel], prefix: str = "") -> list[str]:
     return found
 
 
-def points(recipes: Mapping[str, BaseModel]) -> dict[str, tuple[str, Point]]:
-    """Recipe → (family, axis → value) of the recipes that are points of a family, in the study's order."""
+def points(recipes: Mapping[str, BaseModel]) -> dict[str, Place]:
+    """Recipe → its place, of the recipes that are points of a family, in the study's order."""
     found = {}
     for name, recipe in recipes.items():
         family, axes = getattr(recipe, "family", None), getattr(recipe, "axes", [])
         if family:
             values = recipe.model_dump()
-            found[name] = (family, {axis: text(at(values, axis)) for axis in axes})
+            found[name] = Place(family=family, axes={axis: text(at(values, axis)) for axis in axes})
     return found
 
 
 def labels(recipes: Mapping[str, BaseModel], given: Mapping[str, str], axes: Mapping[str, str]) -> dict[str, str]:
     """What recipes are called in print: as `given`, and the points of an expanded recipe by their values."""
     found = dict(given)
-    for name, (family, point) in points(recipes).items():
-        if name not in found and name.startswith(f"{family}."):
-            values = (f"{axes.get(axis, axis)} {value}" for axis, value in point.items())
-            found[name] = ", ".join([given.get(family, family), *values])
+    for name, place in points(recipes).items():
+        if name not in found and name.startswith(f"{place.family}."):
+            values = (f"{axes.get(axis, axis)} {value}" for axis, value in place.axes.items())
+            found[name] = ", ".join([given.get(place.family, place.family), *values])
     return found

@@ -9,8 +9,8 @@ from renorm.core.metrics import METRICS, Metrics
 from renorm.judging.audit import accuracy, columns, coverage, duplicates, metric_mixup, provenance, runtime
 from renorm.judging.audit.lines import places
 from renorm.judging.audit.loader import NOT_CHECKED, Finding, Table, as_written, load_runs_csv, prepare
-from renorm.judging.labels import Labels
 from renorm.study.claims import Claims
+from renorm.study.labels import Labels
 
 __all__ = [
     "CHECKS", "NOT_CHECKED", "TITLES", "Finding", "Table", "as_written", "audit", "load_runs_csv", "places",

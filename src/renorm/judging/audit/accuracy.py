@@ -181,9 +181,8 @@ def averages(table: Table) -> Iterator[Finding]:
         )
         if exchanges:
             attempt, norm, other = max(exchanges, key=lambda pattern: (usual[pattern], pattern))
-            sentence += (
-                f"; it is the mean with attempt {attempt} replaced by attempt {other} of {table.labels.norm(norm)}"
-            )
+            named = table.labels.of("norm", norm)
+            sentence += f"; it is the mean with attempt {attempt} replaced by attempt {other} of {named}"
         elif slip := typing_errors.explain(row.text, partial(_is_mean, row, attempts)):
             sentence += f"; {slip}?"
         yield table.finding("average_mismatch", [row.row, *(r.row for r in attempts)], row.cell, sentence)

@@ -108,8 +108,8 @@ def _rounds(row: Row, mean: float | None) -> bool:
 def _name(table: Table, column: Column) -> str:
     recipe = f", {column.recipe}" if table.several_recipes else ""
     attempt = f", attempt {column.attempt}" if column.attempt not in ("", "mean") else ""
-    norm = table.labels.norm(column.norm)
-    return f"{table.labels.dataset(column.dataset)}, {norm}{recipe}, {in_epochs(column.epochs)}{attempt}"
+    norm = table.labels.of("norm", column.norm)
+    return f"{table.labels.of('dataset', column.dataset)}, {norm}{recipe}, {in_epochs(column.epochs)}{attempt}"
 
 
 def _finding(kind: str, sentence: str, column: Column, rows: list) -> Finding:

@@ -17,8 +17,8 @@ from renorm.core.metrics import METRICS, TOP1, Metric, Metrics
 from renorm.core.tables import read_cells
 from renorm.judging.audit import words
 from renorm.judging.audit.granularity import resolution
-from renorm.judging.labels import Labels
 from renorm.study.known_datasets import SIZES
+from renorm.study.labels import Labels
 
 NEEDED = ("dataset", "arch", "norm", "epochs", "value")
 # What must be the same for all runs of a cell, where it is written down.
@@ -173,7 +173,7 @@ class Table:
     def names(self, cell: tuple) -> list[str]:
         """A cell's names as the study prints them, its source aside; the recipe only where there are several."""
         _, dataset, arch, norm, recipe, epochs = cell
-        named = [self.labels.dataset(dataset), self.labels.arch(arch), self.labels.norm(norm)]
+        named = [self.labels.of("dataset", dataset), self.labels.of("arch", arch), self.labels.of("norm", norm)]
         return [*named, *([recipe] if recipe and self.several_recipes else []), in_epochs(epochs)]
 
     @cached_property

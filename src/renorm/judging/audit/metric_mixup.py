@@ -73,7 +73,8 @@ def _finding(table: Table, kind: str, block: tuple, side: int, cells: list, ques
     median = statistics.median(differences) * 100
     label = cells[0][0].measure.label
     sentence = (
-        f"{table.labels.dataset(dataset)}, {in_epochs(epochs)}: {far} of {len(cells)} {label} values ({split} split) "
+        f"{table.labels.of('dataset', dataset)}, {in_epochs(epochs)}: "
+        f"{far} of {len(cells)} {label} values ({split} split) "
         f"are more than {FAR * 100:g} points {'above' if side > 0 else 'below'} their claims (median {median:+.1f} "
         f"points); {question}"
     )

@@ -108,7 +108,7 @@ def at_baseline_speed(table: Table) -> Iterator[Finding]:
     """A network of the method as fast as with the baseline, where the method usually costs time: was it the method?"""
     cells = grouped([t for t in table.times if _counts(t, "train")], lambda t: t.cell)
     usual_time = {cell: statistics.median(_per_epoch(t, "train") for t in times) for cell, times in cells.items()}
-    baseline, method = table.labels.norm(table.baseline), table.labels.norm(table.method)
+    baseline, method = table.labels.of("norm", table.baseline), table.labels.of("norm", table.method)
     ratios = {
         cell: seconds / usual_time[other]
         for cell, seconds in usual_time.items()

@@ -10,20 +10,21 @@ from renorm.report.figures.style import Figure, legend, panels, plain, tidy
 from renorm.report.inputs import Inputs
 from renorm.report.labels import Names, epochs_label, slug
 from renorm.report.palette import LIGHT, norm_colours, norm_markers
+from renorm.study.recipe_axes import Place
 
 
 def figures(inputs: Inputs) -> Iterator[Figure]:
     """One for each family of recipes, axis and data set with two values or more of the axis in one setting."""
-    points = inputs.study.get("recipe_axes") or {}
+    places = inputs.study.recipe_axes
     metric = inputs.primary.name
     means = inputs["study_means"] if inputs.has("study_means") else None
-    if not points or means is None:
+    if not places or means is None:
         return
     rows = means[(means["metric"] == metric) & (means["split"] == "test") & means["value"].notna()]
-    families = {point["family"]: list(point["axes"]) for point in points.values()}
+    families = {place.family: list(place.axes) for place in places.values()}
     for family, axes in families.items():
         for axis in axes:
-            found = _placed(rows, points, family, axis)
+            found = _placed(rows, places, family, axis)
             for dataset in Names(inputs).order("dataset", found):
                 here = found[found["dataset"] == dataset]
                 kept = here[here.groupby(["line"])["at"].transform("nunique") > 1]
@@ -31,12 +32,12 @@ def figures(inputs: Inputs) -> Iterator[Figure]:
                     yield _figure(inputs, (family, axis, metric), dataset, kept)
 
 
-def _placed(rows: pd.DataFrame, points: dict, family: str, axis: str) -> pd.DataFrame:
+def _placed(rows: pd.DataFrame, places: dict[str, Place], family: str, axis: str) -> pd.DataFrame:
     """The rows of a family's recipes: `at` is the value on `axis`, `rest` the values on its other axes."""
-    rows = rows[[points.get(recipe, {}).get("family") == family for recipe in rows["recipe"]]].copy()
-    rows["at"] = [points[recipe]["axes"][axis] for recipe in rows["recipe"]]
+    rows = rows[[recipe in places and places[recipe].family == family for recipe in rows["recipe"]]].copy()
+    rows["at"] = [places[recipe].axes[axis] for recipe in rows["recipe"]]
     rows["rest"] = [
-        ", ".join(f"{key} {value}" for key, value in points[recipe]["axes"].items() if key != axis)
+        ", ".join(f"{key} {value}" for key, value in places[recipe].axes.items() if key != axis)
         for recipe in rows["recipe"]
     ]
     rows["line"] = list(zip(rows["arch"], rows["epochs"], rows["rest"], rows["norm"], strict=True))
@@ -77,8 +78,8 @@ def _figure(inputs: Inputs, what: tuple[str, str, str], dataset: str, rows: pd.D
 
 def _values(inputs: Inputs, family: str, axis: str, found: set[str]) -> list[str]:
     """The values on the axis: numbers by size, words in the order of the study's recipes."""
-    points = (inputs.study.get("recipe_axes") or {}).values()
-    known = list(dict.fromkeys(point["axes"][axis] for point in points if point["family"] == family))
+    places = inputs.study.recipe_axes.values()
+    known = list(dict.fromkeys(place.axes[axis] for place in places if place.family == family))
     try:
         return sorted((value for value in known if value in found), key=float)
     except ValueError:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from renorm.judging.settings import Settings
 from renorm.report import formatting
 from renorm.report.figures.captions import words
 from renorm.report.figures.style import HEAD, Figure, bands, legend, mark, panels, plain, rows_axis, tidy
@@ -42,14 +43,10 @@ def _figure(inputs: Inputs, comparison: dict, dataset: str, rows: pd.DataFrame) 
     said = words(
         "forest", **names.terms(), dataset=names.dataset(dataset), baseline=baseline, method=method,
         source=names.source(inputs.name),
-        epochs=", ".join(map(epochs_label, epochs)), level=_level(inputs),
+        epochs=", ".join(map(epochs_label, epochs)), level=f"{100 * Settings.level:g} %",
     )  # fmt: skip
     name = slug("forest", dataset, "" if leading else comparison["name"])
     return Figure(name, **said, section="own" if leading else "comparisons", dataset=dataset, canvas=canvas)
-
-
-def _level(inputs: Inputs) -> str:
-    return f"{100 * float((inputs.study.get('judge') or {}).get('level', 0.95)):g} %"
 
 
 def _panel(ax, names: Names, rows: pd.DataFrame, places: list, axis: str, scale: float) -> None:

@@ -169,11 +169,11 @@ def _relative(row: dict) -> str:
 
 def _depth(inputs: Inputs, row: dict) -> int:
     """The tint is centred on the claim and scaled by the study's own threshold."""
-    judge = inputs.study.get("judge") or {}
-    column = "change" if judge.get("threshold_kind") == "absolute" else "relative_change"
+    judge = inputs.study.judge
+    column = "change" if judge.threshold_kind == "absolute" else "relative_change"
     if not formatting.known(row[column]):
         return 0
-    return sum(abs(row[column]) > step * float(judge.get("threshold", 0.1)) for step in STEPS)
+    return sum(abs(row[column]) > step * judge.threshold for step in STEPS)
 
 
 def _sort(value: float) -> float | str:
