@@ -1,6 +1,7 @@
 """How a number is written: how a metric is printed, `core.metrics` knows; this adds signs and what is absent."""
 
 import math
+from typing import TypeGuard
 
 from renorm.core import durations
 from renorm.core.metrics import Metric
@@ -9,7 +10,7 @@ ABSENT = "–"
 MINUS = "−"
 
 
-def known(value: object) -> bool:
+def known(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not math.isnan(value)
 
 

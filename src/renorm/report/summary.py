@@ -28,7 +28,7 @@ STRIPS = {
     },
 }
 # question → the study's own strips in sight, the strips behind "more", and the sentences there: section → names.
-QUESTIONS = {
+QUESTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...], dict[str, tuple[str, ...]]]] = {
     "holds": (
         ("comparison", "statements"),
         ("comparison", "threshold_rule"),

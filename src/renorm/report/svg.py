@@ -32,8 +32,9 @@ def _own_ids(body: str, name: str) -> str:
 
 
 def _opening(body: str, alt: str) -> str:
-    box = re.search(r'viewBox="([^"]+)"', body)[1]
-    width = float(box.split()[2])
+    found = re.search(r'viewBox="([^"]+)"', body)
+    assert found, "matplotlib writes a viewBox"
+    box, width = found[1], float(found[1].split()[2])
     size = f"min-width:{width:.0f}px;max-width:{SCALE * width:.0f}px"  # below it scrolls, above it only gets coarse
     end = body.index(">")
     return f'<svg viewBox="{box}" style="{size}" role="img" aria-label="{escape(alt)}">{body[end + 1 :].strip()}'

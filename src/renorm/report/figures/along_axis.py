@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 
 import pandas as pd
-from matplotlib.lines import Line2D
 
 from renorm.report.figures.captions import words
-from renorm.report.figures.style import Figure, legend, panels, plain, tidy
+from renorm.report.figures.style import Figure, legend, panels, plain, sample, tidy
 from renorm.report.inputs import Inputs
 from renorm.report.labels import Names, epochs_label, slug
 from renorm.report.palette import LIGHT, norm_colours, norm_markers
@@ -65,7 +64,7 @@ def _figure(inputs: Inputs, what: tuple[str, str, str], dataset: str, rows: pd.D
     for ax in axes[::3]:
         ax.set_ylabel(plain(inputs.primary.axis))
     legend(canvas, [
-        Line2D([], [], color=colours[n], marker=markers[n], markersize=4, label=plain(names.norm(n))) for n in norms
+        sample(names.norm(n), color=colours[n], marker=markers[n], markersize=4) for n in norms
     ])  # fmt: skip
     said = words(
         "along_axis", **names.terms(), dataset=names.dataset(dataset), axis=names.label("axis", axis),

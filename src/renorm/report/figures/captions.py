@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import TypedDict
 
 import yaml
 
@@ -21,7 +22,16 @@ def captions(folder: Path = FOLDER) -> dict:
         raise RenormError(f"{path}: not readable ({reason}); restore it from the repository") from None
 
 
-def words(kind: str, **names: object) -> dict[str, str]:
-    """`title`, `caption` and `alt` of a kind of figure with the names filled in."""
+class Words(TypedDict):
+    """What is said about a figure: a heading, what it shows, and the same for those who do not see it."""
+
+    title: str
+    caption: str
+    alt: str
+
+
+def words(kind: str, **names: object) -> Words:
+    """The words of a kind of figure with the names filled in."""
     entry = captions()["figures"][kind]
-    return {key: entry[key].format(**names).strip() for key in ("title", "caption", "alt")}
+    title, caption, alt = (entry[key].format(**names).strip() for key in ("title", "caption", "alt"))
+    return Words(title=title, caption=caption, alt=alt)

@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 
 from renorm.report.figures.captions import words
 from renorm.report.figures.dumbbell import MARKERS
-from renorm.report.figures.style import HEAD, Figure, bands, legend, panels, plain, rows_axis, tidy
+from renorm.report.figures.style import HEAD, Figure, bands, legend, panels, plain, rows_axis, sample, tidy
 from renorm.report.inputs import Inputs
 from renorm.report.labels import Names, epochs_label, slug
 from renorm.report.palette import LIGHT
@@ -63,11 +63,10 @@ def _panel(ax, rows: pd.DataFrame, layout: tuple[list[tuple], str, list[str]], s
 
 def _handles(names: Names, sources: list[str], baseline: str, method: str) -> list[Line2D]:
     mark = {"linestyle": "", "color": LIGHT["soft"], "markersize": 4.5}
-    handles = [Line2D([], [], marker="o", markerfacecolor=LIGHT["ground"], **mark, label=plain(f"{baseline} (open)")),
-               Line2D([], [], marker="o", **mark, label=plain(f"{method} (filled)"))]  # fmt: skip
+    handles = [sample(f"{baseline} (open)", marker="o", markerfacecolor=LIGHT["ground"], **mark),
+               sample(f"{method} (filled)", marker="o", **mark)]  # fmt: skip
     if len(sources) > 1:
         handles += [
-            Line2D([], [], marker=MARKERS[i % len(MARKERS)], **mark, label=plain(names.source(source)))
-            for i, source in enumerate(sources)
+            sample(names.source(source), marker=MARKERS[i % len(MARKERS)], **mark) for i, source in enumerate(sources)
         ]
     return handles

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 
 import pandas as pd
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from renorm.report.figures.captions import words
-from renorm.report.figures.style import Figure, legend, line_styles, mark, panels, plain, tidy
+from renorm.report.figures.style import Figure, legend, line_styles, mark, panels, plain, sample, tidy
 from renorm.report.inputs import Inputs
 from renorm.report.labels import Names, epochs_label, slug
 
@@ -39,18 +38,15 @@ def _figure(inputs: Inputs, dataset: str, epochs: float, rows: pd.DataFrame, col
     for ax in axes[-min(5, len(pairs)) :]:
         ax.set_xlabel("epoch")
     axes[0].set_ylabel(plain(f"test {inputs.primary.axis}"))
-    handles = [Line2D([], [], **styles[norm], linewidth=2, label=plain(names.norm(norm))) for norm in norms]
+    handles = [sample(names.norm(norm), **styles[norm], linewidth=2) for norm in norms]
     legend(canvas, handles, [("norm", norm) for norm in norms])
-    label = epochs_label(epochs)
     said = words(
-        "curves",
-        **names.terms(),
-        dataset=names.dataset(dataset),
-        epochs=label,
+        "curves", **names.terms(), dataset=names.dataset(dataset), epochs=epochs_label(epochs),
         norms=" and ".join(map(names.norm, norms)),
+    )  # fmt: skip
+    return Figure(
+        slug("curves", dataset, epochs), **said, section="curves", dataset=dataset, canvas=canvas, collapsed=collapsed
     )
-    where = {"section": "curves", "dataset": dataset, "collapsed": collapsed}
-    return Figure(slug("curves", dataset, epochs), **said, **where, canvas=canvas)
 
 
 def _panel(ax, names: Names, rows: pd.DataFrame, styles: dict) -> None:

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 
 import pandas as pd
-from matplotlib.lines import Line2D
 
 from renorm.report import formatting
 from renorm.report.figures.captions import words
-from renorm.report.figures.style import HEAD, Figure, bands, legend, mark, panels, plain, rows_axis, tidy
+from renorm.report.figures.style import HEAD, Figure, bands, legend, mark, panels, plain, rows_axis, sample, tidy
 from renorm.report.inputs import Inputs
 from renorm.report.labels import Answers, Names, epochs_label, slug
 from renorm.report.palette import LIGHT, norm_colours
@@ -114,9 +113,9 @@ def _said(names: Names, row: dict) -> str:
 
 def _handles(names: Names, norms: list, colours: dict, looks: dict) -> list:
     claim = {"marker": "|", "linestyle": "", "color": LIGHT["claim"], "markeredgewidth": 1.3}
-    handles = [Line2D([], [], **claim, label="claim")]
+    handles = [sample("claim", **claim)]
     for source, (marker, filled, _) in looks.items():
         face = LIGHT["soft"] if filled else LIGHT["ground"]
         look = {"marker": marker, "linestyle": "", "color": LIGHT["soft"], "markerfacecolor": face, "markersize": 4.5}
-        handles.append(Line2D([], [], **look, label=plain(names.source(source))))
-    return handles + [Line2D([], [], color=colours[n], linewidth=2.2, label=plain(names.norm(n))) for n in norms]
+        handles.append(sample(names.source(source), **look))
+    return handles + [sample(names.norm(n), color=colours[n], linewidth=2.2) for n in norms]

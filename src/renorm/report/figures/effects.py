@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 
 from renorm.report.figures.captions import words
 from renorm.report.figures.dumbbell import MARKERS
-from renorm.report.figures.style import HEAD, Figure, bands, legend, panels, plain, rows_axis, tidy
+from renorm.report.figures.style import HEAD, Figure, bands, legend, panels, plain, rows_axis, sample, tidy
 from renorm.report.inputs import Inputs
 from renorm.report.labels import Names, epochs_label, slug
 from renorm.report.palette import LIGHT
@@ -75,7 +75,6 @@ def _panel(ax, rows: pd.DataFrame, combined: pd.DataFrame, layout: tuple[list, s
 def _handles(names: Names, sources: list[str]) -> list[Line2D]:
     mark = {"color": LIGHT["soft"], "linewidth": 1.0, "markersize": 4}
     handles = [
-        Line2D([], [], marker=MARKERS[i % len(MARKERS)], **mark, label=plain(names.source(source)))
-        for i, source in enumerate(sources)
+        sample(names.source(source), marker=MARKERS[i % len(MARKERS)], **mark) for i, source in enumerate(sources)
     ]
-    return [*handles, Line2D([], [], color=LIGHT["method"], linewidth=1.6, label="combined (random effects)")]
+    return [*handles, sample("combined (random effects)", color=LIGHT["method"], linewidth=1.6)]

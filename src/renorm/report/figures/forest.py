@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from renorm.judging.settings import Settings
 from renorm.report import formatting
 from renorm.report.figures.captions import words
-from renorm.report.figures.style import HEAD, Figure, bands, legend, mark, panels, plain, rows_axis, tidy
+from renorm.report.figures.style import HEAD, Figure, bands, legend, mark, panels, plain, rows_axis, sample, tidy
 from renorm.report.inputs import Inputs
 from renorm.report.labels import Names, epochs_label, facets, slug
 from renorm.report.palette import LIGHT
@@ -82,5 +82,5 @@ def _handles(outcomes: list[str], method: str) -> list[Line2D]:
         colour = COLOURS.get(outcome, LIGHT["soft"])
         face = colour if outcome in COLOURS else LIGHT["ground"]
         look = {"marker": "s", "markersize": 4.5, "color": colour, "markerfacecolor": face, "linewidth": 1.2}
-        handles.append(Line2D([], [], **look, label=plain(said[outcome])))
+        handles.append(sample(said[outcome], **look))
     return handles

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 
 import pandas as pd
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from renorm.report.figures.captions import words
-from renorm.report.figures.style import Figure, legend, line_styles, mark, panels, plain, tidy
+from renorm.report.figures.style import Figure, legend, line_styles, mark, panels, plain, sample, tidy
 from renorm.report.inputs import Inputs
 from renorm.report.labels import Names, epochs_label, slug
 
@@ -38,7 +37,7 @@ def _figure(inputs: Inputs, dataset: str, epochs: float, rows: pd.DataFrame) -> 
     for ax in axes[-min(5, len(pairs)) :]:
         ax.set_xlabel("step")
     axes[0].set_ylabel("training loss")
-    handles = [Line2D([], [], **styles[norm], linewidth=2, label=plain(names.norm(norm))) for norm in norms]
+    handles = [sample(names.norm(norm), **styles[norm], linewidth=2) for norm in norms]
     legend(canvas, handles, [("norm", norm) for norm in norms])
     labels = {"epochs": epochs_label(epochs), "norms": " and ".join(map(names.norm, norms))}
     point = "a single step" if stretch == 1 else f"the mean of {stretch} steps"

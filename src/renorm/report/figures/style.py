@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any, Literal
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -15,6 +16,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
 from matplotlib.textpath import TextToPath
 
 from renorm.core.files import write_atomic
@@ -22,7 +24,7 @@ from renorm.report.palette import LIGHT, OTHERS, PATTERNS, norm_colours
 
 matplotlib.use("svg")  # no display, whatever the machine has
 
-RC = {
+RC: dict[str, Any] = {
     "svg.fonttype": "none",  # text that can be selected, searched and read aloud
     "svg.hashsalt": "renorm",
     "font.family": "DejaVu Sans",  # ships with matplotlib: the layout is the same on every machine
@@ -60,7 +62,7 @@ HEAD = 1.05  # inches of a figure that legend, panel titles and axis labels take
 
 def look():
     """The context in which figures are drawn and saved: the settings of this process stay as they were."""
-    return matplotlib.rc_context({**sns.axes_style("white"), **RC})
+    return matplotlib.rc_context(sns.axes_style("white") | RC)
 
 
 @dataclass
@@ -122,7 +124,7 @@ def plain(text: object) -> str:
     return str(text).replace("$", r"\$")
 
 
-def tidy(axes: plt.Axes, grid: str = "x") -> None:
+def tidy(axes: plt.Axes, grid: Literal["x", "y", "both"] = "x") -> None:
     """Only the grid lines that help reading a value; no frame."""
     sns.despine(ax=axes, left=True, bottom=True)
     axes.grid(axis=grid, zorder=0)
@@ -165,6 +167,11 @@ def _described(found: re.Match[str]) -> str:
     title = facets.pop("title", "")
     data = "".join(f' data-{axis}="{escape(str(value))}"' for axis, value in facets.items() if value != "")
     return f'<g class="{found[1]}"{data}>' + (f"<title>{escape(title)}</title>" if title else "")
+
+
+def sample(label: object, **look: Any) -> Line2D:
+    """An entry of a legend: a line or mark that looks like those of the figure."""
+    return Line2D([], [], label=plain(label), **look)
 
 
 def legend(canvas: plt.Figure, handles: list, keys: Sequence[tuple[str, object]] = ()) -> None:

@@ -11,7 +11,7 @@ from renorm.core import durations
 from renorm.core.metrics import METRICS, TOP1, Metric
 from renorm.report import formatting
 from renorm.report.figures.captions import words
-from renorm.report.figures.style import Figure, legend, mark, panels, plain, tidy
+from renorm.report.figures.style import Figure, legend, mark, panels, plain, sample, tidy
 from renorm.report.inputs import Inputs
 from renorm.report.labels import Names, epochs_label, slug
 from renorm.report.palette import LIGHT, norm_colours, norm_markers
@@ -166,11 +166,12 @@ def clock_ticks(low: float, high: float) -> list[float]:
 def _handles(names: Names, looks: Looks) -> tuple[list[Line2D], list[tuple[str, object]]]:
     """The legend's entries, those that switch marks last, and what these switch."""
     edge = {"color": LIGHT["claim"], "linewidth": 0.9, "linestyle": (0, (1, 1.6))}
-    front_line = Line2D([], [], **edge, label="no faster point is as good")
-    middle, keys = min(looks.sizes), [("norm", norm) for norm in looks.colours]
-    handles = [Line2D([], [], **looks.mark(norm, middle), label=plain(names.norm(norm))) for norm in looks.colours]
+    front_line = sample("no faster point is as good", **edge)
+    middle = min(looks.sizes)
+    keys: list[tuple[str, object]] = [("norm", norm) for norm in looks.colours]
+    handles = [sample(names.norm(norm), **looks.mark(norm, middle)) for norm in looks.colours]
     if len(looks.sizes) > 1:
         grey = {"linestyle": "", "color": LIGHT["soft"], "marker": "o"}
-        handles += [Line2D([], [], **grey, markersize=s, label=epochs_label(e)) for e, s in looks.sizes.items()]
+        handles += [sample(epochs_label(e), **grey, markersize=s) for e, s in looks.sizes.items()]
         keys += [("epochs", int(setting)) for setting in looks.sizes]
     return [front_line, *handles], keys

@@ -93,9 +93,8 @@ class Table:
 
     @staticmethod
     def _covered(rows: list[Row], index: int, place: int) -> str:
-        while rows[index].stub[place] is None:
-            index -= 1
-        return rows[index].stub[place]
+        above = (row.stub[place] for row in rows[index::-1])
+        return next(text for text in above if text is not None)
 
 
 def flat(

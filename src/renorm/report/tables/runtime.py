@@ -72,7 +72,11 @@ def _cell(names: Names, row: dict | None, what: str, first: bool) -> Cell:
     if what == "ratio":
         low, high = row.get("ratio_low"), row.get("ratio_high")
         card = [("ratio", formatting.ratio(value))]
-        card += [("interval", f"{formatting.ratio(low)} to {formatting.ratio(high)}")] if formatting.known(low) else []
+        card += (
+            [("interval", f"{formatting.ratio(low)} to {formatting.ratio(high)}")]
+            if formatting.known(low) and formatting.known(high)
+            else []
+        )
         return Cell(formatting.ratio(value), sort=value, first=first, kind="ratio", id=slug("time", *key), card=card)
     card = [("cell", f"{names.dataset(row['dataset'])}: {names.arch(row['arch'])}, {names.norm(row['norm'])}")]
     card += [("training", formatting.duration(value)), ("testing", formatting.duration(row["test_seconds"])), ("n", n)]

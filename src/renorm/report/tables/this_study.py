@@ -79,8 +79,8 @@ def _cell(names: Names, key: tuple, known: dict) -> Cell:
     if row is None or not formatting.known(row["value"]):
         n = "" if row is None else f"n {of_expected(row['n'], row['n_expected'])}"
         lost = row is not None and row["diverged"] and row["diverged"] == row["n_expected"]
-        text, tone = ("diverged", "below") if lost else ("missing", "missing")
-        return Cell(text, tone=tone, id=slug("own", *key), small=n, card=[("cell", where)])
+        word, tone = ("diverged", "below") if lost else ("missing", "missing")
+        return Cell(word, tone=tone, id=slug("own", *key), small=n, card=[("cell", where)])
     n = of_expected(row["n"], row["n_expected"])
     text, deviation, ends = (
         [formatting.measure(names.metric(metric), row[column]) for column in columns]
