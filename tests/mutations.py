@@ -2,9 +2,11 @@
 
 import copy
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
+
+from renorm.core.errors import RenormError
 
 COUNT = 10_000 if os.environ.get("RENORM_TORTURE") else 1_000
 ANY = (
@@ -53,3 +55,18 @@ def mutated(document: dict, number: int, words: tuple[str, ...] = (), below: tup
         else:
             place[last] = copy.deepcopy(random.choice([*ANY, *words]))
     return made
+
+
+def refused(read: Callable[[int], None]) -> int:
+    """How many of the mutations 0 … COUNT - 1 `read` refuses in lines; of any other exception the number is noted."""
+    count = 0
+    for number in range(COUNT):
+        try:
+            read(number)
+        except RenormError as error:
+            assert str(error)
+            count += 1
+        except Exception as error:
+            error.add_note(f"mutation {number}")
+            raise
+    return count

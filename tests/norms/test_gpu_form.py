@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from benchmarks.launches import Launches
 from renorm.norms import NormSpec, apply, kernels, products, running_together, spectral
 from renorm.norms.patches import Patches, Pixels
 
+from .counting import launches_of_a_step
 from .test_deconv import CONVS, check, inputs
 
 torch.set_num_threads(1)
@@ -124,11 +124,4 @@ def test_a_forward_pass_that_fails_moves_nothing():
 )
 def test_launches_of_a_layer_s_step(conv, most, monkeypatch):
     monkeypatch.setenv(kernels.SWITCH, "torch")  # with kernels: test_kernels.py
-    layer, x = apply(conv, "deconv").to("meta"), torch.empty(16, conv.in_channels, 12, 12, device="meta")
-    x.requires_grad_()
-    for _ in range(2):
-        layer(x)
-    with running_together(), Launches() as counted:
-        out = layer(x)
-        out.backward(torch.empty_like(out))
-    assert counted.counts.total() <= most
+    assert launches_of_a_step(conv).total() <= most

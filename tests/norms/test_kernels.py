@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.launches import Launches
 from renorm.core.errors import RenormError
-from renorm.norms import apply, kernels, newton_schulz, running_together
+from renorm.norms import kernels, newton_schulz
+
+from .counting import launches_of_a_step
 
 META, CPU = torch.device("meta"), torch.device("cpu")
 ROOT = Path(__file__).parents[2]
@@ -56,15 +57,10 @@ def test_kernels_compile_for_gpus_of_compute_capability_8_and_9():
 
 
 def launched(conv: nn.Conv2d) -> int:
-    layer, x = apply(conv, "deconv").to("meta"), torch.empty(16, conv.in_channels, 12, 12, device="meta")
-    x.requires_grad_()
-    for _ in range(2):
-        layer(x)
-    with running_together(), Launches() as counted:
-        out = layer(x)
-        out.backward(torch.empty_like(out))
-    assert ("renorm::inverse_root" in counted.counts) is ("renorm::inverse_root_backward" in counted.counts)
-    return counted.counts.total() if "renorm::inverse_root" in counted.counts else 0
+    """Launches of a step; 0 where the torch form was taken."""
+    counts = launches_of_a_step(conv)
+    assert ("renorm::inverse_root" in counts) is ("renorm::inverse_root_backward" in counts)
+    return counts.total() if "renorm::inverse_root" in counts else 0
 
 
 @pytest.mark.parametrize(

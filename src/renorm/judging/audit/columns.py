@@ -4,6 +4,7 @@ A published table has a column per normaliser and epochs and a row per network; 
 column, or averages another column's attempts.
 """
 
+import functools
 import itertools
 import statistics
 from collections.abc import Iterator
@@ -50,11 +51,12 @@ def column_of_another(table: Table) -> Iterator[Finding]:
         yield _finding("column_mixup", sentence, column, [r.row for r in same])
 
 
-def other_means(table: Table) -> Iterator[tuple[Column, Column, list[Row], int]]:
+@functools.lru_cache(maxsize=1)  # two checks ask for it, one after the other
+def other_means(table: Table) -> tuple[tuple[Column, Column, list[Row], int], ...]:
     """Columns of averages with another column's means: both columns, those averages, and of how many networks."""
     printed = [r for r in (*table.accuracies, *table.seconds) if r.is_average and r.status == "completed"]
     averages = grouped(printed, _column)
-    means = _means(table)
+    means, found = _means(table), []
     for column, rows in sorted(averages.items()):
         own = means.get(column._replace(attempt="mean"), {})
         for other, others in sorted(means.items()):
@@ -63,7 +65,8 @@ def other_means(table: Table) -> Iterator[tuple[Column, Column, list[Row], int]]
             known = [r for r in rows if r.arch in others]
             same = [r for r in known if _rounds(r, others[r.arch]) and not _rounds(r, own.get(r.arch))]
             if _telling([r.text for r in same], len(known)):
-                yield column, other, same, len(known)
+                found.append((column, other, same, len(known)))
+    return tuple(found)
 
 
 def _column(row: Row) -> Column:
