@@ -260,6 +260,8 @@ def test_the_sources_stand_in_full_and_only_web_addresses_are_links(tmp_path):
     page = Page(text)
     assert "https://example.org/a?b=1&c=2" in page.links and not any("javascript" in link for link in page.links)
     assert "javascript:alert(1)" in text and "one &lt;b&gt;" in text and "A. Author" in text and "2020" in text
+    (tmp_path / "two" / "source.yaml").unlink()
+    assert "two/source.yaml: cannot be read" in render(folder).read_text(encoding="utf-8")
 
 
 def test_the_rows_of_a_finding_are_ranges():

@@ -84,7 +84,7 @@ class Inputs:
 
     @cached_property
     def published(self) -> dict[str, dict]:
-        """source → its source.yaml, in reading order; of one that cannot be read nothing is known but its name."""
+        """source → its source.yaml, in reading order; of one that cannot be read the reason is its note."""
         originals, reproductions = self.study.claims_folders(self.folder)
         return {path.name: _source(path / "source.yaml") for path in (*originals, *reproductions)}
 
@@ -105,8 +105,8 @@ class Inputs:
 def _source(path: Path) -> dict:
     try:
         return vars(load_source(path))
-    except RenormError:
-        return {}
+    except RenormError as error:  # the page renders all the same, and says it in the table of sources
+        return {"note": str(error)}
 
 
 def load(folder: Path) -> Inputs:
