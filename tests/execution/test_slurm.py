@@ -10,11 +10,11 @@ from types import SimpleNamespace
 import pytest
 
 from renorm.core.errors import RenormError
-from renorm.execution import job_log
 from renorm.execution.cost_model import check_space
-from renorm.execution.job_log import JobEntry
 from renorm.execution.slurm import limits, plugin_patches, queue, submit, watch
 from renorm.execution.slurm.commands import rows, words
+from renorm.runs import job_log
+from renorm.runs.job_log import JobEntry
 from renorm.study import config
 
 STUDY = {

@@ -5,10 +5,11 @@ import shutil
 
 import pytest
 
-from renorm.execution import job_log
+from renorm.runs import job_log
 
 from .cluster import PROGRAMS, Cluster
 from .conftest import study
+from .survival import survives
 from .test_grid import complaint
 from .test_survival import (
     EPOCHS,
@@ -53,6 +54,11 @@ def checkout(make_checkout, accounting_cluster, tmp_path):
     return make_checkout(tmp_path / "checkout", accounting_cluster, data=True)
 
 
+@survives(
+    "a policy of the account that the largest job violates",
+    "one line with Slurm's code, nothing submitted",
+    "exit code 2, 0 jobs",
+)
 def test_a_policy_that_the_largest_job_violates_is_one_line(make_checkout, accounting_cluster, tmp_path, limit):
     checkout = make_checkout(tmp_path / "checkout", accounting_cluster)
     limit("MaxWall=5", "Flags=DenyOnLimit")
@@ -60,6 +66,11 @@ def test_a_policy_that_the_largest_job_violates_is_one_line(make_checkout, accou
     assert "QOSMaxWallDurationPerJobLimit; Job violates accounting/QOS policy" in complaint(checkout)
 
 
+@survives(
+    "MaxJobs = 1 and MaxSubmitJobs = 2 of the account, Snakemake and a trainer killed meanwhile",
+    "one cell after the other; `jobs.csv` has the hours of all jobs as `sacct` has them",
+    "3 cells, 4 jobs, 1 resume, equal",
+)
 def test_a_busy_cluster_a_killed_driver_and_a_failed_try(checkout, limit, undisturbed):
     """One job at a time runs, two are in the queue (MaxJobs, MaxSubmitJobs). No cell is trained twice, and the hours of
     all jobs, the failed one among them, are those that sacct knows."""
@@ -96,5 +107,5 @@ def costs(checkout, jobs: int, lost: int) -> None:
     assert {one.job: (one.state, one.seconds) for one in found} == known
     assert sum(one.state != "COMPLETED" for one in found) == lost
     document = json.loads(checkout.renorm("status", "--config", "study.yaml", "--json").stdout)
-    assert document["spent"]["gpu_hours"] == pytest.approx(sum(seconds for _, seconds in known.values()) / 3600)
+    assert document["spent"]["all"]["hours"] == pytest.approx(sum(seconds for _, seconds in known.values()) / 3600)
     assert f"GPU-hours in {jobs} jobs" in checkout.renorm("status", "--config", "study.yaml").stdout

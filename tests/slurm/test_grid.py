@@ -8,6 +8,7 @@ import pytest
 
 from .cluster import GPUS, environ, trainers
 from .conftest import study
+from .survival import survives
 
 pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
 CELLS = 8
@@ -70,6 +71,11 @@ def finished(make_checkout, running_cluster, tmp_path_factory):
     return checkout, watch
 
 
+@survives(
+    "8 cells, 2 nodes × 2 GPUs",
+    "never more jobs on a node than GPUs; every trainer sees only the device that the controller assigned to it",
+    "8 cells, 8 jobs, at most 2 at once on each node",
+)
 def test_a_grid_over_two_nodes_with_two_gpus_each(finished):
     checkout, watch = finished
     assert [checkout.record(seed)["status"] for seed in range(1, CELLS + 1)] == ["completed"] * CELLS
@@ -81,6 +87,16 @@ def test_a_grid_over_two_nodes_with_two_gpus_each(finished):
     assert {gpu for _, gpu in watch.given.values()} == {"0", "1"}
 
 
+@survives(
+    "two results deleted, and a seed added",
+    "exactly the missing cells are submitted",
+    "3 of 9 cells; with a retry, 4 jobs",
+)
+@survives(
+    "a cell that cannot be trained",
+    "the others finish; the error names the cell, its log and the Slurm log; the report counts it as failed",
+    "8 of 9 cells in the partial report, exit code 1",
+)
 def test_only_what_is_missing_is_submitted_and_a_failing_cell_stops_nothing(finished):
     checkout, _ = finished
     assert checkout.planned() == {}
@@ -107,6 +123,7 @@ def test_only_what_is_missing_is_submitted_and_a_failing_cell_stops_nothing(fini
     assert f"{CELLS} of {CELLS + 1}" in page
 
 
+@survives("a start with nothing missing", "nothing is submitted", "0 jobs")
 def test_nothing_to_do_submits_nothing(finished):
     checkout, _ = finished
     checkout.write(study(seeds=list(range(1, CELLS + 1))), "same.yaml")
@@ -115,6 +132,11 @@ def test_nothing_to_do_submits_nothing(finished):
     assert len(checkout.jobs()) == before
 
 
+@survives(
+    "two studies from one folder at once",
+    "each in its `results_dir`, also while jobs of one wait and the other ends",
+    "1 + 2 cells on one GPU, 3 jobs",
+)
 def test_two_studies_from_one_checkout_at_once(checkout):
     """There is one GPU for both, so that jobs of the second wait while the first one ends and cleans up."""
     from .test_survival import one_at_a_time
@@ -151,6 +173,11 @@ def complaint(checkout) -> str:
     return lines[0]
 
 
+@survives(
+    "wrong constraint, a job longer than the partition allows",
+    "one line, exit code 2, nothing submitted or written",
+    "2 of 2",
+)
 def test_wrong_site_values_are_one_clear_line_before_anything_is_submitted(checkout):
     """More of them, without starting Snakemake each time, are in test_preflight.py."""
     checkout.write(study())
@@ -163,6 +190,7 @@ def test_wrong_site_values_are_one_clear_line_before_anything_is_submitted(check
     assert "partition 'gpu' allows 2880 minutes and the longest job asks for" in complaint(checkout)
 
 
+@survives("no `sbatch` on the PATH", "one line, exit code 2; a dry run works", "0 jobs")
 def test_without_slurm_on_the_path_it_says_so_and_a_dry_run_still_works(checkout):
     checkout.write(study())
     # All programs of the PATH but Slurm's.

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from .conftest import study
+from .survival import survives
 from .test_survival import TRAINING, finish
 
 pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
@@ -25,6 +26,11 @@ def change(checkout, **values: str) -> None:
     profile.write_text(text)
 
 
+@survives(
+    "a job that can never start",
+    "named with Slurm's reason by `status`, `why` and Snakemake; given up after `give_up_hours`",
+    "one try of three, exit code 1",
+)
 def test_a_job_that_can_never_start_is_named_and_given_up(checkout):
     change(checkout, slurm_partition="down", give_up_hours="\"'0.008'\"")
     checkout.write(study())
@@ -50,6 +56,11 @@ if os.environ.get("SLURMD_NODENAME") == "node1":
 """
 
 
+@survives(
+    "a node on which every job fails at once",
+    "retries avoid it; after three cells it is excluded",
+    "5 of 5 cells, no cell failed twice there",
+)
 def test_a_bad_node_does_not_eat_the_study(checkout):
     """Retries of a cell avoid the node where it died; after three different cells the node is used no more. `short`
     allows 3000 MB, and a second try would ask for half as much again as the first, 2805 MB."""

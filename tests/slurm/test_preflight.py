@@ -12,6 +12,8 @@ from renorm.core.errors import RenormError
 from renorm.execution import job_queue
 from renorm.execution.slurm import limits, preflight, queue
 
+from .survival import survives
+
 pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
 REQUEST = {"slurm_partition": "gpu", "nodes": 1, "gpu": 1, "mem_mb": 2000, "runtime": 30}
 
@@ -72,6 +74,11 @@ def test_what_the_documentation_offers_is_accepted(check, resources):
     check(**resources)
 
 
+@survives(
+    "wrong partition, GPU type, constraint, reservation or option, typed `gres`, more GPUs, memory or time",
+    "one line in Slurm's words, nothing submitted",
+    "12 of 12",
+)
 @pytest.mark.parametrize(
     ("resources", "said"),
     [
@@ -96,6 +103,7 @@ def test_every_refusal_is_one_line_in_slurms_words(check, resources, said):
     assert "\n" not in str(caught.value) and str(caught.value).startswith("slurm/config.yaml: ")
 
 
+@survives("a third try that would exceed the partition's limit", "asks for the limit", "15, 20, 20 of 20 minutes")
 def test_later_tries_stop_growing_at_the_partitions_limit(check):
     """The first try asks for 15 of 20 minutes; the third would ask for 45, which `short` accepts and never starts."""
     check(slurm_partition="short", runtime=15, grow=True)
@@ -113,6 +121,7 @@ def put_before(monkeypatch, folder, name: str, text: str) -> None:
         monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
 
+@survives("sbatch, squeue, sinfo and scontrol that print banners", "only their answers are read", "4 programs")
 def test_banners_and_account_lists_are_read(check, running_cluster, monkeypatch, tmp_path):
     for program in ("sbatch", "squeue", "sinfo", "scontrol"):
         real = running_cluster.run("which", program).strip()
@@ -135,6 +144,11 @@ echo "allocation failure: Job violates accounting/QOS policy (job submit limit, 
 exit 1"""
 
 
+@survives(
+    "a policy's limit, and a full queue, at the start",
+    "the first is final, the second is said",
+    "1 refused, 1 accepted",
+)
 def test_a_policy_limit_is_final_and_a_full_queue_is_not(check, monkeypatch, tmp_path, capsys):
     put_before(monkeypatch, tmp_path / "bin", "sbatch", POLICY.format(code="QOSMaxWallDurationPerJobLimit"))
     with pytest.raises(RenormError, match="QOSMaxWallDurationPerJobLimit; Job violates accounting/QOS policy"):
@@ -144,6 +158,7 @@ def test_a_policy_limit_is_final_and_a_full_queue_is_not(check, monkeypatch, tmp
     assert "the queue takes no more jobs at present (QOSMaxSubmitJobPerUserLimit" in capsys.readouterr().err
 
 
+@survives("a path with a blank or a parenthesis", "refused in one line", "2 of 2; `prôject` is accepted")
 def test_a_path_that_snakemake_does_not_quote_is_refused(check, monkeypatch, tmp_path):
     preflight.check_surroundings()
     for name in ("my project", "x (1)"):
@@ -156,6 +171,7 @@ def test_a_path_that_snakemake_does_not_quote_is_refused(check, monkeypatch, tmp
     preflight.check_surroundings()
 
 
+@survives("squeue does not answer", "`renorm resume-study` says so and does not start Snakemake", "exit code 2")
 def test_a_slurm_that_does_not_answer_is_not_an_empty_queue(check, monkeypatch, tmp_path):
     put_before(
         monkeypatch,

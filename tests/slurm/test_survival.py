@@ -12,6 +12,7 @@ from renorm.core.locks import locked
 
 from .cluster import kill, trainers
 from .conftest import EPOCHS, LONG, one_writer, study
+from .survival import survives
 
 pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
 slow = pytest.mark.skipif(
@@ -60,6 +61,17 @@ def check_numbers(checkout, undisturbed, seed: int, epochs: int = EPOCHS) -> dic
     return record
 
 
+@survives("`scancel` of a job", "submitted again, continues from its checkpoint", "1 resume, equal")
+@survives(
+    "`kill -9` of the trainer, as when memory runs out",
+    "submitted again with 1.5 times the memory and time, continues",
+    "1 resume, equal; memory × 1.5",
+)
+@survives(
+    "requeue (preemption)",
+    "SIGTERM: it saves and ends; the same job starts again and continues",
+    "1 resume, equal, one job",
+)
 def test_cancelled_killed_and_requeued_jobs_continue_from_their_checkpoints(checkout, undisturbed):
     checkout.write(long_study([1, 2, 3, 4]))
     process = checkout.start(*TRAINING)
@@ -87,6 +99,11 @@ def test_cancelled_killed_and_requeued_jobs_continue_from_their_checkpoints(chec
     assert second == pytest.approx(1.5 * first, abs=1)
 
 
+@survives(
+    "a node dies",
+    "its jobs continue on the other node, under the same job numbers",
+    "2 cells, 2 jobs, 1 resume each, equal",
+)
 def test_the_jobs_of_a_dead_node_end_up_on_the_other(checkout, undisturbed):
     checkout.write(long_study([1, 2]))
     process = checkout.start(*TRAINING)
@@ -100,6 +117,16 @@ def test_the_jobs_of_a_dead_node_end_up_on_the_other(checkout, undisturbed):
     assert [(job["state"], job["node"]) for job in checkout.jobs()] == [("COMPLETED", "node2")] * 2
 
 
+@survives(
+    "Snakemake killed (SIGKILL), jobs running and queued, started again from another clone, same `results_dir`",
+    "the new Snakemake takes the jobs over: nothing is submitted twice",
+    "3 cells, one GPU: 3 jobs, 0 resumes, equal",
+)
+@survives(
+    "a second Snakemake on one `results_dir`",
+    "refused with one line that names the first, nothing submitted",
+    "exit code 2, 0 jobs",
+)
 def test_a_killed_snakemakes_jobs_are_taken_over_also_by_a_clone(make_checkout, cluster, tmp_path, undisturbed):
     """Only one cell fits at a time, so that jobs queue. Nothing is submitted twice, and no cell is trained twice."""
     mine, clone = (make_checkout(tmp_path / name, cluster, data=name == "mine") for name in ("mine", "clone"))
@@ -138,6 +165,11 @@ def one_at_a_time(checkout) -> None:
     profile.write_text(text.replace("# gpu_model: a100 ", "gpu_model: a100 "))
 
 
+@survives(
+    "Snakemake killed, then `renorm resume-study`",
+    "the pending job is cancelled, running ones are waited for, the rest is submitted",
+    "5 cells: 6 jobs, 1 of them cancelled; equal",
+)
 def test_resume_study_drains_the_queue_first(checkout, undisturbed):
     """resume-study: the waiting job is cancelled, running ones are waited for, then only what is missing is run."""
     checkout.write(long_study([1, 2, 3, 4, 5]))
@@ -171,6 +203,16 @@ exec {sbatch} "$@"
 """
 
 
+@survives(
+    "the queue is full, sbatch prints a banner",
+    "said once; submission is tried again; only the job's number is read",
+    "2 refusals, 2 cells, 4 calls of sbatch",
+)
+@survives(
+    "the controller is away",
+    "jobs continue and are polled again; none is submitted twice",
+    "12 s: 2 cells, 2 jobs, 0 resumes, equal",
+)
 def test_a_full_queue_and_an_absent_controller_are_waited_for(checkout, undisturbed):
     from .test_grid import stub
 
@@ -207,6 +249,11 @@ exit 1
 """
 
 
+@survives(
+    "Ctrl-C while the queue is full",
+    "running jobs are cancelled and save; Snakemake ends",
+    "exit code 1 within 60 s, checkpoint kept",
+)
 def test_ctrl_c_cancels_jobs_which_save_and_does_not_wait_for_a_full_queue(checkout):
     from .test_grid import stub
 
@@ -226,6 +273,11 @@ def test_ctrl_c_cancels_jobs_which_save_and_does_not_wait_for_a_full_queue(check
     assert "stopped by signal 15" in log.read_text() and (log.parent / "checkpoint.pt").exists()
 
 
+@survives(
+    "`renorm train` of a cell that another process trains",
+    "refused with one line that names the other; nothing is written",
+    "exit code 2",
+)
 def test_two_running_snakemakes_keep_apart(checkout):
     """The cell's lock knows its holder; who finds it held says so and touches nothing."""
     checkout.write(study())
@@ -242,6 +294,11 @@ def test_two_running_snakemakes_keep_apart(checkout):
     assert [path.name for path in cell.iterdir()] == [".lock"]
 
 
+@survives(
+    "a job's time limit",
+    "it saves and ends (TIMEOUT); the next attempt continues",
+    "as many resumes as time-outs, equal",
+)
 @slow
 @pytest.mark.timeout(1200)
 def test_a_job_that_runs_out_of_time_is_continued(checkout, undisturbed):
@@ -254,12 +311,22 @@ def test_a_job_that_runs_out_of_time_is_continued(checkout, undisturbed):
     assert check_numbers(checkout, undisturbed, 1, epochs)["resumes"] == states.count("TIMEOUT")
 
 
+@survives(
+    "the controller is away while jobs end",
+    "their end is found afterwards",
+    "125 s: 2 cells, 2 jobs, 0 resumes, equal",
+)
 @slow
 @pytest.mark.timeout(1200)
 def test_the_controller_is_away_for_two_minutes(checkout, undisturbed):
     outage(checkout, undisturbed, seconds=125)
 
 
+@survives(
+    "the controller is away while jobs go on",
+    "they are polled again; none is submitted twice",
+    "125 s: 2 cells, 2 jobs, 0 resumes, equal",
+)
 @slow
 @pytest.mark.timeout(1200)
 def test_the_controller_is_away_for_two_minutes_while_cells_go_on(checkout, undisturbed):

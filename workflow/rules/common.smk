@@ -228,9 +228,25 @@ def get_wait(wildcards, attempt):
 
 
 def get_records_to_come(wildcards):
-    """The records that a report waits for: those of its cells that are not finished."""
+    """The records that a report waits for: those of its cells that are not finished, as far as a budget allows."""
+    # A job has what it waited for; what was spent meanwhile changes nothing.
+    if not IS_START:
+        return []
     cells = or_end(PENDING.to_train, wildcards.report)
+    say_budget()
     return [f"{RUNS}/{cell.path}/run.json" for cell in cells]
+
+
+@cache
+def say_budget():
+    """Once, and with a dry run, too: how many cells a budget leaves out."""
+    if STUDY.budget and PENDING.allowance.left_out:
+        logger.warning(f"budget: {PENDING.allowance.line()}: renorm plan")
+
+
+def get_priority(wildcards):
+    """The cells that a budget allows are submitted in its order."""
+    return or_end(PENDING.place, get_cell(wildcards)) if IS_START else 0
 
 
 def prepared_files(dataset):

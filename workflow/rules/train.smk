@@ -12,6 +12,7 @@ rule train:
         update(f"{RUN}/run.json"),
     log:
         f"{RUN}/log.txt",
+    priority: get_priority
     conda:
         "../../envs/renorm.yaml"
     threads: STUDY.threads

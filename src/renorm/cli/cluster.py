@@ -30,14 +30,15 @@ def targets(
     study: ConfigFile = Path("config.yaml"), only: Only = None,
     minutes: Annotated[float, typer.Option(help="Longest expected time of a short cell.")] = 10.0,
     budget: Annotated[float | None, typer.Option(
-        min=0, help="GPU-hours, those spent included: list the cells that they allow, long ones too.")] = None,
-    order: Annotated[str, typer.Option(
+        min=0, help="GPU-hours (CPU-hours with gpu: 0), spent ones included: list the cells that they allow, long ones "
+                    "too.")] = None,
+    order: Annotated[str | None, typer.Option(
         help="With --budget: coverage (the first seed of everything first), cheapest, or undecided (`renorm next`)."
-    )] = "coverage",
+    )] = None,
 ) -> None:  # fmt: skip
     """List the run records of missing short cells, as targets for a Snakemake that runs many of them in one job; with
     --budget, of the cells that the budget allows."""
-    from renorm.execution.budget import affordable, ordered
+    from renorm.execution.budget import allowance, records_of
     from renorm.execution.plan import short
     from renorm.runs.finished import run_folder
 
@@ -45,6 +46,7 @@ def targets(
     if budget is None:
         paths = short(chosen, minutes)
     else:
-        paths = [run_folder(chosen, cell) / "run.json" for cell in affordable(chosen, ordered(chosen, order), budget)]
+        taken = allowance(chosen, records_of(chosen), budget, order).taken
+        paths = [run_folder(chosen, cell) / "run.json" for cell in taken]
     for path in paths:
         print(path)

@@ -15,18 +15,15 @@ from renorm.study import config
 def plan(
     study: ConfigFile = Path("config.yaml"), only: Only = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-    budget: Annotated[float | None, typer.Option(min=0, help="GPU-hours: how much of the study they allow.")] = None,
-    order: Annotated[str, typer.Option(help="With --budget: coverage, cheapest or undecided.")] = "coverage",
+    budget: Annotated[float | None, typer.Option(
+        min=0, help="GPU-hours (CPU-hours with gpu: 0): how much of the study they allow; default: its `budget`."
+    )] = None,
+    order: Annotated[str | None, typer.Option(help="Of a budget: coverage, cheapest or undecided.")] = None,
 ) -> None:  # fmt: skip
     """Every experiment with its cells and claims, what is done, and what the rest will cost."""
     from renorm.execution.plan import plan as run
 
-    chosen = load_study(study, only)
-    run(chosen, part=bool(only), as_json=as_json)
-    if budget is not None and not as_json:
-        from renorm.execution.budget import budget_line
-
-        print(budget_line(chosen, budget, order))
+    run(load_study(study, only), part=bool(only), as_json=as_json, hours=budget, order=order)
 
 
 @app.command("next", rich_help_panel=EVERY_DAY)

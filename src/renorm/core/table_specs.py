@@ -132,6 +132,23 @@ SPECS = (
         _columns(f"{_CELL} step train_loss", step=("count", False, "step, from 1")),
     ),
     TableSpec(
+        "costs",
+        COLLECT,
+        "Hours of GPUs or CPU cores that the study has cost, by experiment",
+        _columns(
+            "experiment unit jobs hours lost_hours training_hours unknown budget",
+            experiment=("text", False, "its name; `other`: what else a budget counts; `all`: each cell once"),
+            unit=("text", False, "`GPU-hours`, or `CPU-hours` of a study with `gpu: 0`"),
+            jobs=("count", False, "jobs submitted to a cluster"),
+            hours=("number", False, "for which the devices were occupied, by all jobs, or by the runs without jobs"),
+            lost_hours=("number", False, "of these, in jobs that did not complete"),
+            training_hours=("number", False, "of these, of training and testing in the runs that count"),
+            unknown=("count", False, "jobs whose end, and so hours, are not known"),
+            budget=("number", True, "the budget's hours"),
+        ),
+        "A cell that several experiments share counts in each of them. Adopted runs have cost nothing here.",
+    ),
+    TableSpec(
         "provenance",
         COLLECT,
         "What every run was made with: device, versions, code, data",

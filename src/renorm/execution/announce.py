@@ -57,10 +57,14 @@ def cell_line(study: Study, cell: Cell, left: int) -> str:
 
 def closing_line(study: Study) -> str:
     """How many of the study's cells are done, and where to ask about the others."""
-    counts = survey(study).counts()
+    seen = survey(study)
+    counts = seen.counts()
     done, planned = counts["completed"] + counts["diverged"], counts.total()
     rest = [f"{counts[state]} {state}" for state in ("failed", "missing", "running", "queued") if counts[state]]
-    return ", ".join([f"{done} of {planned} cells", *rest]) + (": renorm status" if rest else "")
+    if seen.allowance:
+        spent = f"spent {seen.allowance.spent:,.2f} of {seen.allowance.hours:g} {seen.allowance.unit}"
+        rest += [f"{len(seen.left_out)} of them left out by the budget"] * bool(seen.left_out) + [spent]
+    return ", ".join([f"{done} of {planned} cells", *rest]) + (": renorm status" if done < planned else "")
 
 
 def closing_lines(study: Study, page: Path) -> list[str]:

@@ -2,38 +2,33 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from renorm.core.errors import RenormError
-from renorm.core.table_specs import TABLES
-from renorm.execution import job_log
+from renorm.core.table_specs import GROUP, TABLES
 from renorm.execution.cost_model import estimate
-from renorm.runs import finished
-from renorm.runs.collect import find
+from renorm.runs import costs, finished, job_log
+from renorm.runs.run_record import Record
 from renorm.study import grid
 from renorm.study.cell import Cell
 from renorm.study.config import Study
 
 ORDERS = ("coverage", "cheapest", "undecided")
 Group = tuple[str, ...]
-GROUP = ("dataset", "arch", "norm", "recipe", "epochs")
+Records = Mapping[Cell, Record | None]
 
 
-def gpu_hours(study: Study, cell: Cell) -> float:
-    """GPU-hours that the cell is expected to take; CPU-hours of one job in a study without GPUs."""
-    return estimate(study, cell).seconds * max(study.gpu, 1) / 3600
+def expected_hours(study: Study, cell: Cell) -> float:
+    """GPU-hours that the cell is expected to take; CPU-hours in a study without GPUs."""
+    return estimate(study, cell).seconds * costs.devices(study) / 3600
 
 
-def spent_hours(study: Study) -> float:
-    """Hours of all jobs on the cluster; where there were none, those of the records."""
-    jobs = job_log.read(Path(study.results_dir))
-    if jobs:
-        total = job_log.spent(jobs)
-        return total.gpu_hours if study.gpu else total.cpu_hours / max(study.threads, 1)
-    records = [found.record for found in find(study) if found.record]
-    return sum(record.seconds.total for record in records) * max(study.gpu, 1) / 3600
+def records_of(study: Study) -> dict[Cell, Record | None]:
+    """The record of every cell that the study takes, where there is one."""
+    return {cell: finished.of(study, cell).record for cell in sorted(grid.cells(study))}
 
 
 def group_of(cell: Cell) -> Group:
@@ -104,52 +99,95 @@ def _next(study: Study, group: Group, claims: list[tuple[int, float]], cells: li
     needed = max(count for count, _ in claims)
     missing = [cell for cell in sorted(cells) if not finished.of(study, cell).record][:needed]
     probability = sum(chance for _, chance in claims) / len(claims)
-    return Next(group, missing, needed - len(missing), needed * gpu_hours(study, cells[0]), probability, len(claims))
+    return Next(
+        group, missing, needed - len(missing), needed * expected_hours(study, cells[0]), probability, len(claims)
+    )
 
 
-def ordered(study: Study, order: str) -> list[Cell]:
+def ordered(study: Study, order: str, records: Records) -> list[Cell]:
     """The cells that are not finished, in the order in which a budget is spent.
 
     coverage: the first seed of every configuration before the second of any; cheapest: by expected hours; undecided:
-    first those that `next_seeds` names, the most claims per hour first, then by coverage.
+    first those that `next_seeds` names, the most claims per hour first, then by coverage, which is also the order
+    before there is a judgement. In each of them cells with a job of which no end is known come first: it may run.
     """
     if order not in ORDERS:
         raise RenormError(f"--order: '{order}': expected one of {', '.join(ORDERS)}")
     seen: dict[Group, int] = defaultdict(int)
     rank: dict[Cell, int] = {}
-    for cell in sorted(grid.cells(study)):
+    for cell in sorted(records):
         rank[cell] = seen[group_of(cell)]
         seen[group_of(cell)] += 1
-    left = [cell for cell in rank if not finished.of(study, cell).record]
-    if order == "cheapest":
-        return sorted(left, key=lambda cell: (gpu_hours(study, cell), rank[cell], cell))
+    left = [cell for cell in rank if not records[cell]]
+    begun = {one.cell for one in job_log.read(Path(study.results_dir)) if one.state == job_log.SUBMITTED}
+    hours = {cell: expected_hours(study, cell) for cell in left}
     wanted: dict[Cell, int] = {}
-    if order == "undecided":
+    if order == "undecided" and Path(study.folder, TABLES["equivalence"].file).exists():
         for place, one in enumerate(next_seeds(study)):
             wanted |= dict.fromkeys(one.missing, place)
-    return sorted(left, key=lambda cell: (wanted.get(cell, math.inf), rank[cell], gpu_hours(study, cell), cell))
+
+    def place_of(cell: Cell) -> tuple:
+        by = (hours[cell], rank[cell]) if order == "cheapest" else (wanted.get(cell, math.inf), rank[cell], hours[cell])
+        return (cell.path not in begun, *by, cell)
+
+    return sorted(left, key=place_of)
 
 
-def affordable(study: Study, cells: Iterable[Cell], hours: float) -> list[Cell]:
-    """The first of `cells` that the hours still to be spent allow; a smaller one further on does not overtake."""
-    left, taken = hours - spent_hours(study), []
+@dataclass(frozen=True)
+class Allowance:
+    """What a budget allows at one moment.
+
+    Attributes:
+        hours: The budget's.
+        order: In which it is spent.
+        spent: Hours that were spent already.
+        taken: Missing cells that the rest allows, in the budget's order.
+        left_out: The other missing cells.
+        committed: Hours that `taken` are expected to take.
+        unit: Of the hours.
+    """
+
+    hours: float
+    order: str
+    spent: float
+    taken: list[Cell]
+    left_out: list[Cell]
+    committed: float
+    unit: str
+
+    def document(self) -> dict[str, Any]:
+        """For programs: hours, and numbers of cells."""
+        return {
+            "hours": self.hours, "unit": self.unit, "order": self.order, "spent": self.spent,
+            "committed": self.committed, "cells": len(self.taken), "left_out": len(self.left_out),
+        }  # fmt: skip
+
+    def line(self) -> str:
+        """In a sentence: what fits."""
+        missing = len(self.taken) + len(self.left_out)
+        rest = f"; {len(self.left_out)} are left out" if self.left_out else ""
+        return (
+            f"{len(self.taken)} of {missing} missing cells fit into {self.hours:g} {self.unit}, of which "
+            f"{self.spent:,.2f} are spent{rest}"
+        )
+
+
+def allowance(study: Study, records: Records, hours: float | None = None, order: str | None = None) -> Allowance:
+    """What a budget allows of the missing cells; a cheaper one does not overtake a dear one.
+
+    Args:
+        study: The study.
+        records: Record of every cell that it takes, None where there is none.
+        hours: The budget; by default that of the configuration.
+        order: One of ORDERS; by default that of the configuration, else coverage.
+    """
+    hours = hours if hours is not None else study.budget.hours if study.budget else math.inf
+    order = order or (study.budget.order if study.budget else "coverage")
+    spent = costs.by_experiment(study, records)[costs.ALL].hours
+    cells, taken, needed = ordered(study, order, records), 0, 0.0
     for cell in cells:
-        left -= gpu_hours(study, cell)
-        if left < 0:
+        more = expected_hours(study, cell)
+        if spent + needed + more > hours:
             break
-        taken.append(cell)
-    return taken
-
-
-def budget_line(study: Study, hours: float, order: str) -> str:
-    """What a budget allows, in a sentence."""
-    cells = ordered(study, order)
-    taken = affordable(study, cells, hours)
-    expected = sum(gpu_hours(study, cell) for cell in taken)
-    groups = {group_of(cell) for cell in taken}
-    unit = "GPU-hours" if study.gpu else "CPU-hours"
-    return (
-        f"Spent {spent_hours(study):,.1f} of {hours:,.1f} {unit}. In the order '{order}' the rest allows {len(taken)} "
-        f"of {len(cells)} missing cells, {expected:,.1f} {unit}, in {len(groups)} configurations: "
-        f"renorm targets --budget {hours:g} --order {order} | xargs snakemake … --"
-    )
+        taken, needed = taken + 1, needed + more
+    return Allowance(hours, order, spent, cells[:taken], cells[taken:], needed, costs.unit(study))

@@ -4,8 +4,11 @@ The Snakefile asks here, and nothing here looks at a time stamp.
 """
 
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
+from renorm.execution import budget
+from renorm.execution.budget import Allowance
 from renorm.runs import finished, layer_views, made_from
 from renorm.runs.collect import inputs_digest
 from renorm.study import grid
@@ -44,8 +47,24 @@ class Pending:
         return sorted(grid.cells(self.reports[report]))
 
     def to_train(self, report: str) -> list[Cell]:
-        """The cells of a report that are not finished."""
-        return [cell for cell in self.cells(report) if not self.look(cell).record]
+        """The cells of a report that are not finished, as far as the budget allows."""
+        return [cell for cell in self.cells(report) if not self.look(cell).record and not self.is_left_out(cell)]
+
+    @cached_property
+    def allowance(self) -> Allowance:
+        """What the budget allows of the study; of experiments that `only` leaves out, nothing."""
+        records = {cell: self.look(cell).record for cell in grid.cells(self.study)}
+        return budget.allowance(self.study, records)
+
+    @cached_property
+    def places(self) -> dict[Cell, int]:
+        """The cells that the budget allows, the first with the largest number; empty without a budget."""
+        taken = self.allowance.taken if self.study.budget else []
+        return {cell: len(taken) - place for place, cell in enumerate(taken)}
+
+    def place(self, cell: Cell) -> int:
+        """How early the cell is to be submitted, compared with others; 0 for every cell without a budget."""
+        return self.places.get(cell, 0)
 
     def is_inspected(self, name: str) -> bool:
         """Whether a layer view is there, of the cell, weights and data of today."""
@@ -54,8 +73,15 @@ class Pending:
         return bool(record or not view.trained) and layer_views.is_current(self.study, name, record)
 
     def to_inspect(self, report: str) -> list[str]:
-        """The layer views of a report that have to be made."""
-        return [name for name in grid.layer_views(self.reports[report]) if not self.is_inspected(name)]
+        """The layer views of a report that have to be made, and can be: not of a cell that the budget leaves out."""
+        return [
+            name for name, view in grid.layer_views(self.reports[report]).items()
+            if not self.is_inspected(name) and not (view.trained and self.is_left_out(view.of))
+        ]  # fmt: skip
+
+    def is_left_out(self, cell: Cell) -> bool:
+        """Whether the cell is missing and the budget does not allow it."""
+        return bool(self.study.budget) and not self.look(cell).record and cell not in self.places
 
     def steps(self, report: str) -> set[str]:
         """The steps of a report (`made_from.STEPS`) that have to be taken."""

@@ -8,8 +8,10 @@ from typing import Any
 
 from renorm.core.console import Line, fitted, screen
 from renorm.core.durations import duration
+from renorm.execution import budget
+from renorm.execution.budget import Allowance
 from renorm.execution.cost_model import basis, disk_mb, estimate
-from renorm.runs import finished
+from renorm.runs import costs
 from renorm.runs.collect import find, run_folder
 from renorm.study import grid
 from renorm.study.cell import Cell
@@ -50,11 +52,18 @@ class Plan:
     without_cell: list[str]
 
 
-def plan(study: Study, part: bool = False, as_json: bool = False) -> None:
-    """Print the plan of all experiments; with `part`, of those that `only` takes alone."""
+def plan(
+    study: Study, part: bool = False, as_json: bool = False, hours: float | None = None, order: str | None = None
+) -> None:
+    """Print the plan of all experiments; with `part`, of those that `only` takes alone.
+
+    `hours` and `order` in place of the configuration's budget.
+    """
     made = outline(study)
+    limited = study.budget or hours is not None
+    allowed = budget.allowance(study, budget.records_of(study), hours, order) if limited else None
     if as_json:
-        print(json.dumps(document(study, made, part), indent=1))
+        print(json.dumps(document(study, made, allowed, part), indent=1))
         return
     rest = [] if part else made.left_out
     lines = [Line(_printed(row)) for row in made.taken]
@@ -62,8 +71,7 @@ def plan(study: Study, part: bool = False, as_json: bool = False) -> None:
     lines += [Line([f"({row.name})", *_printed(row)[1:]], "dim", ruled=not i) for i, row in enumerate(rest)]
     if rest:
         lines.append(Line(_printed(made.everything), "dim bold", ruled=True))
-    hours = "GPU-hours" if study.gpu else "CPU-hours"
-    heads = ("experiment", "cells", "claims", "shared", "done", "to run", hours, "longest job", "disk")
+    heads = ("experiment", "cells", "claims", "shared", "done", "to run", costs.unit(study), "longest job", "disk")
     console = screen()
     console.print(fitted(heads, lines, console.width, DROPPED))
     if rest:
@@ -74,9 +82,13 @@ def plan(study: Study, part: bool = False, as_json: bool = False) -> None:
                   "Disk is what the study grows to while every cell keeps its checkpoints.", style="dim")  # fmt: skip
     for line in made.without_cell:
         console.print(line, style="yellow")
+    if allowed:
+        how = "" if hours is None else (f": renorm targets --budget {allowed.hours:g} --order {allowed.order} | "
+                                        "xargs snakemake … --")  # fmt: skip
+        console.print(f"Budget, in the order '{allowed.order}': {allowed.line()}{how}", soft_wrap=True)
 
 
-def document(study: Study, made: Plan, part: bool = False) -> dict[str, Any]:
+def document(study: Study, made: Plan, allowed: Allowance | None, part: bool = False) -> dict[str, Any]:
     """The plan for programs: the rows as the table prints them, hours of the device that the study asks for."""
     rest = [] if part else made.left_out
     return {
@@ -88,6 +100,7 @@ def document(study: Study, made: Plan, part: bool = False) -> dict[str, Any]:
         "everything": asdict(made.everything if rest else made.total),
         "basis": made.basis,
         "without_cell": made.without_cell,
+        "budget": allowed and allowed.document(),
     }
 
 
@@ -181,6 +194,6 @@ def _printed(row: Row) -> list[str]:
 
 
 def short(study: Study, minutes: float) -> list[Path]:
-    """run.json of every cell that is not finished and is expected to take no longer than `minutes`."""
-    cells = [c for c in sorted(grid.cells(study)) if estimate(study, c).seconds <= 60 * minutes]
-    return [run_folder(study, c) / "run.json" for c in cells if not finished.of(study, c).record]
+    """run.json of every missing cell that the budget allows and that is expected to take no longer than `minutes`."""
+    cells = sorted(budget.allowance(study, budget.records_of(study)).taken)
+    return [run_folder(study, c) / "run.json" for c in cells if estimate(study, c).seconds <= 60 * minutes]

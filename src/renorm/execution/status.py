@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Group
@@ -15,11 +15,13 @@ from renorm.core.console import Line, fitted, screen
 from renorm.core.durations import duration
 from renorm.core.errors import RenormError, suggest
 from renorm.core.locks import holder
-from renorm.execution import job_log, job_queue
+from renorm.execution import budget, job_queue
+from renorm.execution.budget import Allowance
 from renorm.execution.cost_model import estimate
 from renorm.execution.slurm.queue import QueueJob
-from renorm.runs import finished, run_log
+from renorm.runs import costs, finished, job_log, run_log
 from renorm.runs.collect import Found, find, run_folder
+from renorm.runs.costs import Cost
 from renorm.study import grid
 from renorm.study.cell import Cell
 from renorm.study.config import Study
@@ -31,7 +33,8 @@ STYLES = {"completed": "green", "diverged": "magenta", "running": "cyan", "faile
 @dataclass(frozen=True)
 class Survey:
     """Every cell of the study with its state at one moment, when the rest may be done, and how many records were set
-    aside; `waiting`: the jobs of cells that are queued; `notes`: what the states leave out, in words."""
+    aside; `waiting`: the jobs of cells that are queued; `notes`: what the states leave out, in words; `spent`: of each
+    experiment, and of all; `allowance`: what a budget allows of the rest."""
 
     states: dict[Cell, str]
     found: list[Found]
@@ -39,6 +42,14 @@ class Survey:
     superseded: int
     waiting: dict[Cell, QueueJob] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    spent: dict[str, Cost] = field(default_factory=dict)
+    allowance: Allowance | None = None
+
+    @property
+    def left_out(self) -> set[Cell]:
+        """Cells that are missing, or failed, and that the budget does not allow."""
+        cells = self.allowance.left_out if self.allowance else ()
+        return {cell for cell in cells if self.states[cell] in ("missing", "failed")}
 
     def counts(self, name: str | None = None) -> Counter:
         """state → cells, of one experiment or of all, in the order of STATES."""
@@ -57,7 +68,10 @@ def survey(study: Study) -> Survey:
     states = {f.cell: f.status if f.record else _unfinished(study, f, jobs) for f in found}
     waiting = {cell: job for cell, job in jobs.items() if states[cell] == "queued"}
     superseded = sum(len(finished.superseded(study, f.cell)) for f in found)
-    return Survey(states, found, _eta(study, found, states), superseded, waiting, notes)
+    records = {f.cell: f.record for f in found}
+    allowed = budget.allowance(study, records) if study.budget else None
+    seen = Survey(states, found, None, superseded, waiting, notes, costs.by_experiment(study, records), allowed)
+    return replace(seen, eta_seconds=_eta(study, seen))
 
 
 def _unfinished(study: Study, found: Found, jobs: dict[Cell, QueueJob]) -> str:
@@ -79,15 +93,16 @@ def _jobs(study: Study, cells: list[Cell]) -> dict[Cell, QueueJob]:
     return out
 
 
-def _eta(study: Study, found: list[Found], states: dict[Cell, str]) -> float | None:
-    """Seconds until all is done at the pace of the finished cells, with as many at a time as run now."""
-    done = [f for f in found if f.record and f.status == "completed"]
-    left = [f.cell for f in found if not f.record]
+def _eta(study: Study, seen: Survey) -> float | None:
+    """Seconds until all that the budget allows is done at the pace of the finished cells, with as many at a time as run
+    now."""
+    done = [f for f in seen.found if f.record and f.status == "completed"]
+    left = [f.cell for f in seen.found if not f.record and f.cell not in seen.left_out]
     took = sum(f.record.seconds.total for f in done if f.record)
     expected = sum(estimate(study, f.cell).seconds for f in done)
     if not left or not took:
         return None if left else 0.0
-    running = [cell for cell in left if states[cell] == "running"]
+    running = [cell for cell in left if seen.states[cell] == "running"]
     rest = sum(estimate(study, cell).seconds for cell in left) * took / expected
     spent = sum(_age(run_folder(study, cell) / ".lock") for cell in running)
     return max(rest - spent, 0.0) / max(len(running), 1)
@@ -126,7 +141,7 @@ def status(study: Study, as_json: bool = False, watch: float | None = None) -> N
         console.print(f"{step['step']}: {step['error']} ({step['log']})", markup=False, soft_wrap=True)
     for item in _failed(study, seen):
         console.print(f"{item['cell']}: {item['error']} ({item['log']})", markup=False, soft_wrap=True)
-    for line in (*_obstacles(seen), *seen.notes, *_costs(study)):
+    for line in (*_obstacles(seen), *seen.notes, *_costs(study, seen)):
         console.print(line, markup=False, soft_wrap=True)
     if seen.superseded:
         console.print(f"{seen.superseded} records of other hyper-parameters, code or data were set aside "
@@ -143,23 +158,25 @@ def _obstacles(seen: Survey) -> list[str]:
             for why, stuck in sorted(by_reason.items())]  # fmt: skip
 
 
-def _costs(study: Study) -> list[str]:
-    """What the jobs on a cluster have cost; nothing where none was submitted."""
-    jobs = job_log.read(Path(study.results_dir))
-    if not jobs:
-        return []
-    total = job_log.spent(jobs)
-    hours, lost, kind = (
-        (total.gpu_hours, total.lost_gpu_hours, "GPU-hours") if study.gpu
-        else (total.cpu_hours, total.lost_cpu_hours, "CPU-hours")
-    )  # fmt: skip
-    unknown = f"; of {total.unknown} the end is not known" if total.unknown else ""
-    return [f"Spent {hours:.2f} {kind} in {total.jobs} jobs, {lost:.2f} of them in jobs that did not complete{unknown} "
-            f"({Path(study.results_dir, job_log.FILE)})."]  # fmt: skip
+def _costs(study: Study, seen: Survey) -> list[str]:
+    """What the study has cost, and what is left of its budget; nothing where neither a job nor a budget is."""
+    total, lines = seen.spent[costs.ALL], []
+    of = f" of {study.budget.hours:g}" if study.budget else ""
+    spent = f"Spent {total.hours:,.2f}{of} {costs.unit(study)}"
+    if total.jobs:
+        unknown = f"; of {total.unknown} the end is not known" if total.unknown else ""
+        lines.append(f"{spent} in {total.jobs} jobs, {total.lost_hours:,.2f} of them in jobs that did not "
+                     f"complete{unknown} ({Path(study.results_dir, job_log.FILE)}).")  # fmt: skip
+    elif study.budget:
+        lines.append(f"{spent}.")
+    if seen.left_out:
+        lines.append(f"{len(seen.left_out)} missing cells are left out by the budget: renorm plan")
+    return lines
 
 
 def _open(seen: Survey) -> bool:
-    return any(state not in ("completed", "diverged") for state in seen.states.values())
+    return any(state not in ("completed", "diverged") and cell not in seen.left_out
+               for cell, state in seen.states.items())  # fmt: skip
 
 
 def _document(study: Study, seen: Survey) -> dict:
@@ -170,17 +187,25 @@ def _document(study: Study, seen: Survey) -> dict:
         "progress": _progress(study, seen), "failed": _failed(study, seen), "shared": _shared(study, seen),
         "superseded": seen.superseded,
         "cannot_start": {cell.path: job.obstacle for cell, job in seen.waiting.items() if job.obstacle},
-        "notes": list(seen.notes), "spent": asdict(job_log.spent(job_log.read(Path(study.results_dir)))),
+        "notes": list(seen.notes), "spent": {name: asdict(cost) for name, cost in seen.spent.items()},
+        "unit": costs.unit(study), "budget": seen.allowance and seen.allowance.document(),
     }  # fmt: skip
 
 
 def _table(study: Study, seen: Survey, width: int) -> Table:
     eta = "" if not seen.eta_seconds else f"about {duration(seen.eta_seconds)} left at this pace"
-    lines = [Line(_numbers(name, seen.counts(name))) for name in study.taken]
-    total = seen.counts()
-    lines.append(Line(_numbers("all (each cell once)", total), "bold", ruled=True))
-    drop = [*(state for state in STATES if not total[state]), "queued", "diverged", "missing", "running"]
-    return fitted(("experiment", *STATES, "cells"), lines, width, list(dict.fromkeys(drop)), eta)
+    total, hours = seen.counts(), costs.unit(study)
+    lines = [Line([*_numbers(name, seen.counts(name)), _hours(seen.spent[name])]) for name in study.taken]
+    if costs.OTHER in seen.spent:
+        lines.append(Line([costs.OTHER, *[""] * (len(STATES) + 1), _hours(seen.spent[costs.OTHER])], "dim"))
+    everything = [*_numbers("all (each cell once)", total), _hours(seen.spent[costs.ALL])]
+    lines.append(Line(everything, "bold", ruled=True))
+    drop = [*(state for state in STATES if not total[state]), hours, "queued", "diverged", "missing", "running"]
+    return fitted(("experiment", *STATES, "cells", hours), lines, width, list(dict.fromkeys(drop)), eta)
+
+
+def _hours(cost: Cost) -> str:
+    return f"{cost.hours:,.2f}"
 
 
 def _screen(study: Study, seen: Survey, width: int) -> Group:

@@ -1,4 +1,4 @@
-"""What it took: seconds of training and testing, added up over every run that a source tells of."""
+"""What it took: seconds of training and testing of every run that a source reports, and the hours of a study's jobs."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ Part = dict[str, Any]
 
 
 def summarise(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
-    """Rows of summary.csv: seconds in all, `of` the runs that are behind them."""
+    """Rows of summary.csv: seconds in all, `of` the runs that are behind them; hours, `of` the budget."""
     out = []
     for source, dataset, parts in by_dataset([*_own(inputs), *_published(inputs, values)]):
         totals = {split: [p for p in parts if p["split"] == split] for split in SPLITS}
@@ -21,7 +21,27 @@ def summarise(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
         for split, total in totals.items():
             if total:
                 out.append(row("cost", source, dataset, f"{split}_seconds", _seconds(total), _runs(total), text))
-    return out
+    return out + _occupied(inputs)
+
+
+def _occupied(inputs: Inputs) -> list[dict[str, Any]]:
+    """What the study's jobs have cost, and how much of a budget that is; nothing where there is neither."""
+    found = []
+    for total in (one for one in inputs.costs if one["experiment"] == "all"):
+        hours, budget, jobs = float(total["hours"]), total["budget"], int(total["jobs"])
+        if not (budget or jobs):
+            continue
+        text = f"spent {hours:,.2f}{f' of {float(budget):g}' if budget else ''} {total['unit']}"
+        if jobs:
+            text += f" in {jobs:,} jobs, {float(total['lost_hours']):,.2f} of them in jobs that did not complete"
+        if unknown := int(total["unknown"]):
+            text += f"; the hours of {unknown} jobs are not known"
+        lacking = sum(cell["status"] in ("missing", "failed") for cell in inputs.cells)
+        if budget and lacking:
+            text += f"; {lacking} of {len(inputs.cells)} cells have no result"
+        text = f"{inputs.source_label(inputs.study)}: {text}"
+        found.append(row("cost", inputs.study, "", "device_hours", hours, float(budget) if budget else "", text))
+    return found
 
 
 def _own(inputs: Inputs) -> list[Part]:

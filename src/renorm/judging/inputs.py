@@ -37,6 +37,7 @@ class Inputs:
     grid: dict[tuple, Counter] = field(default_factory=dict)
     labels: Labels = field(default_factory=Labels)
     provenance: list[dict[str, str]] = field(default_factory=list)  # a row per run, as text; empty without the table
+    costs: list[dict[str, str]] = field(default_factory=list)  # a row per experiment, as text; empty without the table
     own_cells: bool = False  # published values of other cells than the study's are left out
     claims_folders: tuple[str, ...] = ()
 
@@ -109,7 +110,7 @@ def load(folder: Path, with_claims: bool = True) -> Inputs:
     inputs = Inputs(
         study.study, "this study", settings, cells, _runs(folder / "runs.csv", study.study, settings.metrics),
         _histories(folder / "histories.csv", f"test_{settings.metric}"), originals, reproductions,
-        _grid(cells), study.labels, _provenance(folder / "provenance.csv"),
+        _grid(cells), study.labels, _provenance(folder / "provenance.csv"), _costs(folder / "costs.csv"),
         study.claims is not None and study.claims.own_cells, tuple(str(path) for part in paths for path in part),
     )  # fmt: skip
     _refuse_strangers(inputs, folder)
@@ -169,6 +170,10 @@ def _histories(path: Path, measured: str) -> pd.DataFrame:
 
 def _provenance(path: Path) -> list[dict[str, str]]:
     return TABLES["provenance"].read(path, CELL) if path.exists() else []
+
+
+def _costs(path: Path) -> list[dict[str, str]]:
+    return TABLES["costs"].read(path) if path.exists() else []
 
 
 def _grid(cells: list[dict[str, Any]]) -> dict[tuple, Counter]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from renorm.core.errors import RenormError
 from renorm.core.metrics import SECONDS, Metrics
 from renorm.core.table_specs import COLLECTED, columns
 from renorm.core.tables import to_csv
-from renorm.runs import adopt, finished, layer_views, made_from, run_record
+from renorm.runs import adopt, costs, finished, layer_views, made_from, run_record
 from renorm.runs.finished import run_folder
 from renorm.runs.run_log import last_error
 from renorm.study import description, grid
@@ -56,16 +57,11 @@ def _find_one(study: Study, cell: Cell, names: list[str]) -> Found:
 
 def inputs_digest(study: Study, looks: Iterable[tuple[Cell, run_record.Record | None]], folder: Path) -> str:
     """The digest of all that the tables of `study` in `folder` are made from, given the record of every cell."""
-    records = [
-        (cell.path, r and (r.status, r.finished, r.history_sha256, r.weights_sha256))
-        for cell, r in sorted(looks, key=_cell)
-    ]
+    looks = sorted(looks, key=itemgetter(0))
+    records = [(cell.path, r and (r.status, r.finished, r.history_sha256, r.weights_sha256)) for cell, r in looks]
     views = [layer_views.path(study, name) for name in grid.layer_views(study)]
-    return made_from.collected(study.written_for(folder), records, views)
-
-
-def _cell(look: tuple[Cell, Any]) -> Cell:
-    return look[0]
+    spent = costs.rows(study, dict(looks))
+    return made_from.collected(study.written_for(folder), records, views, spent)
 
 
 def collect(study: Study, folder: Path | None = None) -> list[Path]:
@@ -86,6 +82,7 @@ def collect(study: Study, folder: Path | None = None) -> list[Path]:
         "provenance": [
             _provenance_row(f.cell, f.record) | {"adopted_from": adopt.origin(study, f.cell)} for f in found if f.record
         ],
+        "costs": costs.rows(study, {f.cell: f.record for f in found}),
     } | _layer_views(study, found)
     for spec in COLLECTED:
         more = _more_columns(found) if spec.name == "histories" else ()

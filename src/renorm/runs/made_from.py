@@ -18,9 +18,12 @@ FILE = "made_from.json"
 COLLECT, JUDGE, FIGURES, REPORT = STEPS = ("collect", "judge", "figures", "report")
 
 
-def collected(configuration: dict, records: Iterable[Sequence[Any]], views: Iterable[Path]) -> str:
-    """What `collect` reads: the configuration, what is known of every cell, and the layer views."""
-    return _digest([__version__, configuration, [list(row) for row in records], [_file(path) for path in views]])
+def collected(
+    configuration: dict, records: Iterable[Sequence[Any]], views: Iterable[Path], costs: Iterable[dict]
+) -> str:
+    """What `collect` reads: the configuration, what is known of every cell, the layer views, and what jobs cost."""
+    found = [list(row) for row in records], [_file(path) for path in views], list(costs)
+    return _digest([__version__, configuration, *found])
 
 
 def judged(collect: str, claims: Iterable[str | Path]) -> str:

@@ -294,6 +294,24 @@ class Claims(Strict):
         return folders
 
 
+class Budget(Strict):
+    """The hours that a study may take in all, spent ones included, and the order in which its cells get them."""
+
+    gpu_hours: Positive | None = None
+    cpu_hours: Positive | None = None
+    order: Literal["coverage", "cheapest", "undecided"] = "coverage"
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> "Budget":
+        if (self.gpu_hours is None) == (self.cpu_hours is None):
+            raise ValueError("expected either gpu_hours or, for a study with gpu: 0, cpu_hours: write one of them")
+        return self
+
+    @property
+    def hours(self) -> float:
+        return self.gpu_hours or self.cpu_hours or 0.0
+
+
 class Study(Strict):
     """Everything that a study is: what to run, what was claimed, how to judge."""
 
@@ -310,6 +328,7 @@ class Study(Strict):
     gpu_slots: Annotated[int, Field(ge=1, le=64, strict=True)] = 1
     threads: Annotated[int, Field(ge=1, le=1024, strict=True)] = 1
     checkpoint_minutes: Positive = 10.0
+    budget: Budget | None = None
     mixed_records: Literal["warn", "refuse"] = "warn"
     claims: Claims | None = None
     comparisons: list[Comparison] = []
@@ -399,6 +418,10 @@ class Study(Strict):
         if self.gpu_slots > 1 and self.gpu != 1:
             raise ValueError(f"gpu_slots: {self.gpu_slots} cells share a GPU only with gpu: 1 (found {self.gpu}): "
                              "change one")  # fmt: skip
+        if self.budget:
+            given, wanted = ("gpu", "cpu") if self.budget.gpu_hours else ("cpu", "gpu")
+            if (given == "gpu") != bool(self.gpu):
+                raise ValueError(f"budget.{given}_hours: cells have gpu: {self.gpu}: write {wanted}_hours")
         return self
 
     def _check_normalisation(self, name: str, experiment: Experiment) -> None:
@@ -467,7 +490,7 @@ class Study(Strict):
         experiment = self.experiments[name]
         claims = self.claims and self.claims.model_copy(update={"own_cells": True})
         return self.model_copy(update={
-            "study": name, "title": experiment.title or name, "only": None, "claims": claims,
+            "study": name, "title": experiment.title or name, "only": None, "claims": claims, "budget": None,
             "description": f"One experiment of: {self.title or self.study}", "experiments": {name: experiment},
             "layer_views": {key: view for key, view in self.layer_views.items() if view.of in experiment},
             **self.of_recipes(experiment.recipe),

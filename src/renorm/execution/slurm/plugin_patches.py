@@ -11,10 +11,10 @@ from types import ModuleType
 
 from renorm.core.errors import RenormError
 from renorm.core.machine import package_version
-from renorm.execution.job_log import JobEntry
 from renorm.execution.slurm import queue
 from renorm.execution.slurm.submit import Submissions
 from renorm.execution.slurm.watch import Watch
+from renorm.runs.job_log import JobEntry
 from renorm.study.cell import Cell
 
 PLUGIN = "snakemake-executor-plugin-slurm"

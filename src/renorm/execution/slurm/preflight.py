@@ -14,12 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from renorm.core.errors import RenormError, suggest
-from renorm.execution import job_log, job_queue
+from renorm.execution import job_queue
 from renorm.execution.slurm import limits, queue
 from renorm.execution.slurm.commands import ask, rows, words
 from renorm.execution.slurm.plugin_patches import check_plugin, inputs_of, patch_slurm_plugin
 from renorm.execution.slurm.submit import LATER
 from renorm.execution.slurm.watch import Watch
+from renorm.runs import job_log
 
 PROFILE = "slurm/config.yaml"
 GIVE_UP_HOURS = 24

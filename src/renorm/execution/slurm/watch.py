@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from renorm.execution.job_log import JobEntry
 from renorm.execution.slurm.commands import ask, rows, user
 from renorm.execution.slurm.queue import obstacle
+from renorm.runs.job_log import JobEntry
 
 ENDED = (
     "COMPLETED",
