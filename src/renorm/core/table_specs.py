@@ -348,6 +348,37 @@ SPECS = (
         ),
     ),
     TableSpec(
+        "published_as",
+        JUDGE,
+        "Published values beside the cells that were run as them (experiments with `published_as`)",
+        _columns(
+            f"claim_source table page {_GROUP} metric split selection claimed run_dataset run_arch run_norm run_recipe "
+            "as_published_value as_published_sd as_published_n as_published_verdict as_published_reason "
+            "as_run_value as_run_sd as_run_n as_run_verdict as_run_reason finding",
+            run_dataset=("text", False, "data set of the cell that was run"),
+            run_arch=("text", False, "its architecture"),
+            run_norm=("text", False, "its normaliser"),
+            run_recipe=("text", False, "its recipe"),
+            as_published_value=("number", True, "this study's mean of the cell as it was published"),
+            as_published_sd=("number", True, "its standard deviation"),
+            as_published_n=("count", True, "its finished runs"),
+            as_published_verdict=("text", True, "its equivalence verdict; empty where it is not in the grid"),
+            as_published_reason=("text", True, "why"),
+            as_run_value=("number", True, "this study's mean of the cell that was run"),
+            as_run_sd=("number", True, "its standard deviation"),
+            as_run_n=("count", True, "its finished runs"),
+            as_run_verdict=("text", False, "its equivalence verdict on the same published value"),
+            as_run_reason=("text", False, "why"),
+            finding=(
+                "text",
+                False,
+                "which cell agrees: `as published`, `as run`, `both`, `neither`; only one ruled out: "
+                "`not as published`, `not as run`; else `cannot say yet`",
+            ),
+        ),
+        "None of it counts in a verdict on a claim, which is about the cell as it was published.",
+    ),
+    TableSpec(
         "method_vs_baseline",
         JUDGE,
         "Method against baseline tested pair by pair, where single runs are known",

@@ -40,6 +40,7 @@ class Inputs:
     costs: list[dict[str, str]] = field(default_factory=list)  # a row per experiment, as text; empty without the table
     own_cells: bool = False  # published values of other cells than the study's are left out
     claims_folders: tuple[str, ...] = ()
+    published_as: dict[str, dict[str, str]] = field(default_factory=dict)  # experiment → axis → what was printed
 
     def narrowed(self) -> "Inputs":
         """Where `own_cells` asks for it, without other cells' values and without sources that have no more left."""
@@ -112,6 +113,7 @@ def load(folder: Path, with_claims: bool = True) -> Inputs:
         _histories(folder / "histories.csv", f"test_{settings.metric}"), originals, reproductions,
         _grid(cells), study.labels, _provenance(folder / "provenance.csv"), _costs(folder / "costs.csv"),
         study.claims is not None and study.claims.own_cells, tuple(str(path) for part in paths for path in part),
+        {block.name: block.published_as for block in study.experiments if block.published_as},
     )  # fmt: skip
     _refuse_strangers(inputs, folder)
     return inputs

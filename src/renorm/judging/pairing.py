@@ -1,5 +1,6 @@
 """The published colour rule: every claim and every source with a value for it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from renorm.judging.inputs import GROUP, Inputs
 from renorm.judging.observations import Value, Values, printed_sd
 from renorm.judging.settings import Settings
 from renorm.judging.statistics import mean_sd
-from renorm.study.claims import CLAIM
+from renorm.study.claims import CLAIM, Claims
 
 NOT_JUDGED = "not judged"
 # What every comparison of seconds must say.
@@ -55,13 +56,13 @@ class Pair:
     value: Value
 
 
-def claims_of(inputs: Inputs) -> list[Claim]:
-    """Every value claimed by the original sources, in the order of the tables.
+def claims_of(inputs: Inputs, sources: Iterable[Claims]) -> list[Claim]:
+    """Every value that `sources` claim, in the order of the tables.
 
     Several attempts at one cell are one claim with a spread; beside a printed average they give its spread alone.
     """
     found = []
-    for claims in inputs.originals:
+    for claims in sources:
         groups = claims.frame.groupby([*CLAIM], sort=False)
         found += [_claim(key, rows, inputs.settings.metrics[key[5]]) for key, rows in groups]
     return sorted(found, key=lambda c: (c.source, c.table, c.group, c.metric, c.split, c.selection))
@@ -93,7 +94,7 @@ def pairs(inputs: Inputs, values: Values) -> list[Pair]:
     """
     reproductions = [c.source.name for c in inputs.reproductions]
     found = []
-    for claim in claims_of(inputs):
+    for claim in claims_of(inputs, inputs.originals):
         for source in (inputs.study,) if claim.source in inputs.repeated else (*reproductions, inputs.study):
             if source == claim.source:
                 continue

@@ -30,6 +30,7 @@ SECTIONS = (
     ("axes", "Along the recipes’ axes", (), ("axes",), False),
     ("comparison", "Claimed and found", ("comparison",), ("accuracy",), False),
     ("equivalence", "The rigorous verdicts", ("equivalence",), (), False),
+    ("published_as", "Published and run", ("published_as",), (), False),
     ("replication", "The method across sources", ("replication",), ("replication",), False),
     ("statements", "The statements", ("statements",), (), False),
     ("runtime", "Training time", ("runtime",), ("runtime",), False),

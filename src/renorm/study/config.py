@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr, field_validator, model_validator
 
@@ -179,6 +179,7 @@ class Experiment(Strict):
     recipe: list[str]
     epochs: list[Annotated[int, Field(ge=1, le=100_000, strict=True)]]
     seeds: list[Annotated[int, Field(ge=0, lt=2**31, strict=True)]]
+    published_as: dict[Literal["dataset", "arch", "norm", "recipe"], Name] = {}
 
     def __contains__(self, cell: Cell) -> bool:
         names = all(getattr(cell, axis) in getattr(self, axis) for axis in ("dataset", "arch", "norm", "recipe"))
@@ -193,6 +194,13 @@ class Experiment(Strict):
         if twice:
             raise ValueError(f"{', '.join(twice)} is there twice: name each value once")
         return values
+
+    @model_validator(mode="after")
+    def _published_as_another(self) -> Self:
+        for axis, value in self.published_as.items():
+            if value in getattr(self, axis):
+                raise ValueError(f"published_as.{axis}: '{value}' is what the experiment runs: name what was printed")
+        return self
 
     @field_validator("dataset", "arch", mode="before")
     @classmethod

@@ -23,11 +23,16 @@ AGAIN = "run `renorm collect` again"
 
 
 class Block(Strict):
-    """An experiment that the study takes, with the number of its cells."""
+    """An experiment that the study takes, with the number of its cells.
+
+    Attributes:
+        published_as: Axis → what a source printed where it ran these cells.
+    """
 
     name: str
     title: str
     cells: int
+    published_as: dict[str, str] = {}
 
 
 class Description(Strict):
@@ -90,7 +95,10 @@ def of(study: Study, folder: Path) -> Description:
         recipes=list(study.recipes), comparisons=study.comparisons, recipe_axes=recipe_axes.points(study.recipes),
         metrics=study.metrics, judge=study.judge, claims=study.written_for(folder)["claims"],
         experiments=[
-            Block(name=name, title=experiment.title or name, cells=sum(name in names for names in wanted.values()))
+            Block(
+                name=name, title=experiment.title or name, cells=sum(name in names for names in wanted.values()),
+                published_as={str(axis): name for axis, name in experiment.published_as.items()},
+            )
             for name, experiment in study.taken.items()
         ],
     )  # fmt: skip

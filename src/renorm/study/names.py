@@ -83,6 +83,10 @@ def _scalars(recipe: Recipe) -> set[str]:
     }
 
 
+def _unknown_recipe(study: Study, name: str) -> str:
+    return "" if name in study.recipes else f"unknown recipe '{name}': {suggest(name, study.recipes)}"
+
+
 def _experiment(study: Study, name: str, experiment: Experiment, broken: set[str]) -> Iterator[str]:
     builtin = [recipe for recipe in experiment.recipe if study.recipes[recipe].program is None]
     for axis in NAMED:
@@ -93,6 +97,10 @@ def _experiment(study: Study, name: str, experiment: Experiment, broken: set[str
                        "only")  # fmt: skip
             elif builtin and (problem := unknown(axis, value)):
                 yield f"experiments.{name}.{axis}: {problem} (found {json.dumps(values)})"
+    for axis, value in experiment.published_as.items() if builtin else ():
+        problem = unknown(axis, value) if axis in NAMED else _unknown_recipe(study, value)
+        if problem:
+            yield f"experiments.{name}.published_as.{axis}: {problem}"
     seen = set()
     counts = {
         axis: len(getattr(experiment, "seeds" if axis == "seed" else axis)) for axis in (*NAMED, "epochs", "seed")

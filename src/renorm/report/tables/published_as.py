@@ -1,0 +1,58 @@
+"""Published values beside the cells that their authors ran: the value on either cell, and which of them agrees."""
+
+from renorm.judging.published_as import SIDES
+from renorm.report import formatting
+from renorm.report.inputs import Inputs
+from renorm.report.labels import Names, epochs_label, slug
+from renorm.report.tables.comparison import CLAIM
+from renorm.report.tables.equivalence import LOOKS
+from renorm.report.tables.model import Cell, Table, flat, text
+
+TONES = {"as published": "better", "both": "better", "as run": "below", "not as published": "below"}
+
+
+def tables(inputs: Inputs) -> list[Table]:
+    """One table per data set; a row for each published value."""
+    if not inputs.has("published_as"):
+        return []
+    names, frame = Names(inputs), inputs["published_as"]
+    return [_of_dataset(names, key, frame[frame["dataset"] == key]) for key in names.order("dataset", frame)]
+
+
+def _of_dataset(names: Names, dataset: str, frame) -> Table:
+    columns = ["Published as", "Epochs", "By", "Published", "As published", "What was run", "As run", "Agrees"]
+    rows = frame.to_dict("records")
+    made = [_row(names, row) for row in rows]
+    facets = [{axis: row[axis] for axis in ("arch", "norm", "recipe")} for row in rows]
+    title = f"{names.dataset(dataset)}: what was run under another name"
+    return flat(slug("published-as", dataset), title, "published_as", columns, made, facets, dataset=dataset)
+
+
+def _row(names: Names, row: dict) -> list[Cell]:
+    return [
+        text(_cell_name(names, row, "")), text(epochs_label(row["epochs"])), text(names.source(row["claim_source"])),
+        Cell(formatting.measure(names.metric(row["metric"]), row["claimed"]), sort=row["claimed"]),
+        _found(names, row, SIDES[0]), text(_cell_name(names, row, "run_")), _found(names, row, SIDES[1]),
+        text(row["finding"], tone=TONES.get(row["finding"], "within")),
+    ]  # fmt: skip
+
+
+def _cell_name(names: Names, row: dict, prefix: str) -> str:
+    """What differs between the two cells, as one of them has it: after the architecture, which says where we are."""
+    differing = [axis for axis in ("dataset", "norm", "recipe") if row[axis] != row[f"run_{axis}"]]
+    return ", ".join(names.label(axis, row[f"{prefix}{axis}"]) for axis in ("arch", *differing))
+
+
+def _found(names: Names, row: dict, side: str) -> Cell:
+    verdict = row[f"{side}_verdict"]
+    if not verdict:
+        return Cell("not in the grid", kind="text", tone="missing")
+    mark, tone = LOOKS.get(verdict, ("", "missing"))
+    metric, value = names.metric(row["metric"]), row[f"{side}_value"]
+    if not formatting.known(value):
+        return Cell("missing", tone="missing", card=[("why", row[f"{side}_reason"])])
+    cell = Cell(formatting.measure(metric, value), mark=mark, tone=tone, sort=value)
+    cell.id = slug(side, *(row[axis] for axis in CLAIM), row["claim_source"])
+    cell.card = [("verdict", verdict), ("why", row[f"{side}_reason"])]
+    cell.small = f"n {formatting.count(row[f'{side}_n'])}"
+    return cell
