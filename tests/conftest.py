@@ -9,6 +9,61 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = {"chromium": "chromium", "slurm": "slurmctld"}
+# Before torch and numpy are imported, and for every process that a test starts: a worker has one core.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Units of work for pytest-xdist: what shares a cluster, a finished study or a rendered page goes to one worker, every
+# other file is a unit of its own. The longest start first, so that the workers end together. (xdist's own
+# `--dist loadgroup` writes to `_nodeid`, which pytest 9.2 no longer reads: the groups fall apart.)
+UNITS = {
+    "cluster": ["slurm/test_survival", "slurm/test_obstacles"],
+    "study": ["pipeline/test_study", "pipeline/test_truth", "pipeline/test_arrivals", "pipeline/test_reruns"],
+    "second cluster": ["slurm/test_grid", "slurm/test_documentation", "slurm/test_preflight"],
+    "page": ["report/test_browser", "report/test_axe", "report/test_page", "report/test_export", "report/test_figures"],
+}  # fmt: skip
+LONG = ["slurm/test_accounting", "slurm/test_other_schedulers", "test_wheel", "training/test_distributed",
+        "faults/test_soak", "pipeline/test_experiments", "pipeline/test_layer_views", "pipeline/test_programs",
+        "test_benchmarks", "judging/test_audit", "faults/test_disks", "models/test_models",
+        "report/test_forest"]  # fmt: skip
+UNIT_OF = {f"tests/{file}.py": unit for unit, files in UNITS.items() for file in files}
+ORDER = [*UNITS, *(f"tests/{file}.py" for file in LONG)]
+
+
+def unit(nodeid: str) -> str:
+    """What is given to a worker as a whole: the unit of a test's file, or the file."""
+    file = nodeid.partition("::")[0]
+    return UNIT_OF.get(file, file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Units(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return unit(nodeid)
+
+    config.option.loadscopereorder = False  # the order is that of the items
+    return Units(config, log)
+
+
+def pytest_collection_modifyitems(config, items):
+    if hasattr(config, "workerinput"):
+        place = {name: at for at, name in enumerate(ORDER)}
+        items.sort(key=lambda item: place.get(unit(item.nodeid), len(place)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """No coverage of a test marked `untraced`, nor of the fixtures that are made for it."""
+    plugin = item.config.pluginmanager.getplugin("_cov")
+    controller = plugin.cov_controller if plugin and item.get_closest_marker("untraced") else None
+    if controller:
+        controller.pause()
+    try:
+        return (yield)
+    finally:
+        if controller:
+            controller.resume()
 
 
 def pytest_runtest_setup(item):

@@ -1,7 +1,7 @@
 """Fixtures of the judgement's tests."""
 
 import pytest
-from studies import StudyFolder
+from studies import StudyFolder, judge
 
 
 @pytest.fixture
@@ -13,3 +13,10 @@ def study(tmp_path):
 def published(study):
     """No run of its own: the original against its published reproduction."""
     return study.against("ye2020", "obadage2024").write()
+
+
+@pytest.fixture(scope="session")
+def judged(tmp_path_factory):
+    """The same, judged once for all tests that read it: the folder, and the rows of its tables."""
+    folder = StudyFolder(tmp_path_factory.mktemp("published") / "mine").against("ye2020", "obadage2024").write()
+    return folder, judge(folder)

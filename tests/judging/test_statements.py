@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from studies import ROOT, judge, one, pick
+from studies import ROOT, StudyFolder, judge, one, pick
 
 from renorm.core.errors import RenormError
 from renorm.judging import statement_checks
@@ -29,8 +29,9 @@ FAILS = {
 }
 
 
-@pytest.fixture
-def checked(study):
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory):
+    study = StudyFolder(tmp_path_factory.mktemp("statements") / "mine")
     return judge(study.against(*SOURCES).write())["statements"]
 
 

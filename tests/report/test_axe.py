@@ -5,7 +5,7 @@ import os
 import axe
 import pytest
 
-pytestmark = pytest.mark.chromium
+pytestmark = [pytest.mark.chromium, pytest.mark.untraced]
 
 
 @pytest.fixture(scope="module")

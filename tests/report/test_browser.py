@@ -8,7 +8,7 @@ import pytest
 from renorm.report.figures.captions import FOLDER
 from renorm.report.page import compact
 
-pytestmark = pytest.mark.chromium
+pytestmark = [pytest.mark.chromium, pytest.mark.untraced]
 NOISE = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
 WIDTHS = [390, 1280, 1920]
 

@@ -12,8 +12,8 @@ import simulate
 from renorm.core.errors import RenormError
 from renorm.core.metrics import METRICS
 from renorm.judging.audit import places
-from renorm.report import formatting
-from renorm.report.figures import draw
+from renorm.report import figures, formatting
+from renorm.report.figures import draw, dumbbell
 from renorm.report.page import render
 
 VOID = {"meta", "input", "br", "link", "img", "hr", "col"}
@@ -111,19 +111,21 @@ def test_values_are_those_of_the_verdicts(page, full):
     assert values_shown(page, full) > 200
 
 
-def test_two_papers_may_claim_something_of_one_cell(tmp_path):
+@pytest.mark.untraced
+def test_two_papers_may_claim_something_of_one_cell(tmp_path, monkeypatch):
     """Each paper's claims have tables and figures of their own, which name it."""
     folder = simulate.write_judged(tmp_path / "judged", originals=("ye2020", "southampton"))
+    monkeypatch.setattr(figures, "SUBJECTS", (dumbbell,))
     draw(folder)
     page = Page(render(folder).read_text(encoding="utf-8"))
     verdicts = pd.read_csv(folder / "threshold_rule.csv")
     key = ["dataset", "arch", "norm", "recipe", "epochs", "metric", "source"]
     assert verdicts.duplicated(key).any()  # else this shows nothing
     assert values_shown(page, folder) == len(verdicts)
-    figures = {one["name"]: one["title"] for one in json.loads((folder / "figures" / "figures.json").read_text())}
+    titles = {one["name"]: one["title"] for one in json.loads((folder / "figures" / "figures.json").read_text())}
     told = "CIFAR-10, claims of Jiang et al. (student report): "
-    assert figures["dumbbell-cifar10-top1-southampton"].startswith(told)
-    assert figures["dumbbell-cifar10-top1-ye2020"].startswith("CIFAR-10, claims of Ye et al. 2020: ")
+    assert titles["dumbbell-cifar10-top1-southampton"].startswith(told)
+    assert titles["dumbbell-cifar10-top1-ye2020"].startswith("CIFAR-10, claims of Ye et al. 2020: ")
 
 
 def test_every_accuracy_and_every_second_stands_in_a_csv(page, full):
@@ -156,6 +158,7 @@ def test_mixed_setups_are_named(text):
     assert "NVIDIA A100-SXM4-80GB, NVIDIA H200" in text and "torch: 2.11.0, 2.13.0" in text
 
 
+@pytest.mark.untraced
 def test_a_label_is_text_whatever_it_says(tmp_path):
     hostile = "<script>alert(1)</script>"
     folder = simulate.write_study(
@@ -174,6 +177,7 @@ def test_no_link_to_a_record_that_is_not_there(demo):
     assert "../runs/" not in (demo / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.untraced
 def test_the_same_files_give_the_same_bytes(full):
     before = (full / "report.html").read_bytes()
     start = time.perf_counter()
@@ -228,6 +232,7 @@ def test_a_broken_file_is_one_line(tmp_path, broken, told):
     assert "\n" not in str(error.value) and "threshold_rule.csv" in str(error.value)
 
 
+@pytest.mark.untraced
 def test_the_real_judge_and_the_real_claims(tmp_path):
     """The tables that the analysis writes today fill every section of the page."""
     folder = simulate.write_judged(tmp_path / "judged")
@@ -247,7 +252,7 @@ def test_the_real_judge_and_the_real_claims(tmp_path):
 
 
 def test_the_sources_stand_in_full_and_only_web_addresses_are_links(tmp_path):
-    folder = simulate.write_judged(tmp_path / "judged")
+    folder = simulate.write_study(tmp_path / "study", demo=True)
     for name, url in (("one", "https://example.org/a?b=1&c=2"), ("two", "javascript:alert(1)")):
         source = {"name": name, "label": f"{name} <b>", "title": "A title", "authors": "A. Author", "year": 2020,
                   "kind": "original", "url": url, "note": "A note."}  # fmt: skip
