@@ -118,6 +118,7 @@ def test_a_budget_of_the_configuration_limits_a_start(study, tmp_path):
     assert spent.to_train("s") == [] and spent.allowance.line().endswith("are spent; 6 are left out")
     seen = status.survey(limited)
     assert seen.left_out == set(cells) and not status._open(seen) and status._open(status.survey(study))
+    assert ": would not be trained: the budget leaves it out (0 of 6 missing" in status.why(limited, cells[0].path)
     assert closing_line(limited).startswith("0 of 6 cells, 6 missing, 6 of them left out by the budget, spent ")
 
 

@@ -1,5 +1,7 @@
 import copy
 import json
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -232,6 +234,20 @@ def test_a_study_survives_being_written_and_read(tmp_path):
     study = config.validate(GOOD)
     (tmp_path / "c.json").write_text(json.dumps(study.model_dump()))
     assert config.load(tmp_path / "c.json") == study
+
+
+def test_folders_are_relative_to_the_file_that_names_them(tmp_path, monkeypatch):
+    """Not to the folder in which Snakemake or a command is started."""
+    (tmp_path / "there").mkdir()
+    values = GOOD | {"claims": {"original": "claims/paper"}, "adopt": ["../records"]}
+    (tmp_path / "there/study.json").write_text(json.dumps(values))
+    for start, claims, records in (
+        (tmp_path, "there/claims/paper", "records"),
+        (tmp_path / "there", "claims/paper", "../records"),
+    ):
+        monkeypatch.chdir(start)
+        study = config.load(Path(os.path.relpath(tmp_path / "there/study.json")))
+        assert (study.claims.original, study.adopt) == ([claims], [records])
 
 
 def test_data_root_order(monkeypatch):

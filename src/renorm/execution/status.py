@@ -283,6 +283,8 @@ def why(study: Study, path: str) -> str:
     if job:
         why_not = f": it cannot start: {job.obstacle}" if job.obstacle else f" ({job.reason})" if job.pending else ""
         return f"{cell}: its job {job.id} {'waits in the queue' if job.pending else 'runs'}{why_not}."
+    if study.budget and cell in (allowed := budget.allowance(study, budget.records_of(study))).left_out:
+        return f"{cell}: would not be trained: the budget leaves it out ({allowed.line()}): renorm plan"
     if seen.problem:
         return f"{cell}: would be trained, and the record that is there set aside: {seen.problem}."
     blocked = run_log.last_error(data_log(study, cell.dataset))

@@ -1,7 +1,7 @@
 """What a study has cost: hours of the devices that its cells had, by experiment (costs.csv).
 
 The hours of a cell are those of all its jobs (jobs.csv): failed tries, start-up and waiting for locks included. Of a
-cell that was trained without a cluster they are those of its record; tries that left no record are not known there.
+cell that was trained without Slurm they are those of its record; tries that left no record are not known there.
 """
 
 import math
