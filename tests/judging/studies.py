@@ -5,6 +5,8 @@ import json
 import shutil
 from pathlib import Path
 
+import yaml
+
 from renorm.judging.inputs import load
 from renorm.judging.judge import judgement, write
 from renorm.study.claims import COLUMNS
@@ -123,3 +125,45 @@ def compared(study: StudyFolder) -> StudyFolder:
         f"bs.{size}": {"family": "bs", "axes": {"batch_size": str(size)}} for size in (8, 32)
     }  # fmt: skip
     return study
+
+
+HEADER = "source,table,page,dataset,arch,norm,recipe,epochs,attempt,metric,split,selection,value,unit"
+HEADER += ",n,sd,ci_low,ci_high"
+
+
+def claims(folder, name, rows, kind="original", more=""):
+    """A claims folder; `rows` are (arch, norm, epochs, attempt, metric, split, selection, value, n, sd, low, high)."""
+    path = folder / name
+    path.mkdir(exist_ok=True)
+    (path / "source.yaml").write_text(f"name: {name}\nlabel: {name}\ntitle: {name}\nkind: {kind}\n{more}")
+    lines = []
+    for row in rows:
+        arch, norm, epochs, attempt, metric, split, selection, value, *spread = row
+        n, sd, low, high = (*spread, *[""] * (4 - len(spread)))
+        lines.append(f"{name},1,1,cifar10,{arch},{norm},paper,{epochs},{attempt},{metric},{split},{selection},{value},"
+                     f"percent,{n},{sd},{low},{high}")  # fmt: skip
+    (path / "table.csv").write_text("\n".join([HEADER, *lines]) + "\n")
+    return str(path)
+
+
+def both(arch, metric, split, selection, base, gain):
+    return [(arch, norm, 20, "", metric, split, selection, value, 1)
+            for norm, value in (("batch_norm", base), ("deconv", base + gain))]  # fmt: skip
+
+
+def asked(study, tmp_path, check, cells, **parameters):
+    """The outcome of one sentence about `cells`, (arch, norm) → accuracies of this study's runs, claimed as printed."""
+    folder = tmp_path / "paper"
+    folder.mkdir(exist_ok=True)
+    (folder / "source.yaml").write_text("name: paper\nlabel: P\ntitle: T\nkind: original\n")
+    statement = {"id": "one", "text": "t", "place": "p", "check": check, "parameters": parameters}
+    (folder / "statements.yaml").write_text(yaml.safe_dump([statement]))
+    header = "source,table,page,dataset,arch,norm,recipe,epochs,metric,split,selection,value,unit,n"
+    rows = [f"paper,1,1,cifar10,{arch},{norm},paper,20,top1,test,final,50,percent,1" for arch, norm in cells]
+    (folder / "table.csv").write_text("\n".join([header, *rows]) + "\n")
+    study.json["claims"] = {"original": str(folder), "reproductions": []}
+    study.cells.clear(), study.runs.clear()
+    for (arch, norm), values in cells.items():
+        for seed, value in enumerate(values, 1):
+            study.cell("cifar10", arch, norm, 20, seed, value, status=None if value else "diverged")
+    return one(judge(study.write())["statements"], role="study")["outcome"]

@@ -26,12 +26,18 @@ SETTING = {
 CELL = {key: value for key, value in SETTING.items() if key != "comparison"}
 
 
+def pair(holds, baseline=0.5):
+    order = None if holds is None else 1 if holds else -1
+    return {"holds": holds, "order": order, "baseline_value": baseline, "counted": True}
+
+
 def tables(wins, losses=0, missing=0, *, claimed=True, outcomes=None, others=()):
     """One pair an architecture; `outcomes` are those of the t tests, else all undecided."""
     held = [True] * wins + [False] * losses + [None] * missing
-    pairs = [{**SETTING, "arch": f"a{place}", "holds": value, "counted": True} for place, value in enumerate(held)]
+    pairs = [{**SETTING, "arch": f"a{place}", **pair(value)} for place, value in enumerate(held)]
     outcomes = outcomes or ["missing" if value is None else "undecided" for value in held]
-    tests = [{**pair, "outcome": outcome} for pair, outcome in zip(pairs, outcomes, strict=True)]
+    tests = [{**pair, "outcome": outcome, "p_holm": None if outcome == "missing" else 0.5}
+             for pair, outcome in zip(pairs, outcomes, strict=True)]  # fmt: skip
     claims = [{**CELL, "arch": pair["arch"]} for pair in pairs] if claimed else []
     return {
         "comparison": [*pairs, *others], "method_vs_baseline": tests, "threshold_rule": claims, "summary": [],
@@ -104,8 +110,8 @@ def test_a_toy_study_says_what_it_found_and_judges_no_claim():
 
 
 def test_other_sources_and_rows_that_decide_no_pair_do_not_count():
-    others = [{**SETTING, "arch": "a0", "holds": False, "counted": False},
-              {**SETTING, "source": "paper", "arch": "a0", "holds": False, "counted": True}]  # fmt: skip
+    others = [{**SETTING, "arch": "a0", **pair(False), "counted": False},
+              {**SETTING, "source": "paper", "arch": "a0", **pair(False)}]  # fmt: skip
     assert answered(tables(3, others=others), "holds")["measured"] == 3
 
 

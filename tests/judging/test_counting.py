@@ -1,35 +1,12 @@
 """What is counted, and how often: one answer a pair, diverged runs as the worst value, claims with their own spread."""
 
 import pytest
-from studies import judge, one, pick, printed_averages
+from studies import both, claims, judge, one, pick, printed_averages
 
 from renorm.core.errors import RenormError
 from renorm.judging.settings import Settings
 from renorm.study.claims import load_claims, load_source
 from renorm.study.config import MarginRule
-
-HEADER = "source,table,page,dataset,arch,norm,recipe,epochs,attempt,metric,split,selection,value,unit"
-HEADER += ",n,sd,ci_low,ci_high"
-
-
-def claims(folder, name, rows, kind="original", more=""):
-    """A claims folder; `rows` are (arch, norm, epochs, attempt, metric, split, selection, value, n, sd, low, high)."""
-    path = folder / name
-    path.mkdir(exist_ok=True)
-    (path / "source.yaml").write_text(f"name: {name}\nlabel: {name}\ntitle: {name}\nkind: {kind}\n{more}")
-    lines = []
-    for row in rows:
-        arch, norm, epochs, attempt, metric, split, selection, value, *spread = row
-        n, sd, low, high = (*spread, *[""] * (4 - len(spread)))
-        lines.append(f"{name},1,1,cifar10,{arch},{norm},paper,{epochs},{attempt},{metric},{split},{selection},{value},"
-                     f"percent,{n},{sd},{low},{high}")  # fmt: skip
-    (path / "table.csv").write_text("\n".join([HEADER, *lines]) + "\n")
-    return str(path)
-
-
-def both(arch, metric, split, selection, base, gain):
-    return [(arch, norm, 20, "", metric, split, selection, value, 1)
-            for norm, value in (("batch_norm", base), ("deconv", base + gain))]  # fmt: skip
 
 
 def summary(study, source, section, name, dataset=""):

@@ -79,7 +79,7 @@ def test_missing_diverged_and_failed_stand_in_every_denominator(study):
         "missing",
         "grey",
         "–",
-        "1 missing of 1 runs",
+        "1 missing of 1 run",
     )
     pair = one(tables["comparison"], source="mine", metric="top1")
     assert pair["holds"] is None and pair["method_value"] == 0.75

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from studies import ROOT, StudyFolder, judge, one, pick
+from studies import ROOT, StudyFolder, asked, judge, one, pick
 
 from renorm.core.errors import RenormError
 from renorm.judging import statement_checks
@@ -61,7 +61,7 @@ def test_own_runs_answer_when_they_exist(study):
     for arch, deconv in (("vgg16", 0.93), ("resnet18", None)):
         study.cell("cifar10", arch, "batch_norm", 1, 1, 0.90).cell("cifar10", arch, "deconv", 1, 1, deconv)
     row = one(judge(study.write())["statements"], id="first-epoch", role="study")
-    assert (row["outcome"], row["found"]) == ("not testable", "1 of 2 pairs better, 1 without a value")
+    assert (row["outcome"], row["found"]) == ("not testable", "1 of 2 pairs better, 1 without a value, 1 within noise")
     study.cells.clear(), study.runs.clear()
     for arch, deconv in (("vgg16", 0.89), ("resnet18", None)):
         study.cell("cifar10", arch, "batch_norm", 1, 1, 0.90).cell("cifar10", arch, "deconv", 1, 1, deconv)
@@ -129,7 +129,7 @@ def test_who_is_weakest_is_asked_about_the_networks_of_the_sentence(study):
             for claims in load_claims(ROOT / "claims" / "obadage2024").frame.arch.unique():
                 if not claims.endswith("_imagenet"):
                     for norm in ("batch_norm", "deconv"):
-                        study.cell(dataset, claims, norm, epochs, 1, 0.5 if claims == "pnasnet_a" else 0.6)
+                        study.cell(dataset, claims, norm, epochs, 1, 0.3 if claims == "pnasnet_a" else 0.6)
     study.cell("cifar10", "simple_cnn", "deconv", 20, 1, 0.2).cell("cifar10", "vgg16", "none", 20, 1, 0.1)
     row = one(judge(study.write())["statements"], id="weak-architecture", role="study")
     assert (row["outcome"], row["found"][:8]) == ("holds", "0 of 9 o")
@@ -162,24 +162,6 @@ def test_generally_is_less_than_always(study):
 )  # fmt: skip
 def test_outcomes_with_doubt(answers, doubts, at_least, outcome):
     assert statement_checks.tally(answers, at_least, "x", doubts).outcome == outcome
-
-
-def asked(study, tmp_path, check, cells, **parameters):
-    """The outcome of one sentence about `cells`, (arch, norm) → accuracies of this study's runs, claimed as printed."""
-    folder = tmp_path / "paper"
-    folder.mkdir(exist_ok=True)
-    (folder / "source.yaml").write_text("name: paper\nlabel: P\ntitle: T\nkind: original\n")
-    statement = {"id": "one", "text": "t", "place": "p", "check": check, "parameters": parameters}
-    (folder / "statements.yaml").write_text(yaml.safe_dump([statement]))
-    header = "source,table,page,dataset,arch,norm,recipe,epochs,metric,split,selection,value,unit,n"
-    rows = [f"paper,1,1,cifar10,{arch},{norm},paper,20,top1,test,final,50,percent,1" for arch, norm in cells]
-    (folder / "table.csv").write_text("\n".join([header, *rows]) + "\n")
-    study.json["claims"] = {"original": str(folder), "reproductions": []}
-    study.cells.clear(), study.runs.clear()
-    for (arch, norm), values in cells.items():
-        for seed, value in enumerate(values, 1):
-            study.cell("cifar10", arch, norm, 20, seed, value, status=None if value else "diverged")
-    return one(judge(study.write())["statements"], role="study")["outcome"]
 
 
 def test_a_difference_within_the_noise_neither_holds_nor_fails(study, tmp_path):
@@ -243,8 +225,9 @@ def test_a_value_at_an_epoch_is_read_from_the_curves(study, tmp_path):
 
 
 def test_kendalls_tau_by_hand():
-    assert statement_checks.kendall([3, 2, 1]) == 1 and statement_checks.kendall([1, 2, 3]) == -1
-    assert statement_checks.kendall([3, 1, 2]) == pytest.approx(1 / 3) and statement_checks.kendall([1, 1]) == 0
+    for order, tau in (([3, 2, 1], 1), ([1, 2, 3], -1), ([3, 1, 2], 1 / 3), ([1, 1], 0)):
+        signs = {(i, j): (a > order[j]) - (a < order[j]) for i, a in enumerate(order) for j in range(i + 1, len(order))}
+        assert statement_checks.kendall(signs) == pytest.approx(tau)
 
 
 def test_sums_of_decimals_add_up():

@@ -269,10 +269,16 @@ SPECS = (
         "Method against baseline within each source",
         _columns(
             f"comparison axis source {_GROUP} metric split baseline method baseline_value method_value improvement "
-            "n_baseline n_method n_expected holds counted reason",
+            "n_baseline n_method n_expected order holds counted reason",
             baseline_value=("number", True, "the baseline's mean"),
             method_value=("number", True, "the method's mean"),
             improvement=("number", True, "by how much the method is better, in the metric's unit"),
+            order=(
+                "number",
+                True,
+                "1 where the method is better, -1 where it is worse, 0 where neither is: equal, or the mean of the "
+                "finished runs is better while more of that side's runs diverged",
+            ),
             holds=("bool", True, "whether the method is better; empty when one side has no value"),
         ),
         "The cell is the method's. A side whose runs all diverged lost to one with a value.",

@@ -11,6 +11,7 @@ from typing import Any
 from renorm.core.table_specs import GROUP, columns
 from renorm.judging import statistics
 from renorm.judging.audit import RUNTIME
+from renorm.judging.comparison import outcome
 from renorm.judging.comparisons import Comparison
 from renorm.judging.inputs import Inputs
 
@@ -87,58 +88,73 @@ def _headline(asked: list[Row]) -> Row:
 
 
 def _by_pairs(inputs: Inputs, one: Comparison, tables: dict[str, list[Row]], pairs: list[Row]) -> Row:
-    found = Counter(row["holds"] for row in pairs)
-    wins, measured = found[True], found[True] + found[False]
     if not pairs:
         return answer("holds", OPEN, None, 0, 0, _unclaimed(inputs, one, _own(inputs, one, tables["comparison"])))
-    text = _share(inputs, one, wins, measured, len(pairs))
-    if measured < ENOUGH * len(pairs) or not measured:
+    found = Counter(map(outcome, pairs))
+    wins, measured = found["holds"], len(pairs) - found["missing"]
+    text = _share(inputs, one, pairs)
+    compared = measured - found["baseline_diverged"]
+    if measured < ENOUGH * len(pairs) or not compared:
         return answer("holds", OPEN, wins, measured, len(pairs), text)
-    share = wins / measured
+    share = wins / compared
     verdict = HOLDS if share >= MOST else MOSTLY if share > 0.5 else FAILS
     return answer("holds", verdict, wins, measured, len(pairs), text)
 
 
 def _unclaimed(inputs: Inputs, one: Comparison, own: list[Row]) -> str:
     """A study whose cells nobody made a claim about says what it found, and that this tests no claim."""
-    measured = [row["holds"] for row in own if row["holds"] is not None]
+    measured = any(row["holds"] is not None for row in own)
     text = "no claim is about a cell of this study"
-    return f"{text}; here {_share(inputs, one, sum(measured), len(measured), len(own))}" if measured else text
+    return f"{text}; here {_share(inputs, one, own)}" if measured else text
 
 
-def _share(inputs: Inputs, one: Comparison, wins: int, measured: int, planned: int) -> str:
+def _share(inputs: Inputs, one: Comparison, pairs: list[Row]) -> str:
+    """In how many pairs the method is better; those whose baseline diverged have no two values to compare."""
     method, baseline = inputs.method(one), inputs.baseline(one)
-    pairs = "pair" if measured == 1 else "pairs"
+    found, planned = Counter(map(outcome, pairs)), len(pairs)
+    wins, lost, measured = found["holds"], found["baseline_diverged"], planned - found["missing"]
+    compared = measured - lost
     if not measured:
         return f"no pair of {method} and {baseline} has been measured ({planned} planned)"
-    said = f"all {measured}" if wins == measured > 1 else f"{wins} of {measured}"
-    whole = f" of {planned} planned" if measured < planned else ""
+    whole = f" of {planned} planned so far" if measured < planned else ""
+    if not compared:
+        return f"{baseline} diverged and {method} did not in {_pairs(measured)}{whole}: no pair has two values"
+    said = f"all {compared}" if wins == compared > 1 else f"{wins} of {compared}"
     better = f"{method} is {inputs.settings.primary.comparative} than {baseline}"
-    return f"{better} in {said} measured {pairs}{whole}{' so far' if measured < planned else ''}"
+    more = f"; in {lost} more {baseline} diverged and {method} did not" if lost else ""
+    return f"{better} in {said} measured pair{'s' * (compared != 1)}{whole}{more}"
+
+
+def _pairs(count: int) -> str:
+    return "the one measured pair" if count == 1 else f"all {count} measured pairs"
 
 
 def _sure(inputs: Inputs, one: Comparison, pairs: list[Row], tests: list[Row]) -> Row:
-    found = Counter(row["outcome"] for row in tests)
-    better, worse, tested = found["better"], found["worse"], len(tests) - found["missing"]
-    order = Counter(row["holds"] for row in pairs)
-    wins, losses = order[True], order[False]
-    if not tested:
+    # A pair of which one side diverged in every run is decided, but by no test: it is in the sign test alone.
+    found = Counter(row["outcome"] for row in tests if row["p_holm"] is not None)
+    better, worse, tested = found["better"], found["worse"], sum(found.values())
+    measured = sum(row["outcome"] != "missing" for row in tests)
+    order = Counter(row["order"] for row in pairs)
+    wins, losses = order[1], order[-1]
+    if not measured:
         text = "no pair with a claim has been tested" if pairs else "no claim is about a cell of this study"
         return answer("sure", OPEN, None, 0, len(tests), text)
     p = statistics.sign_test(wins, losses)
     clear = p < inputs.settings.alpha
     if worse > better or (clear and losses > wins):
         verdict = FAILS
-    elif not worse and better >= ENOUGH * tested:
+    elif not worse and better >= ENOUGH * measured:
         verdict = HOLDS
     else:
         verdict = MOSTLY if clear and wins > losses else OPEN
-    text = (
-        f"tested pair by pair, {inputs.method(one)} is better in {better} of {tested} pairs, worse in {worse} and "
-        f"undecided in {tested - better - worse}; over all pairs, {wins} for and {losses} against, "
-        f"sign test p = {p:.2g}"
-    )
-    return answer("sure", verdict, better, tested, len(tests), text)
+    text = "no pair has the runs for a test"
+    if tested:
+        text = f"tested pair by pair, {inputs.method(one)} is better in {better} of {tested} pairs, worse in {worse} "
+        text += f"and undecided in {tested - better - worse}"
+    text += f" ({measured - tested} without a test)" if 0 < tested < measured else ""
+    text += f"; over all pairs, {wins} for and {losses} against"
+    text += f", sign test p = {p:.2g}" if wins + losses else ""
+    return answer("sure", verdict, better, measured, len(tests), text)
 
 
 def _complete(inputs: Inputs) -> Row:

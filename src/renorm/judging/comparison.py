@@ -80,7 +80,7 @@ def _row(inputs: Inputs, values: Values, couple: Couple) -> dict[str, Any]:
     return head(couple) | {
         "baseline_value": baseline.mean, "method_value": method.mean,
         "improvement": improvement, "n_baseline": baseline.n, "n_method": method.n, "n_expected": method.n_expected,
-        "holds": None if order is None else order > 0, "counted": decides(inputs, values, method),
+        "order": order, "holds": None if order is None else order > 0, "counted": decides(inputs, values, method),
         "reason": "; ".join(phrase),
     }  # fmt: skip
 

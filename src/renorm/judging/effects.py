@@ -12,7 +12,7 @@ from typing import Any
 
 from scipy import stats
 
-from renorm.judging import intervals, replication
+from renorm.judging import noise, replication
 from renorm.judging.comparison import Couple, decides, head, matched
 from renorm.judging.inputs import GROUP, Inputs
 from renorm.judging.observations import Values
@@ -56,18 +56,11 @@ def _found(couple: Couple, level: float) -> Found | None:
     sign = 1 if method.measure.higher_is_better else -1
     if baseline.diverged or method.diverged:
         return None  # no mean of the runs that are left is the method's effect
-    tested = intervals.compare(method.runs, baseline.runs, level)
-    if tested.difference is not None:
-        effect = _of_difference(method.source, tested.difference, sign, level)
-        return None if effect is None else Found(couple, effect, tested.test)
-    sides = [(v.printed_sd, v.n) for v in (method, baseline) if v.mean is not None]
-    parts = [(sd**2 / n, n - 1) for sd, n in sides if sd and n and n > 1]
-    if len(parts) < 2:
+    tested = noise.compare(method, baseline, level)
+    if tested.difference is None:
         return None
-    variance = sum(part for part, _ in parts)
-    df = variance**2 / sum(part**2 / df for part, df in parts)  # Welch 1947, Satterthwaite 1946
-    gain = method.measure.gain(method.known, baseline.known)
-    return Found(couple, Effect(method.source, gain, math.sqrt(variance), df), "printed SD")
+    effect = _of_difference(method.source, tested.difference, sign, level)
+    return None if effect is None else Found(couple, effect, tested.test)
 
 
 def _of_difference(source: str, found: Difference, sign: int, level: float) -> Effect | None:

@@ -71,8 +71,9 @@ class Pools:
                  for source, sd, cells in self._elsewhere.get(_setting(value), ())]  # fmt: skip
         images = value.n_images or (SIZES[value.dataset].test if value.dataset in SIZES else None)
         if images and value.measure.granular:
-            share = min(max(claimed, 1 / images), 1 - 1 / images)
-            known.append(spreads.binomial_floor(share, images))
+            # At 100 % no image moves it; of the claim and the value the one that varies more counts.
+            shares = [min(max(x, 1 / images), 1 - 1 / images) for x in (claimed, value.known)]
+            known.append(spreads.binomial_floor(min(shares, key=lambda share: abs(share - 0.5)), images))
         return max(known, key=lambda floor: floor.sd, default=None)
 
 
@@ -101,7 +102,7 @@ def camps(value: Value) -> tuple[list[float], list[float]] | None:
     low, high = ordered[:at], ordered[at:]
     within = max(low[-1] - low[0], high[-1] - high[0])
     least = CAMP_GAP * value.measure.span(ordered[len(ordered) // 2])
-    return (low, high) if gaps[at - 1] >= max(least, CAMP_RATIO * within) else None
+    return (low, high) if gaps[at - 1] >= max(least, CAMP_RATIO * within, TINY) else None
 
 
 def rows(inputs: Inputs, values: Values, pairs: list[Pair]) -> list[dict[str, Any]]:
@@ -153,7 +154,10 @@ def _claims_spread(claim: Claim, value: Value) -> Spread | None:
 
 def _without_value(value: Value) -> tuple[str, str]:
     if value.all_diverged and value.measure.is_quality:
-        return "not reproduced", f"diverged: all {value.diverged} runs did"
+        return (
+            "not reproduced",
+            f"diverged: {'its only run' if value.diverged == 1 else f'all {value.diverged} runs'} did",
+        )
     return "missing", unfinished(value) or unmeasured(value)
 
 

@@ -93,10 +93,12 @@ def _counts(inputs: Inputs, comparison: Comparison, found: list[dict[str, Any]])
     out, method = [], inputs.method(comparison)
     for source, dataset, part in summary.by_dataset(found):
         tested = sum(row["p_holm"] is not None for row in part)
+        diverged = sum(row["p_holm"] is None and row["outcome"] in ("better", "worse") for row in part)
         for outcome in OUTCOMES:
             count = sum(r["outcome"] == outcome for r in part)
             label = inputs.source_label(source)
-            text = f"{label}: {method} {outcome} in {count} of {len(part)} pairs ({_how(tested, len(part))})"
+            text = f"{label}: {method} {outcome} in {count} of {len(part)} pair{'s' * (len(part) != 1)} "
+            text += f"({_how(tested, len(part))}{f'; {diverged} decided by divergence' if diverged else ''})"
             out.append(summary.row("method_vs_baseline", source, dataset, outcome, count, len(part), text))
     return out
 
@@ -116,8 +118,11 @@ def _sign_tests(inputs: Inputs, values: Values, comparison: Comparison) -> list[
     out = []
     for source, dataset, part in summary.by_dataset(pairs):
         wins, losses = (sum(r["order"] == sign for r in part) for sign in (1, -1))
+        if not wins + losses:
+            continue  # nobody is ahead anywhere: there is nothing to test
         p = statistics.sign_test(wins, losses)
-        phrase = f"{wins} pairs for, {losses} against, {len(part) - wins - losses} equal; sign test p = {p:.2g}"
+        phrase = f"{wins} pair{'s' * (wins != 1)} for, {losses} against, {len(part) - wins - losses} undecided; "
+        phrase += f"sign test p = {p:.2g}"
         text = f"{inputs.source_label(source)}: {phrase}"
         out.append(summary.row("method_vs_baseline", source, dataset, "sign_test_p", p, len(part), text))
     return out
@@ -127,11 +132,13 @@ def _over_pairs(inputs: Inputs, values: Values, comparison: Comparison) -> list[
     out, settings = [], inputs.settings
     usable = [
         {"source": m.source, "dataset": m.dataset, "runs": (_all_runs(m), _all_runs(b)),
-         "finished": (_gains(m), _gains(b)), "paired": _same_seeds(b, m)}
-        for of_, b, m in couples(inputs, values) if of_ is comparison and decides(inputs, values, m)
+         "finished": ((), ()) if m.diverged or b.diverged else (_gains(m), _gains(b)), "paired": _same_seeds(b, m)}
+        for of_, b, m in couples(inputs, values)
+        if of_ is comparison and decides(inputs, values, m) and (m.attempts or b.attempts)
     ]  # fmt: skip
     ways = {
         "probability_of_improvement": ("runs", intervals.probability_of_improvement, _chance),
+        # Of runs that all finished: a mean of those that are left is not what the method improves by.
         "mean_improvement": ("finished", intervals.mean_improvement, _gain),
     }
     for source, dataset, part in summary.by_dataset(usable):
@@ -142,6 +149,10 @@ def _over_pairs(inputs: Inputs, values: Values, comparison: Comparison) -> list[
                 strata = [r[key] for r in known]
                 result = way(strata, settings.resamples, settings.bootstrap_seed, settings.level, seeds)
                 text = f"{inputs.source_label(source)}: {settings.primary.label}: {words(inputs, comparison, result)}"
+                lost = sum(any(r["runs"]) for r in part) - len(known) if key == "finished" else 0
+                text += (
+                    f"; without {lost} pair{'s' * (lost != 1)} in which runs diverged or are missing" if lost else ""
+                )
                 out += _rows_of(source, dataset, name, result, text)
     return out
 

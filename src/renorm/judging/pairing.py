@@ -188,4 +188,4 @@ def unmeasured(value: Value) -> str:
 def unfinished(value: Value) -> str:
     """What of the expected runs has no value, in words."""
     parts = [f"{count} {word}" for word in ("diverged", "failed", "missing") if (count := getattr(value, word))]
-    return f"{', '.join(parts)} of {value.n_expected} runs" if parts else ""
+    return f"{', '.join(parts)} of {value.n_expected} run{'s' * (value.n_expected != 1)}" if parts else ""

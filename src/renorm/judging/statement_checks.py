@@ -20,16 +20,16 @@ import pandas as pd
 from scipy.stats import f as f_test
 
 from renorm.core.errors import RenormError, suggest
-from renorm.core.metrics import SECONDS, TINY, Metric
+from renorm.core.metrics import SECONDS, TINY
 from renorm.judging import comparison
 from renorm.judging.comparisons import Comparison
 from renorm.judging.inputs import GROUP
-from renorm.judging.intervals import compare
-from renorm.judging.noise import doubtful
+from renorm.judging.noise import compare, doubtful, doubtful_bound
 from renorm.judging.observations import Value, Values, ahead
 from renorm.judging.pairing import Pair, rule_verdict
 from renorm.judging.repeat_consistency import deviation
 from renorm.judging.settings import Settings
+from renorm.judging.statistics import ROUNDING
 
 HOLDS, FAILS, OPEN = "holds", "fails", "not testable"
 HOLDS_IN_NOISE, FAILS_IN_NOISE = "holds within noise", "fails within noise"
@@ -204,6 +204,20 @@ def _greater(a: Value, b: Value) -> bool | None:
     return None if found is None else found > 0
 
 
+def _fair(answer: bool | None, a: Value, b: Value) -> bool | None:
+    """The answer about the means of `a` and `b`, where runs of theirs diverged.
+
+    What `a` achieves by the runs that are left while more of its runs diverged it does not achieve; and what it misses
+    by the mean of those that are left of `b`, while more of those diverged, cannot be said.
+    """
+    lost = a.share_diverged - b.share_diverged
+    if not lost or answer is None or not a.measure.is_quality:
+        return answer
+    if lost > 0:
+        return False
+    return True if answer else None
+
+
 def _diverged(a: Value, b: Value) -> bool | None:
     """False where `a` diverged in every run and `b` did not: whatever it was to be better at, it is not."""
     return False if a.all_diverged and b.mean is not None else None
@@ -243,7 +257,10 @@ def verdict_count(
     for pair in view.pairs:
         if matches(pair.value, where):
             found = rule_verdict(pair.claim, pair.value, rule)
-            answers.append(None if found == "missing" else found in wanted)
+            # A diverged run is worse than any claim.
+            found = "below" if found == "diverged" else found
+            survivors = pair.value.diverged > 0 and found in ("better", "within")
+            answers.append(None if found == "missing" or survivors else found in wanted)
     if not view.own or not answers:
         return tally(answers, count / of, verdict)
     yes = answers.count(True)
@@ -255,15 +272,22 @@ def verdict_count(
 @check
 def deviation_range(view: View, low: float, high: float, digits: int = 2, where: dict | None = None) -> Outcome:
     """The squared deviations from the claims run from `low` to `high` (elsewhere: stay below `high`)."""
-    found = [deviation(p.claim.known, p.value) for p in view.pairs if matches(p.value, where)]
+    found = [_deviation(p) for p in view.pairs if matches(p.value, where)]
     return _range(view, found, low, high, digits, bounded_below=False)
+
+
+def _deviation(pair: Pair) -> float | None:
+    """Infinite where every run diverged; that of a cell's other runs does not speak for it."""
+    if pair.value.all_diverged:
+        return math.inf
+    return None if pair.value.diverged else deviation(pair.claim.known, pair.value)
 
 
 @check
 def consistent(view: View, threshold: float = 0.5, where: dict | None = None, at_least: float = 1.0) -> Outcome:
     """The squared deviations from the claims are below the threshold."""
     asked = [p for p in view.pairs if matches(p.value, where)]
-    found = [math.inf if p.value.all_diverged else deviation(p.claim.known, p.value) for p in asked]
+    found = [_deviation(p) for p in asked]
     return tally([None if x is None else x < threshold for x in found], at_least, f"deviations below {threshold:g}")
 
 
@@ -326,29 +350,36 @@ def extreme(
     at_least: float = 1.0,
 ) -> Outcome:  # fmt: skip
     """`arch` has the largest or smallest value - or difference between method and baseline - in each column."""
-    columns: dict[tuple, dict[str, float | None]] = {}
-    for key, name, number in _quantities(view, quantity, metric, where):
-        columns.setdefault(key, {})[name] = number
+    columns: dict[tuple, dict[str, tuple[float | None, Value]]] = {}
+    for key, name, number, value in _quantities(view, quantity, metric, where):
+        columns.setdefault(key, {})[name] = (number, value)
     pick: Callable[[list[float]], float] = max if kind == "largest" else min
     answers: Answers = []
+    doubts = []
     for column in columns.values():
         if arch in column and len(column) > 1:
-            known = [number for number in column.values() if number is not None]
-            answers.append(None if len(known) < len(column) else column[arch] == pick(known))
-    return tally(answers, at_least, f"columns with {arch} {kind}")
+            known = [number for number, _ in column.values() if number is not None]
+            first = None if len(known) < len(column) else column[arch][0] == pick(known)
+            answers.append(first)
+            unsure = [doubtful(column[arch][1], value, view.settings) for name, (_, value) in column.items()
+                      if name != arch]  # fmt: skip
+            doubts.append(not view.own and quantity == "value" and (any(unsure) if first else all(unsure)))
+    return tally(answers, at_least, f"columns with {arch} {kind}", doubts)
 
 
 def _quantities(
     view: View, quantity: str, metric: str, where: dict | None
-) -> Iterable[tuple[tuple, str, float | None]]:
+) -> Iterable[tuple[tuple, str, float | None, Value]]:
+    """(column, architecture, number, its value); of a quality the worst number there is where all runs diverged."""
     if quantity == "difference":
         for m, b in view.couples("", "", where, metric):
             if m.group in view.statement_cells:
-                yield key_without(m, "arch"), m.arch, None if None in (m.mean, b.mean) else m.known - b.known
+                yield key_without(m, "arch"), m.arch, None if None in (m.mean, b.mean) else m.known - b.known, m
     else:
         found = view.select(where, metric=metric, norm=[view.settings.baseline, view.settings.method])
         for v in view.in_scope(found):
-            yield key_without(v, "arch"), v.arch, v.mean
+            worst = v.measure.worst if v.all_diverged and v.measure.is_quality else None
+            yield key_without(v, "arch"), v.arch, worst if v.mean is None else v.mean, v
 
 
 @check
@@ -356,16 +387,21 @@ def value_above(view: View, percent: float, where: dict) -> Outcome:
     """Every selected value is better than `percent`."""
     found = view.measured(where)
     phrase = ", ".join(v.measure.text(v.mean) for v in found[:4] if v.mean is not None)
-    answers: Answers = [False if v.all_diverged else None if v.mean is None else _beats(v.measure, v.mean, percent)
-                        for v in found]  # fmt: skip
+    answers = [_above(v, percent) for v in found]
+    doubts = [not view.own and doubtful_bound(v, percent / v.measure.scale, view.settings) for v in found]
     words, unit = ("above", found[0].measure.printed) if found else ("above", "%")
     words = words if not found or found[0].measure.higher_is_better else "below"
-    return tally(answers, 1.0, f"{words} {percent:g} {unit}".rstrip() + f" ({phrase or 'none yet'})")
+    return tally(answers, 1.0, f"{words} {percent:g} {unit}".rstrip() + f" ({phrase or 'none yet'})", doubts)
 
 
-def _beats(metric: Metric, value: float, printed: float) -> bool:
-    """Whether `value` is better than a number in the printed unit."""
-    return metric.order(value, printed / metric.scale) > 0
+def _above(value: Value, printed: float) -> bool | None:
+    """Whether a value is better than a number in the printed unit; the runs beside diverged ones do not show it."""
+    if value.all_diverged:
+        return False
+    if value.mean is None:
+        return None
+    better = value.measure.order(value.mean, printed / value.measure.scale) > 0
+    return None if better and value.diverged else better
 
 
 @check
@@ -376,8 +412,8 @@ def gain(view: View, points: float, method: str, baseline: str, where: dict, dig
     phrase = ", ".join(f"{x:+.{digits}f}" for x in found if x is not None)
     unit = couples[0][0].measure.difference if couples else view.settings.primary.difference
     answers = [None if x is None else round(x, digits) == points if view.own else x >= points - TINY for x in found]
-    answers = [_diverged(m, b) if x is None else x for x, (m, b) in zip(answers, couples, strict=True)]
-    doubts = [doubtful(m, b, view.settings) for m, b in couples]
+    answers = [_diverged(m, b) if x is None else _fair(x, m, b) for x, (m, b) in zip(answers, couples, strict=True)]
+    doubts = [doubtful(m, b, view.settings, points / m.measure.scale) for m, b in couples]
     said = f"gains as said ({phrase} {unit})" if phrase else "gains as said (none yet)"
     return tally(answers, 1.0, said, () if view.own else doubts)
 
@@ -396,12 +432,18 @@ def gain_times(
     """The gain of `method` over `reference` is at least `factor` times that of `baseline` over it."""
     base = {key_without(b, "norm"): (b, r) for b, r in view.couples(baseline, reference, where)}
     answers: Answers = []
+    doubts = []
     for m, r in view.couples(method, reference, where):
         if key_without(m, "norm") in base:
             b, _ = base[key_without(m, "norm")]
             more, less = _gain(m, r), _gain(b, r)
-            answers.append(None if more is None or less is None else more >= factor * less - TINY)
-    return tally(answers, 1.0, f"gains at least {factor:g} times as large")
+            if more is None or less is None:
+                answers.append(None)
+                doubts.append(False)
+                continue
+            answers.append(_fair(more >= factor * less - TINY, m, r))
+            doubts.append(doubtful(m, r, view.settings, factor * less / m.measure.scale))
+    return tally(answers, 1.0, f"gains at least {factor:g} times as large", () if view.own else doubts)
 
 
 @check
@@ -417,18 +459,28 @@ def recipe_beats(view: View, better: str, worse: str, where: dict | None = None,
 @check
 def recipes_close(view: View, recipes: list[str], points: float, where: dict | None = None) -> Outcome:
     """Values differ by at most `points` between the recipes, all else equal."""
-    columns: dict[tuple, list[float | None]] = {}
+    columns: dict[tuple, list[Value]] = {}
     unit = view.settings.primary
     for value in view.measured(where, recipe=list(recipes)):
         unit = value.measure
-        mean = None if value.mean is None else value.mean * unit.scale
-        columns.setdefault(key_without(value, "recipe"), []).append(mean)
-    full = [c for c in columns.values() if len(c) == len(recipes)]
-    spans = [None if len(known) < len(c) else max(known) - min(known)
-             for c in full for known in [[x for x in c if x is not None]]]  # fmt: skip
-    widest = max((x for x in spans if x is not None), default=None)
-    phrase = f"within {unit.amount(points)}" + (f" (widest {widest:.2f})" if widest is not None else "")
-    return tally([None if x is None else x <= points + 1e-6 for x in spans], 1.0, phrase)
+        columns.setdefault(key_without(value, "recipe"), []).append(value)
+    answers: Answers = []
+    doubts, spans = [], []
+    for column in [c for c in columns.values() if len(c) == len(recipes)]:
+        ordered = sorted((v for v in column if v.mean is not None), key=lambda v: v.known)
+        if len(ordered) < len(column):
+            # A recipe that diverged is not close to one that did not.
+            answers.append(False if ordered and any(v.all_diverged for v in column) else None)
+            doubts.append(False)
+            continue
+        low, high = ordered[0], ordered[-1]
+        spans.append(unit.scale * (high.known - low.known))
+        near = spans[-1] <= points + 1e-6
+        answers.append(None if near and len({v.share_diverged for v in column}) > 1 else near)
+        ends = (points / unit.scale, -points / unit.scale)
+        doubts.append(not view.own and any(doubtful(high, low, view.settings, end) for end in ends))
+    phrase = f"within {unit.amount(points)}" + (f" (widest {max(spans):.2f})" if spans else "")
+    return tally(answers, 1.0, phrase, doubts)
 
 
 @check
@@ -441,14 +493,15 @@ def earlier(
         key_without(v, "norm", "epochs"): v
         for v in view.select(where, norm=baseline or view.settings.baseline, epochs=baseline_epochs)
     }
-    answers: Answers = []
-    for v in view.measured(where, norm=method or view.settings.method, epochs=method_epochs):
-        other = late.get(key_without(v, "norm", "epochs"))
-        if other is not None:
-            order = ahead(v, other)
-            answers.append(None if order is None else order >= 0)
+    found = view.measured(where, norm=method or view.settings.method, epochs=method_epochs)
+    couples = [(v, late[key_without(v, "norm", "epochs")]) for v in found if key_without(v, "norm", "epochs") in late]
+    orders = [ahead(v, other) for v, other in couples]
+    answers = [
+        None if order is None else _fair(order >= 0, *couple) for order, couple in zip(orders, couples, strict=True)
+    ]
+    doubts = [not view.own and doubtful(v, other, view.settings) for v, other in couples]
     phrase = f"pairs as good after {method_epochs} epochs as the baseline after {baseline_epochs}"
-    return tally(answers, at_least, phrase)
+    return tally(answers, at_least, phrase, doubts)
 
 
 @check
@@ -466,6 +519,8 @@ def lower_mostly(view: View, where: dict, at_least: float = 0.5) -> Outcome:
 
 def _order(pair: Pair) -> int | None:
     """1 where a value is better than its claim, -1 where it is worse; None where one of them is missing."""
+    if pair.value.all_diverged and pair.claim.value is not None:
+        return -1
     if pair.value.mean is None or pair.claim.value is None:
         return None
     return pair.claim.measure.order(pair.value.mean, pair.claim.value)
@@ -475,19 +530,28 @@ def _order(pair: Pair) -> int | None:
 def weakest(view: View, arch: str, where: dict | None = None) -> Outcome:
     """The architecture's median, over all columns, is the worst of all architectures."""
     metric = view.settings.primary
-    by_arch: dict[str, list[float | None]] = {}
+    by_arch: dict[str, list[Value]] = {}
     for value in view.in_scope(view.select(where, metric=metric.name)):
-        by_arch.setdefault(value.arch, []).append(value.mean)
+        by_arch.setdefault(value.arch, []).append(value)
     if arch not in by_arch or len(by_arch) < 2:
         return Outcome(OPEN, None, None, "no such values")
-    known = {name: [mean for mean in means if mean is not None] for name, means in by_arch.items()}
-    if any(len(known[name]) < len(means) for name, means in by_arch.items()):
+    if any(v.mean is None and not v.all_diverged for values in by_arch.values() for v in values):
         return Outcome(OPEN, None, None, "some values are missing")
-    medians = {name: statistics.median(means) for name, means in known.items()}
-    worse = sum(metric.gain(median, medians[arch]) < 0 for median in medians.values())
-    text = f"{worse} of {len(medians) - 1} other architectures have a worse median than its "
-    text += metric.with_unit(medians[arch])
-    return Outcome(HOLDS if worse == 0 else FAILS, worse, len(medians) - 1, text)
+    medians = {name: statistics.median(map(_as_gain, values)) for name, values in by_arch.items()}
+    its, others = medians.pop(arch), [name for name in by_arch if name != arch]
+    worse = {name for name, median in medians.items() if median < its}
+    middle = {name: sorted(values, key=_as_gain)[(len(values) - 1) // 2] for name, values in by_arch.items()}
+    unsure = {n for n in others if not view.own and doubtful(middle[n], middle[arch], view.settings)}
+    text = f"{len(worse)} of {len(others)} other architectures have a worse median than its "
+    text += metric.with_unit(metric.gain(its, 0.0)) if math.isfinite(its) else "own, which diverged"
+    text += f", {len(unsure)} within noise" if unsure else ""
+    outcome = (FAILS if worse - unsure else FAILS_IN_NOISE) if worse else HOLDS_IN_NOISE if unsure else HOLDS
+    return Outcome(outcome, len(worse), len(others), text)
+
+
+def _as_gain(value: Value) -> float:
+    """The mean so that more is better, and worse than any where the runs diverged."""
+    return -math.inf if value.mean is None else value.measure.gain(value.mean, 0.0)
 
 
 @check
@@ -519,19 +583,36 @@ def ranking(
             answers.append(None)
             doubts.append(False)
             continue
-        means = [-math.inf if v.mean is None else v.measure.gain(v.mean, 0.0) for v in values]
-        tau = kendall(means)
-        taus.append(f"{tau:.2f}")
-        first = min(means[:top]) >= max(means[top:]) - TINY if 0 < top < len(means) else None
-        answers.append(tau >= correlation - TINY if first is None else first)
-        doubts.append(any(doubtful(a, b, view.settings) for a, b in pairwise(values)))
+        orders = _orders(values, view.settings)
+        taus.append(f"{kendall(orders[0]):.2f}")
+        answer, least, most = (_ranked(signs, top if top < len(values) else 0, correlation) for signs in orders)
+        answers.append(answer)
+        doubts.append(not view.own and least != most)
     return tally(answers, 1.0, f"columns in this order (Kendall's tau {', '.join(taus[:4]) or 'unknown'})", doubts)
 
 
-def kendall(means: list[float]) -> float:
+Orders = dict[tuple[int, int], int]
+
+
+def _orders(values: list[Value], settings: Settings) -> tuple[Orders, Orders, Orders]:
+    """Of each two values, 1 where the first is better: as found, and with all doubtful ones against it, and for it."""
+    places = [(i, j) for i in range(len(values)) for j in range(i + 1, len(values))]
+    signs = {(i, j): ahead(values[i], values[j]) or 0 for i, j in places}
+    doubts = {(i, j) for i, j in places if doubtful(values[i], values[j], settings)}
+    lowest, highest = ({place: end if place in doubts else sign for place, sign in signs.items()} for end in (-1, 1))
+    return signs, lowest, highest
+
+
+def _ranked(signs: Orders, top: int, correlation: float) -> bool:
+    """Whether the first `top` values are the best; without `top`, whether the order is near enough to that found."""
+    if top:
+        return all(sign >= 0 for (i, j), sign in signs.items() if i < top <= j)
+    return kendall(signs) >= correlation - TINY
+
+
+def kendall(signs: Orders) -> float:
     """Kendall's tau of values with the order that they are listed in, best first; ties count neither way."""
-    pairs = [(a > b) - (a < b) for i, a in enumerate(means) for b in means[i + 1 :]]
-    return sum(pairs) / len(pairs)
+    return sum(signs.values()) / len(signs)
 
 
 @check
@@ -566,8 +647,10 @@ def no_difference(
     for m, b in view.couples(method, baseline, where):
         metric, difference = m.measure, _gain(m, b)
         gap = None if difference is None else abs(difference)
-        answers.append(_diverged(m, b) if gap is None else gap <= points + TINY * metric.scale)
-        found = compare(m.runs, b.runs, 1 - 2 * view.settings.alpha).difference
+        near = None if gap is None else gap <= points + TINY * metric.scale
+        # A method whose runs diverge more often is no equal of its baseline, nor shown to be another by its other runs.
+        answers.append(_diverged(m, b) if near is None else near if m.share_diverged == b.share_diverged else None)
+        found = compare(m, b, 1 - 2 * view.settings.alpha).difference
         ends = (
             []
             if found is None or not math.isfinite(found.low)
@@ -590,10 +673,16 @@ def error_reduction(
     couples = view.couples(method, baseline, where)
     cuts = [_reduction(m, b) for m, b in couples]
     phrase = ", ".join(f"{cut:.1f} %" for cut in cuts[:4] if cut is not None)
-    answers = [_diverged(m, b) if cut is None else cut >= percent - 1e-6
+    answers = [_diverged(m, b) if cut is None else _fair(cut >= percent - 1e-6, m, b)
                for cut, (m, b) in zip(cuts, couples, strict=True)]  # fmt: skip
-    doubts = [not view.own and doubtful(m, b, view.settings) for m, b in couples]
+    doubts = [not view.own and doubtful(m, b, view.settings, _asked(b, percent)) for m, b in couples]
     return tally(answers, at_least, f"errors lower by {percent:g} % or more ({phrase or 'none yet'})", doubts)
+
+
+def _asked(baseline: Value, percent: float) -> float:
+    """The gain that lowers the baseline's error by that much."""
+    error = None if baseline.mean is None else baseline.measure.shortfall(baseline.mean)
+    return percent / 100 * (error or 0.0)
 
 
 def _reduction(method: Value, baseline: Value) -> float | None:
@@ -619,10 +708,13 @@ def less_variable(
             answers.append(None)
             doubts.append(False)
             continue
-        answers.append(m.sd < b.sd)
-        ratio = (m.sd / b.sd) ** 2 if b.sd else 0.0
+        answers.append(_fair(m.sd < b.sd, m, b))
+        if not (m.sd > ROUNDING and b.sd > ROUNDING):
+            doubts.append(not view.own)  # equal runs, such as those of a network that guesses, show no stability
+            continue
+        ratio = (m.sd / b.sd) ** 2
         freedom = ((m.n or 1) - 1, (b.n or 1) - 1)
-        tail = min(f_test.cdf(ratio, *freedom), f_test.sf(ratio, *freedom)) if ratio else 0.0
+        tail = min(f_test.cdf(ratio, *freedom), f_test.sf(ratio, *freedom))
         doubts.append(bool(2 * tail >= view.settings.alpha))
     return tally(answers, at_least, "pairs with a smaller SD", doubts)
 

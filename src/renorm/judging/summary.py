@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+from renorm.core.metrics import TINY
 from renorm.core.table_specs import columns
 from renorm.judging.audit import NOT_CHECKED, titled
 from renorm.judging.comparison import outcome
@@ -108,9 +109,13 @@ def _comparison(inputs: Inputs, one: Comparison, rows: list[Row]) -> list[Row]:
         found.append(row("comparison", source, dataset, "measured", len(part) - count["missing"], len(part),
                          _measured(inputs, one, count, len(part), label)))  # fmt: skip
         words_of = inputs.settings.primary.difference_text
-        gains = [r["improvement"] for r in part if r["improvement"] is not None]
+        # Where `order` is 0 or against it, the mean of one side's finished runs leaves out that more of them diverged.
+        gains = [r["improvement"] for r in part if r["improvement"] is not None and (
+            r["order"] or abs(r["improvement"]) <= TINY)]  # fmt: skip
         for name, value in _spread("improvement", gains):
-            text = f"{label}: {name.replace('_', ' ')} {words_of(value)} over {len(gains)} pairs"
+            text = (
+                f"{label}: {name.replace('_', ' ')} {words_of(value)} over {len(gains)} pair{'s' * (len(gains) != 1)}"
+            )
             found.append(row("comparison", source, dataset, name, value, len(part), text))
     return found
 
@@ -123,8 +128,13 @@ def _measured(inputs: Inputs, one: Comparison, count: Counter, planned: int, lab
     if not measured:
         return f"no pair of {method} and {baseline} has been measured ({planned} planned) in {label}"
     holds, lost = count["holds"], count["baseline_diverged"]
-    share = {1: "the one pair", 2: "both of the 2 pairs"}.get(measured, f"all {measured} pairs")
-    phrase = share if holds == measured else f"{holds} of {'the ' * bool(rest)}{measured} pairs"
+    compared = measured - lost
+    if not compared:
+        share = "the one pair" if measured == 1 else f"all {measured} pairs"
+        return f"{baseline} diverged and {method} did not in {share}{rest} in {label}: no pair has two values"
+    share = {1: "the one pair", 2: "both of the 2 pairs"}.get(compared, f"all {compared} pairs")
+    phrase = f"{holds} of {'the ' * bool(rest)}{compared} pair{'s' * (compared != 1)}"
+    phrase = share if holds == compared else phrase
     more = f"; in {lost} more {baseline} diverged and {method} did not" if lost else ""
     comparative = inputs.settings.primary.comparative
     return f"{method} is {comparative} than {baseline} in {phrase}{rest} in {label}{more}"
