@@ -69,7 +69,7 @@ def test_times_convergence_and_counts_name_their_comparison(folder):
     row = one(tables["convergence"], comparison="batch", axis_value="8", level=0.9)
     assert row["target"] == pytest.approx(0.9 * np.mean(ACCURACY["vgg", "bs.32"]))
     said = one(tables["summary"], section="comparison", comparison="batch", dataset="", name="measured")["text"]
-    assert "batches of 8 is more accurate than batches of 32 in 0 of 1 pairs" in said
+    assert "batches of 8 is more accurate than batches of 32 in 0 of 1 pair in" in said
 
 
 def test_every_comparison_has_answers_and_the_first_with_two_sides_leads(folder):

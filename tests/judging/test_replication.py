@@ -1,6 +1,8 @@
 """Replication's measures against closed forms, statsmodels' own example and simulation."""
 
 import math
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -118,3 +120,52 @@ def test_combined_effects_of_metafor():
     assert math.sqrt(found.tau2) == pytest.approx(0.8399, abs=6e-5)
     assert (found.q, found.q_p) == (pytest.approx(24.801897741835), pytest.approx(0.00167935146372742))
     assert 100 * found.i2 == pytest.approx(67.744403741711)
+
+
+METAFOR = """
+suppressMessages(library(metafor))
+rows <- read.csv(file("stdin"), header = FALSE)
+for (study in unique(rows$V1)) {
+    y <- rows$V2[rows$V1 == study]; v <- rows$V3[rows$V1 == study]
+    fixed <- rma(y, v, method = "FE")
+    random <- rma(y, v, method = "PM", test = "adhoc", control = list(tol = 1e-12, maxiter = 1000))
+    found <- c(fixed$beta, fixed$ci.lb, fixed$ci.ub, random$beta, random$ci.lb, random$ci.ub, random$tau2, fixed$QE,
+               fixed$QEp)
+    cat(sprintf("%.15g", found), sep = ",")
+    cat("\n")
+}
+"""
+
+
+def metafor(studies):
+    """What R's metafor finds, a list of numbers a study; skips where it is not installed."""
+    rscript = shutil.which("Rscript")
+    if rscript is None:
+        pytest.skip("Rscript is not installed (Debian: r-cran-metafor)")
+    if subprocess.run([rscript, "-e", "library(metafor)"], capture_output=True, timeout=120).returncode:
+        pytest.skip("R's metafor is not installed (Debian: r-cran-metafor)")
+    rows = "".join(f"{place},{e.value!r},{e.se**2!r}\n" for place, study in enumerate(studies) for e in study)
+    found = subprocess.run(
+        [rscript, "-e", METAFOR], input=rows, capture_output=True, text=True, timeout=300, check=True
+    )
+    return [[float(number) for number in line.split(",")] for line in found.stdout.splitlines()]
+
+
+def test_combined_effects_are_those_of_metafor():
+    """40 random studies of 2 to 8 sources: fixed effect, Paule & Mandel with Hartung & Knapp's interval, tau2, Q.
+
+    metafor's "adhoc" is Hartung & Knapp's interval that is never narrower than the normal model's.
+    """
+    rng = np.random.default_rng(11)
+    studies = []
+    for k in rng.integers(2, 9, 40):
+        values = rng.normal(rng.normal(0, 2), rng.choice([1e-9, 0.3, 2]), k)
+        errors = rng.uniform(0.2, 1.5, k)
+        studies.append([r.Effect("", float(value), float(se)) for value, se in zip(values, errors, strict=True)])
+    for study, numbers in zip(studies, metafor(studies), strict=True):
+        found = r.combine(study)
+        tau2, q, q_p = numbers[6:]
+        assert found.fixed == pytest.approx(numbers[:3], rel=1e-8, abs=1e-9)
+        assert (found.q, found.q_p) == (pytest.approx(q, rel=1e-8), pytest.approx(q_p, rel=1e-6, abs=1e-12))
+        assert found.tau2 == pytest.approx(tau2, rel=1e-4, abs=1e-5)
+        assert found.random == pytest.approx(numbers[3:6], rel=1e-4, abs=1e-4)

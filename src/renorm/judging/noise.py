@@ -27,7 +27,7 @@ def doubtful(a: Value, b: Value, settings: Settings, gap: float = 0.0) -> bool:
 
     Of several runs a side, or averages printed with their SD, by the interval of level 1 - alpha of the test that
     `compare` chooses. Where the spread is unknown: single runs by the floor of the equivalence verdicts, since a run
-    alone says nothing about seeds, and always where the metric is no share of images; averages by the test images
+    alone says nothing about seeds, and always where the metric is not a share of images; averages by the test images
     alone: what is smaller is chance for certain, what is larger may still be. Times of single runs: within a tenth. A
     side whose runs all diverged is in no doubt.
 

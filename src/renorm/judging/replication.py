@@ -54,7 +54,8 @@ def combine(effects: Sequence[Effect], level: float = 0.95) -> Combined | None:
     value, variance = np.array([e.value for e in known]), np.array([e.se**2 for e in known])
     # In units of the smallest error: the iteration for tau2 stops at an absolute tolerance.
     unit = float(np.sqrt(variance.min()))
-    found = combine_effects(value / unit, variance / unit**2, method_re="iterated", use_t=False)
+    with np.errstate(divide="ignore"):  # its I2 of effects that agree to the last bit
+        found = combine_effects(value / unit, variance / unit**2, method_re="iterated", use_t=False)
     half = float(stats.norm.ppf((1 + level) / 2)) * found.sd_eff_w_fe * unit
     fixed = found.mean_effect_fe * unit
     # Hartung & Knapp: a t interval with the weighted variance of the effects around the mean, not below the fixed one.

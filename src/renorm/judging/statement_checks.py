@@ -277,7 +277,7 @@ def deviation_range(view: View, low: float, high: float, digits: int = 2, where:
 
 
 def _deviation(pair: Pair) -> float | None:
-    """Infinite where every run diverged; that of a cell's other runs does not speak for it."""
+    """Infinite where every run diverged; of a cell's other runs alone it is not known."""
     if pair.value.all_diverged:
         return math.inf
     return None if pair.value.diverged else deviation(pair.claim.known, pair.value)
@@ -648,7 +648,7 @@ def no_difference(
         metric, difference = m.measure, _gain(m, b)
         gap = None if difference is None else abs(difference)
         near = None if gap is None else gap <= points + TINY * metric.scale
-        # A method whose runs diverge more often is no equal of its baseline, nor shown to be another by its other runs.
+        # A method whose runs diverge more often is not equal to its baseline, nor shown to differ by the others.
         answers.append(_diverged(m, b) if near is None else near if m.share_diverged == b.share_diverged else None)
         found = compare(m, b, 1 - 2 * view.settings.alpha).difference
         ends = (
