@@ -107,8 +107,8 @@ def test_a_gpu_is_measured_by_its_own_name(study):
 
 
 @pytest.mark.cuda
-def test_a_turn_on_a_gpu_is_sized_by_a_step_that_loads_nothing(study):
-    """Of a network whose steps take a few milliseconds as many as a turn has, and the trainer's batch of a test."""
+def test_a_repetition_on_a_gpu_is_sized_by_a_step_that_loads_nothing(study):
+    """As many steps of a few milliseconds as a repetition has, and the trainer's batch of a test."""
     kind = calibrate._kinds(study.model_copy(update={"gpu": 1}))[0]
     device = torch.device("cuda")
     configure(kind.hyper, 1, device)

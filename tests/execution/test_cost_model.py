@@ -38,7 +38,7 @@ def measured(study, *cells, seconds=0.1, **more) -> Calibration:
         step = workload.workload(study, one).step
         steps[step.key] = {"arch": step.arch, "norm": step.norm, "shape": step.shape, "batch": step.batch,
                            "seconds": seconds, "image_seconds": 0.001, "save_seconds": 0.5, "warm_seconds": 3.0,
-                           "turns": 2}  # fmt: skip
+                           "repetitions": 2}  # fmt: skip
     place = {"kind": "cpu", "device": machine.cpu_name(), "torch": machine.torch_version(), "threads": 2}
     return Calibration(**place | {"made": "", "start_seconds": 4.0, "steps": steps} | more)
 

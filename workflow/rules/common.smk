@@ -112,7 +112,7 @@ def decide_by_content():
 
 
 def has_to_run(needed, output):
-    """`needed`; Snakemake then runs the job also when its output is there, from other inputs than today's."""
+    """`needed`; Snakemake then runs the job also when its output is there, made from other inputs."""
     decide_by_content()
     if needed:
         workflow.dag.forcefiles.add(output)
@@ -278,7 +278,7 @@ def get_image_options(wildcards):
 
 
 def when_data_are_of_other_code(wildcards):
-    """No files: a data set that was prepared by other code than today's is prepared again."""
+    """No files: a data set that was prepared by other code is prepared again."""
     folder = Path(RESULTS, "data", wildcards.dataset)
     if IS_START and (folder / "manifest.json").is_file():
         stale = not or_end(

@@ -64,7 +64,7 @@ def article(
     folder: Annotated[Path, typer.Argument(help="The study's folder; it must have been judged.")],
     out: Annotated[Path | None, typer.Option(help="A new folder; default <folder>/article.")] = None,
 ) -> None:
-    """Write a ReScience C article to go on with: metadata, abstract of figures, LaTeX with the tables."""
+    """Write the skeleton of a ReScience C article: metadata, abstract of figures, LaTeX with the tables."""
     from renorm.report.article import write_article
 
     for path in write_article(folder, out):

@@ -1,4 +1,4 @@
-"""What a start of Snakemake prints beside its own lines: every finished cell, and at the end how far the study is."""
+"""What Snakemake prints beside its own lines: every finished cell, and at the end how far the study is."""
 
 import logging
 import sys

@@ -36,12 +36,12 @@ from renorm.training.network import network
 from renorm.training.trainer import Trainer
 
 Say = Callable[[str], None]
-# The first turn of every kind gets this part of the time, the rest goes to further turns of all in rotation.
-FIRST_TURNS = 0.6
-TURNS = 8
-# A turn is an epoch of as many steps, and a test of as many images, as take about this many seconds each.
-TURN_SECONDS, TURN_STEPS = 0.5, 16
-# Images that a CPU tests in the first turn, and at most; a GPU tests one whole batch of the trainer's.
+# The part of the time for the first repetition of every kind; the rest is for further repetitions of all in rotation.
+FIRST_REPETITIONS = 0.6
+REPETITIONS = 8
+# A repetition is an epoch of as many steps, and a test of as many images, as take about this many seconds each.
+REPETITION_SECONDS, REPETITION_STEPS = 0.5, 16
+# Images that a CPU tests in the first repetition, and at most; a GPU tests one whole batch of the trainer's.
 TEST_FIRST, TEST_MOST = 64, 2000
 DECODED = 64
 # Of the time of one thread; below it, other programs used the CPU.
@@ -58,7 +58,7 @@ class Kind:
 
 
 class Bench:
-    """One kind of step, built and warm; `turn` measures it once more."""
+    """One kind of step, built and warm; `run_once` measures it again."""
 
     def __init__(self, kind: Kind, device: torch.device):
         begun = time.perf_counter()
@@ -71,18 +71,18 @@ class Bench:
         gpu = device.type == "cuda"
         self.tested = evaluation_batch(*kind.step.shape[1:], device) if gpu else TEST_FIRST
         self.loop = self._loop(1, self.tested)
-        self.first = self.turn()
+        self.first = self.run_once()
         self.warm_seconds = time.perf_counter() - begun
         if gpu:
             # A kind's first step on a GPU loads kernels and tries algorithms, for seconds: it does not measure a step.
-            self.first = self.turn()
+            self.first = self.run_once()
         step, image = self.first
         tested = self.tested if gpu else _fitting(image, TEST_FIRST, TEST_MOST)
-        self.loop = self._loop(_fitting(step, 1, TURN_STEPS), tested)
-        self.turns: list[tuple[float, float]] = []
+        self.loop = self._loop(_fitting(step, 1, REPETITION_STEPS), tested)
+        self.repetitions: list[tuple[float, float]] = []
         self.save_seconds = self._save()
 
-    def turn(self) -> tuple[float, float]:
+    def run_once(self) -> tuple[float, float]:
         """Seconds of a step and of a tested image, of one more epoch."""
         self.loop.epochs = self.loop.epoch
         self.loop.run()
@@ -90,25 +90,25 @@ class Bench:
         return row["train_seconds"] / self.loop.steps, row["test_seconds"] / self.loop.images["test"]
 
     def measure(self) -> None:
-        self.turns.append(self.turn())
+        self.repetitions.append(self.run_once())
 
     @property
     def seconds(self) -> float:
-        """What one more turn is expected to take."""
-        step, image = (self.turns or [self.first])[-1]
+        """What one more repetition is expected to take."""
+        step, image = (self.repetitions or [self.first])[-1]
         return step * self.loop.steps + image * self.loop.images["test"]
 
     def result(self) -> Measured:
-        # The first turn pays for what only the first step does; where nothing else was measured it has to do.
-        turns = self.turns or [self.first]
-        step, image = (statistics.median(values) for values in zip(*turns, strict=True))
+        # The first repetition pays for what only the first step does; where nothing else was measured it has to do.
+        repetitions = self.repetitions or [self.first]
+        step, image = (statistics.median(values) for values in zip(*repetitions, strict=True))
         warm, one = self.once(step, image), self.kind.step
         return Measured(arch=one.arch, norm=one.norm, shape=one.shape, batch=one.batch, seconds=step,
                         image_seconds=image, save_seconds=self.save_seconds, warm_seconds=warm,
-                        turns=len(turns))  # fmt: skip
+                        repetitions=len(repetitions))  # fmt: skip
 
     def once(self, step: float, image: float) -> float:
-        """Seconds of building and of what only the first turn does, when a step and a tested image take these times."""
+        """Seconds of building and of what only the first repetition does, given those of a step and a tested image."""
         return max(0.0, self.warm_seconds - step - image * self.tested)
 
     def _loop(self, steps: int, tested: int) -> Trainer:
@@ -137,8 +137,8 @@ class Bench:
 
 
 def _fitting(seconds: float, least: int, most: int) -> int:
-    """How many, of this many seconds each, fit into a turn."""
-    return min(most, max(least, round(TURN_SECONDS / max(seconds, 1e-9))))
+    """How many, of this many seconds each, fit into a repetition."""
+    return min(most, max(least, round(REPETITION_SECONDS / max(seconds, 1e-9))))
 
 
 def calibrate(study: Study, minutes: float, say: Say) -> Path:
@@ -214,7 +214,7 @@ def _benches(kinds: Iterable[Kind], study: Study, device: torch.device, seconds:
     ratio = once = 0.0
     for kind in kinds:
         needed = once + 2 * ratio * _expected(kind, study)
-        if benches and time.monotonic() - begun + needed > FIRST_TURNS * seconds:
+        if benches and time.monotonic() - begun + needed > FIRST_REPETITIONS * seconds:
             break
         configure(kind.hyper, threads_each(study.threads, study.gpu), device)
         try:
@@ -227,13 +227,13 @@ def _benches(kinds: Iterable[Kind], study: Study, device: torch.device, seconds:
             continue
         benches.append(bench)
         ratio, once = bench.first[0] / _expected(kind, study), bench.once(*bench.first)
-    _turns(benches, study, begun + seconds)
+    _repetitions(benches, study, begun + seconds)
     return benches
 
 
-def _turns(benches: list[Bench], study: Study, deadline: float) -> None:
-    """Further turns of all in rotation, so that a disturbance does not meet one of them alone."""
-    for _ in range(TURNS):
+def _repetitions(benches: list[Bench], study: Study, deadline: float) -> None:
+    """Further repetitions of all in rotation, so that a disturbance does not meet one of them alone."""
+    for _ in range(REPETITIONS):
         for bench in benches:
             if time.monotonic() + bench.seconds > deadline:
                 continue
@@ -285,7 +285,7 @@ def _summary(benches: list[Bench], kinds: list[Kind], found: Calibration, share:
         one = bench.result()
         yield (
             f"{bench.kind.step.key}: {1000 * one.seconds:.3g} ms a step, {1e6 * one.image_seconds:.3g} µs a tested "
-            f"image ({one.turns} turns)"
+            f"image ({one.repetitions} repetitions)"
         )
     rest = [kind.step.key for kind in kinds if kind.step.key not in found.steps]
     if rest:

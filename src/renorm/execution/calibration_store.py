@@ -41,7 +41,7 @@ class Measured(_Part):
     image_seconds: Seconds
     save_seconds: Seconds
     warm_seconds: Seconds
-    turns: Annotated[int, Field(ge=1)]
+    repetitions: Annotated[int, Field(ge=1)]
 
 
 class DataTimes(_Part):

@@ -92,11 +92,12 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Seconds of a whole cell; `doubt` is by how much the measurements behind them were off at most, 1 for not."""
+    """Seconds of a whole cell; `uncertainty_factor`: by how much the measurements behind them were off at most, 1 for
+    not at all."""
 
     seconds: float
     basis: Basis
-    doubt: float = 1.0
+    uncertainty_factor: float = 1.0
 
 
 def estimate(study: Study, cell: Cell, attempt: int = 1) -> Estimate:
@@ -107,7 +108,7 @@ def estimate(study: Study, cell: Cell, attempt: int = 1) -> Estimate:
         return _of_program(study, cell, program, grow)
     work, kind = workload.workload(study, cell), workload.kind(study)
     expected = _predict(study, cell, work)
-    minutes = START_MINUTES + SAFETY * expected.doubt * grow * expected.seconds / 60
+    minutes = START_MINUTES + SAFETY * expected.uncertainty_factor * grow * expected.seconds / 60
     return Estimate(int(minutes), int(grow * _mem_mb(work, kind)), expected.seconds, expected.basis)
 
 
@@ -154,16 +155,16 @@ def _calibrated(work: Workload, dataset: str, found: Calibration) -> Prediction 
     one = found.steps.get(work.step.key)
     if one:
         computing = team * work.steps * one.seconds + work.test / work.processes * one.image_seconds
-        once, doubt, basis = one.warm_seconds, 1.0, "measured"
+        once, uncertainty_factor, basis = one.warm_seconds, 1.0, "measured"
         computing += one.save_seconds * (work.epochs - 1) / work.epochs  # none after the last epoch
     else:
-        ratio, doubt = _ratio(work.step, found)
+        ratio, uncertainty_factor = _ratio(work.step, found)
         computing = team * work.steps * ratio * table_seconds(work.step, found.kind, found.threads)
         once, basis = 0.0, "scaled"
         if not ratio:
             return None
     seconds = found.start_seconds + opened + once + work.epochs * max(computing, decoding)
-    return Prediction(seconds, basis, doubt)
+    return Prediction(seconds, basis, uncertainty_factor)
 
 
 def _decoding(work: Workload, seconds: float) -> float:
@@ -192,9 +193,9 @@ def _ratio(step: Step, found: Calibration) -> tuple[float, float]:
     same_arch = [one for one in known if one.arch == step.arch]
     alike = [one for one in same_arch if one.plain == plain]
     if same_arch and not alike:
-        change, doubt = _middle([a.ratio / b.ratio for a in known for b in known
+        change, uncertainty_factor = _middle([a.ratio / b.ratio for a in known for b in known
                                  if a.arch == b.arch and a.plain == plain != b.plain])  # fmt: skip
-        return _middle([one.ratio for one in same_arch])[0] * change, doubt
+        return _middle([one.ratio for one in same_arch])[0] * change, uncertainty_factor
     near = alike or [one for one in known if one.plain == plain] or known
     mine = math.log(table_seconds(step, found.kind, found.threads))
     near = sorted(near, key=lambda one: abs(math.log(one.table) - mine))[:NEAREST]

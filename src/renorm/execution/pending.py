@@ -1,4 +1,4 @@
-"""What a start has to do, by content: cells to train, layer views to inspect, steps of a report to take.
+"""What a run of Snakemake has to do, by content: cells to train, layer views to inspect, steps of a report to take.
 
 The Snakefile asks here, and nothing here looks at a time stamp.
 """
@@ -67,7 +67,7 @@ class Pending:
         return self.places.get(cell, 0)
 
     def is_inspected(self, name: str) -> bool:
-        """Whether a layer view is there, of the cell, weights and data of today."""
+        """Whether a layer view exists for the current cell, weights and data."""
         view = self.study.layer_views[name]
         record = self.look(view.of).record
         return bool(record or not view.trained) and layer_views.is_current(self.study, name, record)

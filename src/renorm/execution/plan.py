@@ -39,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a start would run, with its total, then what `only` leaves out, and the total of everything.
+    """What Snakemake would run, with its total, then what `only` leaves out, and the total of everything.
 
     `basis`: in words, where the hours come from. `without_cell`: a line for each source with claims of no cell.
     """
@@ -156,7 +156,7 @@ def published(study: Study) -> dict[str, Claims]:
     Raises `RenormError` for what the judgement would refuse after all the training.
     """
     from renorm.judging.statement_checks import (
-        validate,  # scipy comes with it, which only a start and a plan may pay for
+        validate,  # scipy comes with it, which only the start of Snakemake and a plan may pay for
     )
 
     folders = [*study.claims.original, *study.claims.reproductions] if study.claims else []

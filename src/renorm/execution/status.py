@@ -266,7 +266,7 @@ def _failed(study: Study, seen: Survey) -> list[dict]:
 
 
 def why(study: Study, path: str) -> str:
-    """In one sentence: whether the next start would train the cell at `path`, and for which reason."""
+    """In one sentence: whether the next run of Snakemake would train the cell at `path`, and for which reason."""
     cell = Cell.from_path(path.removesuffix("/run.json").rstrip("/"))
     known = grid.cells(study)
     if cell not in known:

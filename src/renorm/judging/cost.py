@@ -62,7 +62,7 @@ def _own(inputs: Inputs) -> list[Part]:
 
 
 def _published(inputs: Inputs, values: Values) -> list[Part]:
-    """An average stands for as many runs as it is of; for one where nobody says."""
+    """An average counts as its number of runs; as one where that is not stated."""
     known = [v for v in values if v.metric == SECONDS and v.source != inputs.study and v.mean is not None]
     return [
         {"source": v.source, "dataset": v.dataset, "split": v.split, "seconds": v.mean * (v.n or 1), "runs": v.n or 1,

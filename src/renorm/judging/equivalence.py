@@ -35,7 +35,7 @@ from renorm.study.known_datasets import CLASSES, SIZES
 
 # Two groups of runs: a gap of at least five points (of a metric without bounds 5 % of the median) that is ten times as
 # wide as either group.
-CAMP_GAP, CAMP_RATIO = 0.05, 10
+CLUSTER_GAP, CLUSTER_RATIO = 0.05, 10
 
 
 class Pools:
@@ -91,7 +91,7 @@ def is_dead(value: Value) -> bool:
     return chance is not None and spreads.at_chance(value.attempts, chance, value.n_images or SIZES[value.dataset].test)
 
 
-def camps(value: Value) -> tuple[list[float], list[float]] | None:
+def two_clusters(value: Value) -> tuple[list[float], list[float]] | None:
     """The runs in two groups, where they are so far apart that their mean describes neither (a bistable cell)."""
     values = value.attempts
     if len(values) < 3 or not value.measure.is_quality:
@@ -101,8 +101,8 @@ def camps(value: Value) -> tuple[list[float], list[float]] | None:
     at = max(range(len(gaps)), key=gaps.__getitem__) + 1
     low, high = ordered[:at], ordered[at:]
     within = max(low[-1] - low[0], high[-1] - high[0])
-    least = CAMP_GAP * value.measure.span(ordered[len(ordered) // 2])
-    return (low, high) if gaps[at - 1] >= max(least, CAMP_RATIO * within, TINY) else None
+    least = CLUSTER_GAP * value.measure.span(ordered[len(ordered) // 2])
+    return (low, high) if gaps[at - 1] >= max(least, CLUSTER_RATIO * within, TINY) else None
 
 
 def rows(inputs: Inputs, values: Values, pairs: list[Pair]) -> list[dict[str, Any]]:
@@ -136,7 +136,7 @@ def _row(inputs: Inputs, values: Values, pools: Pools, pair: Pair) -> dict[str, 
         return row | _of_size(claim, claim.value, value.mean, margin)
     own = pools.spread(value)
     flags = suspicions(claim.value, value, own.sd if own else math.nan, margin.value, settings)
-    flags += _differs(claim, value) + _split_flag(row) + (["bistable"] if camps(value) else [])
+    flags += _differs(claim, value) + _split_flag(row) + (["bistable"] if two_clusters(value) else [])
     row["flags"] = ";".join(flags)
     used = own or _claims_spread(claim, value)
     if used is None or used.sd <= statistics.ROUNDING:
@@ -242,8 +242,8 @@ class Case:
     def error(self, n: int | None = None, claimed_too: bool = False) -> tuple[float, float]:
         """Standard error of the difference and its degrees of freedom (Welch 1947), after `n` runs.
 
-        The claim is exact unless its SD is known; with `claimed_too` it is a mean of its n runs (one, if nobody says)
-        of the value's SD: where the claim falls if it is more of the same runs.
+        The claim is exact unless its SD is known; with `claimed_too` it is a mean of its n runs (1 where that is not
+        stated) of the value's SD: where the claim falls if it is more of the same runs.
         """
         runs = n or self.n
         df = self.spread.df + runs - self.n
@@ -303,7 +303,7 @@ def decide(case: Case, half: float, inside: bool, margin: Margin) -> tuple[str, 
     claim_phrase = likely if inside else f"is not a plausible {kind}"
     if outside and not inside:
         return "not reproduced", f"{phrase}, outside {limit}, and the claim {claim_phrase}{tail}"
-    groups = camps(value)
+    groups = two_clusters(value)
     if groups:
         means = " and ".join(f"{len(g)} near {metric.with_unit(sum(g) / len(g))}" for g in groups)
         return "inconclusive", f"bistable: of its runs {means}, and their mean describes neither group{tail}"

@@ -27,7 +27,7 @@ from renorm.judging.audit import as_written
 from renorm.judging.audit import audit as run_audit
 from renorm.judging.audit import rows as audit_rows
 from renorm.judging.inputs import Inputs, load
-from renorm.judging.observations import gather
+from renorm.judging.observations import Values, gather
 from renorm.runs import made_from
 
 
@@ -82,7 +82,14 @@ def judgement(inputs: Inputs) -> dict[str, list[dict]]:
         "statements": sentences,
         "audit": audited(inputs),
     }
-    tables["summary"] = [
+    tables["summary"] = summarised(inputs, values, tables)
+    tables["answers"] = answers.rows(inputs, tables)
+    return tables
+
+
+def summarised(inputs: Inputs, values: Values, tables: dict[str, list[dict]]) -> list[dict]:
+    """The rows of summary.csv: every count and sentence about the other tables."""
+    return [
         *summary.completeness(inputs),
         *summary.claims(inputs),
         *summary.threshold_rule(inputs, tables["threshold_rule"]),
@@ -90,14 +97,12 @@ def judgement(inputs: Inputs) -> dict[str, list[dict]]:
         *summary.repeat_consistency(inputs, tables["repeat_consistency"]),
         *summary.runtime(inputs, tables["runtime"]),
         *cost.summarise(inputs, values),
-        *summary.equivalence(inputs, equivalences),
+        *summary.equivalence(inputs, tables["equivalence"]),
         *method_vs_baseline.summarise(inputs, values, tables["method_vs_baseline"]),
         *convergence.summarise(inputs, tables["convergence"]),
         *statements.summarise(inputs, tables["statements"]),
         *summary.audit(inputs, tables["audit"]),
     ]
-    tables["answers"] = answers.rows(inputs, tables)
-    return tables
 
 
 def audited(inputs: Inputs) -> list[dict]:

@@ -1,4 +1,4 @@
-"""`renorm article`: what a study gives to a ReScience C or MLRC article, as files that authors go on with.
+"""`renorm article`: what a study contributes to a ReScience C or MLRC article, as files for its authors to complete.
 
 metadata.yaml has the keys of ReScience C's template; what no study knows (authors, reviewers, dates) is empty. The
 title opens with [Re] where the claim holds or mostly holds, with [¬Re] where it fails, with neither while it is open.

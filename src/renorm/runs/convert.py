@@ -24,7 +24,7 @@ PROVENANCE = ("renorm", "commit", "python", "cuda", "cudnn", "device", "precisio
 
 
 def from_format_1(document: dict, where: str) -> dict:
-    """A record of format 1 (of renorm 0.1, 2026) in today's form, without a checksum.
+    """A record of format 1 (of renorm 0.1, 2026) in the current format, without a checksum.
 
     Raises `RenormError` for a document that lacks what such a record had.
     """

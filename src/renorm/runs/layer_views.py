@@ -42,7 +42,7 @@ def path(study: Study, name: str) -> Path:
 
 
 def is_current(study: Study, name: str, record: Record | None) -> bool:
-    """Whether the view is there, of the cell, weights and data of today; `record`: that of its cell."""
+    """Whether the view exists for the current cell, weights and data; `record`: that of its cell."""
     view = study.layer_views[name]
     data = data_checksum(study, view.of.dataset)
     try:

@@ -43,7 +43,7 @@ def rendered(before: str, step: str) -> str:
 
 
 def note(folder: Path, step: str, digest: str) -> None:
-    """Note that `step` has ended; what stands after it in STEPS is of no worth any more."""
+    """Note that `step` has ended; what was noted of later steps is no longer valid."""
     known = read(folder)
     kept = {name: known[name] for name in STEPS[: STEPS.index(step)] if name in known}
     files.write_json(folder / FILE, {**kept, step: digest})

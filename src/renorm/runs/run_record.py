@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     InstanceOf,
     PlainSerializer,
@@ -31,6 +29,7 @@ from renorm.core.files import read_sealed, write_atomic, write_sealed
 from renorm.core.metrics import METRICS, SECONDS, TOP1, Metric
 from renorm.core.validation import validate_model
 from renorm.study.cell import Cell
+from renorm.study.fields import Finite, NotNegative, Typed
 
 # Raised with every change of the types below; a record of another format is not read.
 FORMAT = 2
@@ -39,16 +38,6 @@ RECORD, HISTORY = "run.json", "history.csv"
 Split = Literal["train", "validation", "test"]
 MetricName = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_.-]*$", max_length=80)]
 COLUMN = re.compile(r"(train|validation|test)_[a-z0-9][a-z0-9_.-]*")
-
-
-class _Part(BaseModel):
-    """Not changed after validation, no key that is not known, and a number is never read from text."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Whole = Annotated[int, Field(ge=0)]
 Checksum = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -72,14 +61,14 @@ CellField = Annotated[
 ]
 
 
-class Measured(_Part):
+class Measured(Typed):
     """Metric name → value on one split, and from how many examples; a metric that was not reported is absent."""
 
     values: Annotated[dict[MetricName, Finite], Field(json_schema_extra={"additionalProperties": False})]
     n: Annotated[int, Field(ge=1)] | None = None
 
 
-class EpochMetrics(_Part):
+class EpochMetrics(Typed):
     """What was measured after the epoch (from 1)."""
 
     epoch: Whole
@@ -91,27 +80,27 @@ class EpochMetrics(_Part):
         return part.values.get(metric) if part else None
 
 
-class Metrics(_Part):
+class Metrics(Typed):
     """`final`: after the last epoch; `best`: after the one that the runner chose."""
 
     final: EpochMetrics | None = None
     best: EpochMetrics | None = None
 
 
-class Divergence(_Part):
+class Divergence(Typed):
     """Where the loss was first not finite: epoch and step from 1; step 0 is the evaluation after the epoch."""
 
     epoch: Whole
     step: Whole
 
 
-class Builtin(_Part):
+class Builtin(Typed):
     """The trainer of this package; the record's provenance says which version of it."""
 
     kind: Literal["builtin"] = "builtin"
 
 
-class Program(_Part):
+class Program(Typed):
     """Any other program: its command line, and its code.
 
     `code_sha256`: declared file → digest; `commit`: of its repository; `dirty`: whether its files differ from that.
@@ -124,7 +113,7 @@ class Program(_Part):
     dirty: bool | None = None
 
 
-class Provenance(_Part):
+class Provenance(Typed):
     """Code, packages and device; what a program does not know of itself is absent."""
 
     renorm: str | None = None
@@ -141,14 +130,14 @@ class Provenance(_Part):
     deterministic: bool | None = None
 
 
-class Normalisation(_Part):
+class Normalisation(Typed):
     """What was subtracted from and divided out of the inputs, per channel, of pixels on the scale 0 to 1."""
 
     mean: Annotated[list[Finite], Field(strict=False)]
     std: Annotated[list[Finite], Field(strict=False)]
 
 
-class Seconds(_Part):
+class Seconds(Typed):
     """Wall-clock seconds of a run, over all resumes; what was not measured is absent."""
 
     setup: NotNegative | None = None
@@ -160,7 +149,7 @@ class Seconds(_Part):
         return sum(part or 0.0 for part in (self.setup, self.train, self.test))
 
 
-class Usage(_Part):
+class Usage(Typed):
     """Where the run's last process worked and what it needed: host, number of its cluster job, peak memory in MB of the
     process (or of its largest child) and, of the GPU, of what PyTorch allocated on the first one."""
 
@@ -170,7 +159,7 @@ class Usage(_Part):
     peak_gpu_memory_mb: NotNegative | None = None
 
 
-class Record(_Part):
+class Record(Typed):
     """One run of one cell, finished or diverged.
 
     `code`: axis → digest of code that is not part of renorm (`renorm.core.code_digest`); `built_in_code`: digest of the

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from renorm.core.errors import RenormError, suggest
 from renorm.core.files import sha256
@@ -24,6 +24,7 @@ from renorm.core.table_specs import MEASUREMENTS
 from renorm.core.tables import read_cells
 from renorm.core.validation import read_yaml, validate_model
 from renorm.study.cell import NAME
+from renorm.study.fields import Typed
 
 COLUMNS = tuple(column.name for column in MEASUREMENTS)
 OPTIONAL = frozenset(column.name for column in MEASUREMENTS if column.optional)
@@ -53,17 +54,11 @@ SUMS = "SHA256SUMS"
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
-class _Head(BaseModel):
-    """Not changed after validation, no key that is not known, and a number is never read from text."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
 Text = Annotated[str, Field(min_length=1)]
 
 
-class Source(_Head):
-    """Who says so: the head of a claims folder."""
+class Source(Typed):
+    """Metadata of a source (source.yaml)."""
 
     name: Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
     label: Text
@@ -83,7 +78,7 @@ class Source(_Head):
         return {k: v for k, v in values.items() if v is not None} if isinstance(values, dict) else values
 
 
-class Statement(_Head):
+class Statement(Typed):
     """A published sentence that can be checked: the name of a check and its parameters, no code."""
 
     id: Text

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import field_validator
 
 from renorm.core import plugins
 from renorm.core.errors import suggest
 from renorm.study import recipe_axes
-from renorm.study.cell import NAME
+from renorm.study.fields import Name, Strict
 
 if TYPE_CHECKING:
     from renorm.study.config import Study
@@ -20,16 +20,14 @@ CONDITIONS = ("dataset", "arch", "norm", "recipe", "epochs")
 Scalar = str | int | float
 
 
-class Comparison(BaseModel):
+class Comparison(Strict):
     """One comparison: the value `method` of an axis with the value `baseline`, in the cells that `where` selects.
 
     `axis`: norm, recipe, arch, or a setting that recipes vary on an axis (`batch_size`). `where`: cells by dataset,
     arch, norm, recipe (or its family), epochs, or the value on another axis of the recipe; a list means any of them.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: Annotated[str, Field(pattern=f"^{NAME.pattern}$", max_length=80)]
+    name: Name
     title: str = ""
     axis: str = "norm"
     baseline: str

@@ -30,7 +30,7 @@ def code_of(dataset: str) -> dict[str, str]:
 
 
 def is_prepared(folder: Path, dataset: str, wanted: ImageData | None = None) -> bool:
-    """Whether `folder` holds the data set as today's code reads it; `RenormError` for a damaged manifest.
+    """Whether `folder` holds the data set as the current code reads it; `RenormError` for a damaged manifest.
 
     `wanted`: its image size and classes, where the configuration says them.
     """

@@ -13,6 +13,12 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, lt=2**31, strict=True)]
 
 
+class Typed(BaseModel):
+    """Unknown keys are errors, values are not changed after validation, and a number is never read from text."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
 class Strict(BaseModel):
     """Unknown keys are errors, values are not changed after validation."""
 

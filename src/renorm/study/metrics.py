@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from renorm.core.metrics import METRICS, Metric, Metrics, share
+from renorm.study.fields import Finite, Strict
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
-
-class AddedMetric(BaseModel):
+class AddedMetric(Strict):
     """A metric of the study's own.
 
     Attributes:
@@ -24,8 +23,6 @@ class AddedMetric(BaseModel):
         granular: Whether a share is a whole number of examples over their number, which the audit then checks.
         aliases: Other names that tables of claims may use.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     label: str = ""
     direction: Literal["higher", "lower"]

@@ -13,12 +13,13 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from renorm.core import code_digest
 from renorm.core.errors import RenormError, suggest
 from renorm.core.metrics import METRICS, Metric, Metrics
 from renorm.study.cell import Cell
+from renorm.study.fields import Strict
 from renorm.study.metrics import AddedMetric, registry
 
 # `{optimizer.lr}`; `${HOME}` is the shell's, and `{{name}}` gives a literal `{name}`.
@@ -32,12 +33,6 @@ Format = Literal["csv", "tsv", "json", "jsonl", "regex"]
 Text = Annotated[str, Field(min_length=1, max_length=10_000)]
 DIGEST = re.compile(f"[0-9a-f]{{{code_digest.LENGTH}}}")
 Scalar = str | int | float | bool
-
-
-class _Part(BaseModel):
-    """Unknown keys are errors, values are not changed after validation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _inside(path: str) -> str:
@@ -75,7 +70,7 @@ def column(key: str, metrics: Metrics = METRICS) -> Column:
         raise RenormError(f"columns.{key}: {error}") from None
 
 
-class Source(_Part):
+class Source(Strict):
     """Where a program writes its numbers.
 
     Attributes:
@@ -179,7 +174,7 @@ class Source(_Part):
 Sources = list[Source]
 
 
-class Results(_Part):
+class Results(Strict):
     """`history`: files with a row per epoch; `final`: files whose last values are those after the last epoch."""
 
     history: Sources = []
@@ -212,7 +207,7 @@ class Results(_Part):
         return [part for source in (*self.history, *self.final) for part in source.metrics.values()]
 
 
-class Identity(_Part):
+class Identity(Strict):
     """`Program.identity` as the workflow passes it on."""
 
     command: str
@@ -221,7 +216,7 @@ class Identity(_Part):
     results: dict[str, Any]
 
 
-class Resume(_Part):
+class Resume(Strict):
     """`argument` is appended to the command with the newest file that `checkpoint` (a glob) finds."""
 
     argument: Text
@@ -235,7 +230,7 @@ class Resume(_Part):
         return self
 
 
-class Environment(_Part):
+class Environment(Strict):
     """`python`: interpreter or virtual environment; `conda`: name or folder of one; `container`: an Apptainer image."""
 
     python: Text | None = None
@@ -249,7 +244,7 @@ class Environment(_Part):
         return self
 
 
-class Program(_Part):
+class Program(Strict):
     """A program that trains cells.
 
     Attributes:

@@ -11,18 +11,17 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from renorm.core.errors import suggest
 from renorm.study import parts
+from renorm.study.fields import Strict
 
 MOST = 1000  # recipes that one may expand to
 
 
-class Place(BaseModel):
+class Place(Strict):
     """Where a recipe is in a family of recipes: its value on each of the family's axes, as text."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     family: str
     axes: dict[str, str]

@@ -131,7 +131,7 @@ class _Run:
         files.write_json(self.out / ATTEMPT, asdict(attempt))
 
     def _execute(self, left: Attempt | None) -> Attempt:
-        """Run the command to its end; a stopped run goes on when the program can."""
+        """Run the command to its end; a stopped run is resumed if the program can do that."""
         checkpoint = self._checkpoint() if left else None
         if left and checkpoint:
             attempt = replace(left, resumes=left.resumes + 1, reading=self._reading, identity=self.request.hyper)

@@ -75,7 +75,7 @@ TITLES = {
     NOT_CHECKED: ("check that could not be made", "checks that could not be made"),
 }  # fmt: skip
 
-# What a table calls them where nobody says otherwise.
+# What a table calls them by default.
 BASELINE, METHOD = "batch_norm", "deconv"
 
 

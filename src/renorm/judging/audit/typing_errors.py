@@ -1,4 +1,4 @@
-"""Slips of the hand that explain a number: which correct number may have become the printed one?"""
+"""Typing errors that explain a number: which correct number may have become the printed one?"""
 
 import itertools
 import re

@@ -1,4 +1,4 @@
-"""The rigorous verdict per cell, beside the published rule: intervals, equivalence, and how many seeds are wanting."""
+"""The rigorous verdict per cell, beside the published rule: intervals, equivalence, how many more seeds are needed."""
 
 from renorm.judging.pairing import NOT_JUDGED
 from renorm.report import formatting

@@ -6,11 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from renorm.core.errors import suggest
 from renorm.core.validation import read_yaml, validate_model
 from renorm.study import claims
+from renorm.study.fields import Strict
 
 FORMATS = ("csv", "tsv", "xlsx", "json", "jsonl", "tensorboard", "mlflow", "log")
 Format = Literal["csv", "tsv", "xlsx", "json", "jsonl", "tensorboard", "mlflow", "log"]
@@ -22,10 +23,6 @@ MISSING, DIVERGED = "missing", "diverged"
 
 Text = Annotated[str, Field(min_length=1, max_length=10_000)]
 Line = Annotated[int, Field(ge=1, strict=True)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _pattern(text: str, key: str) -> re.Pattern[str]:
@@ -40,7 +37,7 @@ def _span(value: Any) -> Any:
     return [value, value] if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-class Read(_Part):
+class Read(Strict):
     """How the file is read.
 
     Attributes:
@@ -88,7 +85,7 @@ class Read(_Part):
         return self
 
 
-class FromColumn(_Part):
+class FromColumn(Strict):
     """A field that a column of the same row says.
 
     Attributes:
@@ -118,7 +115,7 @@ class FromColumn(_Part):
 Given = str | int | float | FromColumn
 
 
-class Value(_Part):
+class Value(Strict):
     """Columns that hold values.
 
     Attributes:
@@ -168,7 +165,7 @@ class Value(_Part):
         return None if found is None else {key: text for key, text in found.groupdict().items() if text is not None}
 
 
-class Head(_Part):
+class Head(Strict):
     """`source.yaml` of the new folder."""
 
     label: Text
@@ -181,7 +178,7 @@ class Head(_Part):
     attempts: Literal["numbers", "seeds"] = "numbers"
 
 
-class Map(_Part):
+class Map(Strict):
     """A map.
 
     Attributes:
