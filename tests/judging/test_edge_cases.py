@@ -112,14 +112,14 @@ def test_a_ratio_lies_in_its_interval():
 
 
 def test_equal_values_of_zero_are_one_group(study):
-    from renorm.judging.equivalence import camps
+    from renorm.judging.equivalence import two_clusters
     from renorm.judging.observations import Value
     from renorm.study.metrics import AddedMetric
 
     metric = AddedMetric(direction="lower").named("rmse")
     for runs, groups in (((0.0, 0.0, 0.0), None), ((0.0, 0.0, 5.0), ([0.0, 0.0], [5.0]))):
         value = Value("s", "d", "a", "n", "r", 1, "rmse", "test", "final", metric, 0.0, 3, 3, "attempts", runs)
-        assert camps(value) == groups
+        assert two_clusters(value) == groups
 
 
 BOTH = {"method": "deconv", "baseline": "batch_norm"}

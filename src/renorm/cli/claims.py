@@ -60,8 +60,9 @@ def show(where: Where = Path("config.yaml")) -> None:
 
     from renorm.core.console import screen
     from renorm.core.metrics import METRICS
+    from renorm.core.table_specs import GROUP
     from renorm.study.claims import load_claims
-    from renorm.study.claims_check import AXES, planned
+    from renorm.study.claims_check import planned
 
     folders, study = _folders(where)
     cells = planned(study) if study else set()
@@ -70,12 +71,12 @@ def show(where: Where = Path("config.yaml")) -> None:
     for folder in folders:
         loaded = load_claims(folder, metrics)
         console.print(f"{loaded.source.label}: {loaded.source.title} ({folder})", style="bold", soft_wrap=True)
-        table = Table(*AXES, "metric", "split", "value", "table", *(["cell"] if study else []))
+        table = Table(*GROUP, "metric", "split", "value", "table", *(["cell"] if study else []))
         for row in loaded.frame.to_dict("records"):
-            answered = tuple(row[axis] for axis in AXES) in cells
+            answered = tuple(row[axis] for axis in GROUP) in cells
             metric = metrics[row["metric"]]
             value = "diverged" if row["status"] == "diverged" else metric.with_unit(row["value"])
-            table.add_row(*(str(row[axis]) for axis in AXES), metric.label, row["split"], value,
+            table.add_row(*(str(row[axis]) for axis in GROUP), metric.label, row["split"], value,
                           row["table"], *(["yes" if answered else "no"] if study else []))  # fmt: skip
         console.print(table)
         for statement in loaded.statements:

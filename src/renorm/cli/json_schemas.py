@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ConfigDict, create_model
 
-from renorm.judging.inputs import GROUP
+from renorm.core.table_specs import GROUP
 from renorm.judging.statement_checks import CHECKS
 from renorm.runs import run_record
 from renorm.study import claims, config

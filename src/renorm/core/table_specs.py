@@ -1,5 +1,6 @@
 """The tables of a study: every CSV that renorm writes, column by column. docs/tables.md is generated from here."""
 
+from renorm.core.metrics import METRICS
 from renorm.core.tables import Column, Kind, TableSpec
 
 COLLECT, JUDGE, COMPARE = "renorm collect", "renorm judge", "renorm report --compare"
@@ -19,7 +20,7 @@ _SHARED: dict[str, tuple[Kind, bool, str]] = {
     "table": ("text", True, "where it is printed (`Table 4`); empty for runs"),
     "page": ("text", True, "page or section of the document; empty for runs"),
     "attempt": ("count", True, "the seed of a run or the number of an attempt; empty for an average"),
-    "metric": ("text", False, "`top1`, `top5`, `error`, `loss`, `seconds`, `parameters`, or one of the study's own"),
+    "metric": ("text", False, f"{', '.join(f'`{name}`' for name in METRICS)}, or one of the study's own"),
     "split": ("text", False, "`train`, `test`, `unstated`; `seconds` of `train` are the time spent training"),
     "selection": ("text", False, "`final` epoch, `best` epoch, `unstated`"),
     "value": ("number", True, "the mean"),

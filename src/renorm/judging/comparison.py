@@ -3,8 +3,9 @@
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
+from renorm.core.table_specs import GROUP
 from renorm.judging.comparisons import Comparison
-from renorm.judging.inputs import GROUP, Inputs
+from renorm.judging.inputs import Inputs
 from renorm.judging.observations import Value, Values, ahead
 from renorm.judging.pairing import unfinished
 

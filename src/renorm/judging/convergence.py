@@ -11,8 +11,9 @@ from typing import Any
 import pandas as pd
 
 from renorm.core.metrics import Metric
+from renorm.core.table_specs import GROUP
 from renorm.judging.comparisons import Comparison
-from renorm.judging.inputs import GROUP, Inputs
+from renorm.judging.inputs import Inputs
 from renorm.judging.runtime import geometric_mean
 from renorm.judging.summary import by_dataset, row
 

@@ -12,9 +12,10 @@ from typing import Any
 
 from scipy import stats
 
+from renorm.core.table_specs import GROUP
 from renorm.judging import noise, replication
 from renorm.judging.comparison import Couple, decides, head, matched
-from renorm.judging.inputs import GROUP, Inputs
+from renorm.judging.inputs import Inputs
 from renorm.judging.observations import Values
 from renorm.judging.replication import Effect
 from renorm.judging.statistics import Difference

@@ -14,7 +14,8 @@ from scipy import stats
 
 from renorm.core.errors import RenormError
 from renorm.core.metrics import SECONDS, Metric, Metrics
-from renorm.judging.inputs import GROUP, Inputs
+from renorm.core.table_specs import GROUP
+from renorm.judging.inputs import Inputs
 from renorm.study.claims import CI_LEVEL
 
 TYPED = ("split", "selection", "unit", "epochs_completed")

@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from renorm.core.metrics import TINY, Metric
-from renorm.judging.inputs import GROUP, Inputs
+from renorm.core.table_specs import GROUP
+from renorm.judging.inputs import Inputs
 from renorm.judging.observations import Value, Values, printed_sd
 from renorm.judging.settings import Settings
 from renorm.judging.statistics import mean_sd

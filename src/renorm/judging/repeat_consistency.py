@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from renorm.judging.inputs import GROUP
+from renorm.core.table_specs import GROUP
 from renorm.judging.observations import Value
 from renorm.judging.pairing import Pair
 from renorm.judging.settings import Settings

@@ -4,8 +4,9 @@ import math
 from typing import Any
 
 from renorm.core.metrics import SECONDS
+from renorm.core.table_specs import GROUP
 from renorm.judging.comparisons import Comparison
-from renorm.judging.inputs import GROUP, Inputs
+from renorm.judging.inputs import Inputs
 from renorm.judging.observations import Value, Values
 from renorm.judging.statistics import ratio_interval
 

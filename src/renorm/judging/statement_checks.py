@@ -21,9 +21,9 @@ from scipy.stats import f as f_test
 
 from renorm.core.errors import RenormError, suggest
 from renorm.core.metrics import SECONDS, TINY
+from renorm.core.table_specs import GROUP
 from renorm.judging import comparison
 from renorm.judging.comparisons import Comparison
-from renorm.judging.inputs import GROUP
 from renorm.judging.noise import compare, doubtful, doubtful_bound
 from renorm.judging.observations import Value, Values, ahead
 from renorm.judging.pairing import Pair, rule_verdict

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from renorm.core.errors import RenormError, suggest
-from renorm.core.table_specs import CELL, TABLES
+from renorm.core.table_specs import TABLES
 from renorm.judging.answers import QUESTIONS
 from renorm.study import description
+from renorm.study.claims import CLAIM
 
 VERSION = 1  # of the schema: raised when a key changes its meaning or goes
 HEADLINE = "headline"  # another name for the first question
-CLAIM = (*CELL[:5], "metric", "split", "selection")
 
 
 def verdict(folder: str | Path) -> dict[str, Any]:

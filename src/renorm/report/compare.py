@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from renorm.core.files import write_atomic
-from renorm.core.table_specs import COMPARED
+from renorm.core.table_specs import COMPARED, GROUP
 from renorm.judging import compare_studies
 from renorm.report import formatting, svg
 from renorm.report.figures.captions import FOLDER, captions
@@ -244,4 +244,4 @@ def _ratio(row: dict) -> Cell:
 
 
 def _id(row: dict, what: str) -> str:
-    return slug("compare", *(row[key] for key in ("dataset", "arch", "norm", "recipe", "epochs", "metric")), what)
+    return slug("compare", *(row[key] for key in (*GROUP, "metric")), what)

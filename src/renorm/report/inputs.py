@@ -8,11 +8,10 @@ import pandas as pd
 
 from renorm.core.errors import RenormError
 from renorm.core.metrics import Metric, Metrics
-from renorm.core.table_specs import SPECS
+from renorm.core.table_specs import GROUP, SPECS
 from renorm.core.tables import TableSpec
 from renorm.report.links import run_links
 from renorm.study import description
-from renorm.study.cell import AXES
 from renorm.study.claims import load_source
 from renorm.study.description import Description
 
@@ -62,7 +61,7 @@ class Inputs:
         own = frame["comparison"].isin([self.normalisers.get("name", ""), ""])
         ratios = [column for column in ("ratio", "ratio_low", "ratio_high") if column in frame]
         others = frame[~own].assign(**dict.fromkeys(ratios, float("nan")))
-        return pd.concat([frame[own], others]).drop_duplicates(["source", *AXES[:5]])
+        return pd.concat([frame[own], others]).drop_duplicates(["source", *GROUP])
 
     def of(self, table: str, comparison: dict) -> pd.DataFrame:
         """The rows of `table` about one comparison."""
@@ -96,7 +95,7 @@ class Inputs:
         """The records behind a row about this study's own runs; none behind anybody else's."""
         if row.get("source", self.name) != self.name:
             return []
-        return self._links.get(tuple(row[key] for key in AXES[:5]), [])
+        return self._links.get(tuple(row[key] for key in GROUP), [])
 
     def has(self, name: str) -> bool:
         return name in self.frames and not self.frames[name].empty

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from renorm.core.metrics import Metric
+from renorm.core.table_specs import GROUP
 from renorm.report.inputs import Inputs
-from renorm.study.cell import AXES
 from renorm.study.labels import PLACE
 
 
@@ -136,7 +136,7 @@ class Names:
         for source in self.order_of_sources(frame["claim_source"]):
             rows, key = frame[frame["claim_source"] == source], (source,) if several else ()
             whose = f"claims of {self.source(source)}" if several else ""
-            if not rows.duplicated([*AXES[:5], "metric", "source"]).any():
+            if not rows.duplicated([*GROUP, "metric", "source"]).any():
                 answers.append(Answers(whose, "", key, rows))
                 continue
             for (split, selection), here in rows.groupby(["split", "selection"], sort=False):

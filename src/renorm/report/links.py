@@ -5,7 +5,8 @@ from urllib.parse import quote
 
 import pandas as pd
 
-CELL = ("dataset", "arch", "norm", "recipe", "epochs")
+from renorm.core.table_specs import GROUP
+
 RUNS = "../runs"
 
 
@@ -14,9 +15,9 @@ def run_links(folder: Path, cells: pd.DataFrame) -> dict[tuple, list[tuple[str, 
     found: dict[tuple, list[tuple[str, str]]] = {}
     for row in cells.to_dict("records"):
         path = "/".join(
-            [*(str(row[key]) for key in CELL[:4]), f"e{row['epochs']:.0f}", f"s{row['seed']:.0f}", "run.json"]
+            [*(str(row[key]) for key in GROUP[:4]), f"e{row['epochs']:.0f}", f"s{row['seed']:.0f}", "run.json"]
         )
         if (folder / RUNS / path).is_file():
-            key = tuple(row[key] for key in CELL)
+            key = tuple(row[key] for key in GROUP)
             found.setdefault(key, []).append((f"seed {row['seed']:.0f}", f"{RUNS}/{quote(path)}"))
     return found

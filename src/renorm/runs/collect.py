@@ -9,7 +9,7 @@ from typing import Any
 from renorm.core import files
 from renorm.core.errors import RenormError
 from renorm.core.metrics import SECONDS, Metrics
-from renorm.core.table_specs import COLLECTED, columns
+from renorm.core.table_specs import COLLECTED, GROUP, columns
 from renorm.core.tables import to_csv
 from renorm.runs import adopt, costs, finished, layer_views, made_from, run_record
 from renorm.runs.finished import run_folder
@@ -137,7 +137,7 @@ def _run_rows(study: Study, cell: Cell, record: run_record.Record, metrics: Metr
 
     Numbers of metrics that the study does not know stay in the record and its history: nothing is known of their unit.
     """
-    frame = {key: getattr(cell, key) for key in ("dataset", "arch", "norm", "recipe", "epochs")} | {
+    frame = {key: getattr(cell, key) for key in GROUP} | {
         "source": study.study, "attempt": cell.seed, "n": 1,
         "epochs_completed": record.epochs_completed, "status": record.status,
     }  # fmt: skip

@@ -20,7 +20,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from renorm.core.errors import RenormError, suggest
 from renorm.core.files import sha256
 from renorm.core.metrics import METRICS, Metric, Metrics
-from renorm.core.table_specs import MEASUREMENTS
+from renorm.core.table_specs import GROUP, MEASUREMENTS
 from renorm.core.tables import read_cells
 from renorm.core.validation import read_yaml, validate_model
 from renorm.study.cell import NAME
@@ -30,7 +30,7 @@ COLUMNS = tuple(column.name for column in MEASUREMENTS)
 OPTIONAL = frozenset(column.name for column in MEASUREMENTS if column.optional)
 # What reading adds: where a row is from, and one unit of the last place that its value was printed with.
 READ = ("file", "line", "resolution")
-IDENTITY = ("source", "dataset", "arch", "norm", "recipe", "epochs", "attempt", "metric", "split", "selection")
+IDENTITY = ("source", *GROUP, "attempt", "metric", "split", "selection")
 NAMES = ("source", "dataset", "arch", "norm", "recipe")
 
 WORDS = {
@@ -47,7 +47,7 @@ CI_LEVEL = 0.95
 # Names from this similarity on (difflib's ratio) are taken for one name with a typing error.
 TYPING_ERROR = 0.8
 # The columns that make a row of claims: several attempts at one of these are one claim with a spread.
-CLAIM = ("dataset", "arch", "norm", "recipe", "epochs", "metric", "split", "selection")
+CLAIM = (*GROUP, "metric", "split", "selection")
 # The format and the name of coreutils' sha256sum.
 SUMS = "SHA256SUMS"
 # Diverged runs have no loss to write down; every other value must be a plain decimal number.

@@ -8,11 +8,11 @@ from typing import Any
 
 from renorm.core.errors import RenormError, suggest
 from renorm.core.metrics import METRICS, Metrics
+from renorm.core.table_specs import GROUP
 from renorm.core.tables import read_cells
 from renorm.study import claims, grid
 from renorm.study.config import Study
 
-AXES = ("dataset", "arch", "norm", "recipe", "epochs")
 # A table has a usual number of decimals when this share of its values has it, and there are this many at least.
 USUAL, LEAST = 0.8, 5
 
@@ -114,14 +114,14 @@ def _places(text: str) -> int:
 def _unmatched(rows: list[dict[str, Any]], study: Study) -> Iterator[Finding]:
     """Names that the grid does not have, each once; then cells of known names that it does not have."""
     cells = planned(study)
-    known = {axis: {cell[place] for cell in cells} for place, axis in enumerate(AXES)}
+    known = {axis: {cell[place] for cell in cells} for place, axis in enumerate(GROUP)}
     strange: dict[tuple[str, Any], list[dict]] = {}
     outside = []
     for row in rows:
-        names = [(axis, row[axis]) for axis in AXES if row[axis] not in known[axis]]
+        names = [(axis, row[axis]) for axis in GROUP if row[axis] not in known[axis]]
         for name in names:
             strange.setdefault(name, []).append(row)
-        if not names and tuple(row[axis] for axis in AXES) not in cells:
+        if not names and tuple(row[axis] for axis in GROUP) not in cells:
             outside.append(row)
     for (axis, value), found in strange.items():
         hint = suggest(value, map(str, known[axis])) if axis != "epochs" else ""
@@ -131,7 +131,7 @@ def _unmatched(rows: list[dict[str, Any]], study: Study) -> Iterator[Finding]:
         yield Finding(f"{where}{count}: {hint if typo else 'it is compared with no run'}", typo)
     if outside:
         first = outside[0]
-        setting = "/".join(str(first[axis]) for axis in AXES)
+        setting = "/".join(str(first[axis]) for axis in GROUP)
         count = f" ({len(outside)} such rows)" if len(outside) > 1 else ""
         line = (
             f"{first['file']}:{first['line']}: {setting} is not in the study's grid{count}: it is compared with no run"
@@ -140,8 +140,10 @@ def _unmatched(rows: list[dict[str, Any]], study: Study) -> Iterator[Finding]:
 
 
 def planned(study: Study) -> set[tuple]:
-    """The cells of all experiments without their seeds, as `AXES`."""
-    return {tuple(getattr(cell, axis) for axis in AXES) for cell in grid.cells(study.model_copy(update={"only": None}))}
+    """The cells of all experiments without their seeds, as `GROUP`."""
+    return {
+        tuple(getattr(cell, axis) for axis in GROUP) for cell in grid.cells(study.model_copy(update={"only": None}))
+    }
 
 
 def _statements(folder: Path, source: str, validate: Callable[[str, dict, str], None]) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from pydantic import field_validator
 
 from renorm.core import plugins
 from renorm.core.errors import suggest
+from renorm.core.table_specs import GROUP
 from renorm.study import recipe_axes
 from renorm.study.fields import Name, Strict
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from renorm.study.config import Study
 
 GRID_AXES = ("norm", "recipe", "arch")
-CONDITIONS = ("dataset", "arch", "norm", "recipe", "epochs")
 Scalar = str | int | float
 
 
@@ -65,7 +65,7 @@ def mistakes(study: Study) -> Iterator[str]:
 
 
 def _conditions(where: str, one: Comparison, axes: Mapping[str, Iterable[str]]) -> Iterator[str]:
-    known = [key for key in (*CONDITIONS, *axes) if key != one.axis]
+    known = [key for key in (*GROUP, *axes) if key != one.axis]
     for key, wanted in one.where.items():
         if key == one.axis:
             yield f"{where}.where.{key}: is what comparison '{one.name}' varies: leave it out"

@@ -122,7 +122,7 @@ def test_an_interval_and_a_spread_in_a_column_of_its_own(tmp_path):
      "unit: percent or fraction? Add it to the entry of values"),
     ({"values": {"column": "test_acc", "metric": "top1", "unit": "fraction"}, "ignore": ["comment", "train *"]},
      LONG.replace("93.0", "93.0 %").replace("90.1", "0.9"), "unit: fraction, and the cell has a percent sign"),
-    ({"fields": {key: FIELDS[key] for key in FIELDS if key != "recipe"}}, LONG, "recipe: is said nowhere"),
+    ({"fields": {key: FIELDS[key] for key in FIELDS if key != "recipe"}}, LONG, "recipe: is missing"),
 ])  # fmt: skip
 def test_what_the_map_does_not_explain_is_listed_with_its_place(tmp_path, change, table, line):
     path = tmp_path / "runs.csv"

@@ -9,6 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from renorm.core import durations
 from renorm.core.metrics import METRICS, TOP1, Metric
+from renorm.core.table_specs import GROUP
 from renorm.report import formatting
 from renorm.report.figures.captions import words
 from renorm.report.figures.style import Figure, legend, mark, panels, plain, sample, tidy
@@ -26,7 +27,6 @@ CLOCK = [
     *(86400 * scale * step for scale in (1, 10, 100) for step in (1, 1.5, 2, 3, 5, 7)),
 ]
 TICKS = (3, 7)  # at least and at most
-KEYS = ("dataset", "arch", "norm", "recipe", "epochs")
 Point = dict[str, Any]
 
 
@@ -61,10 +61,10 @@ def points(inputs: Inputs) -> list[Point]:
     reached = {(inputs.name, *key[:5]): row["value"] for key, row in averages(inputs).items() if key[5] == metric}
     for row in inputs["threshold_rule"].to_dict("records"):
         if row["metric"] == metric:
-            reached.setdefault((row["source"], *(row[key] for key in KEYS)), row["value"])
+            reached.setdefault((row["source"], *(row[key] for key in GROUP)), row["value"])
     found = []
     for row in inputs.seconds.to_dict("records"):
-        value = reached.get((row["source"], *(row[key] for key in KEYS)))
+        value = reached.get((row["source"], *(row[key] for key in GROUP)))
         if formatting.known(value) and formatting.known(row["train_seconds"]) and row["train_seconds"] > 0:
             found.append({**row, "value": value})
     return found

@@ -4,14 +4,16 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from renorm.core.table_specs import GROUP
 from renorm.report import formatting
 from renorm.report.inputs import Inputs
 from renorm.report.labels import Answers, Names, epochs_label, facets, slug
 from renorm.report.tables.model import Cell, Group, Head, Row, Table
+from renorm.study import claims
 
 MakeCell = Callable[[Names, dict | None], Cell]
 # What a claim is about and whose it is.
-CLAIM = ("claim_source", "dataset", "arch", "norm", "recipe", "epochs", "metric", "split", "selection")
+CLAIM = ("claim_source", *claims.CLAIM)
 MARKS = {"better": "▲", "within": "=", "below": "▼", "diverged": "✗", "missing": "–"}
 # How far from the claim, as a part of the published threshold, before the tint behind a value gets one step stronger.
 STEPS = (0.1, 0.5, 1.0)
@@ -77,7 +79,7 @@ def _heads(groups: list[tuple[str, tuple[str, ...]]]) -> list[list[Head]]:
 
 
 def _key(row: dict) -> tuple:
-    return (*(row[axis] for axis in ("dataset", "arch", "norm", "recipe", "epochs", "metric")), row["source"])
+    return (*(row[axis] for axis in (*GROUP, "metric")), row["source"])
 
 
 def _cells(names: Names, key: tuple, blocks: list, lookup: dict, cell: MakeCell, claim: MakeCell | None) -> list[Cell]:

@@ -2,12 +2,12 @@
 
 import pandas as pd
 
+from renorm.core.table_specs import GROUP
 from renorm.report import formatting
 from renorm.report.inputs import Inputs
 from renorm.report.labels import Names, epochs_label, facets, slug
 from renorm.report.tables.model import Cell, Group, Head, Row, Table, flat, per_norm, text
 
-CELL = ["dataset", "arch", "norm", "recipe", "epochs"]
 SHOWN = 8  # rows of unfinished cells; a longer list is collapsed
 DOTS = {"completed": "●", "diverged": "✕", "failed": "■", "missing": "○"}
 
@@ -62,13 +62,13 @@ def _dots(names: Names, key: tuple[float, str], rows: pd.DataFrame) -> Cell:
     card = [(f"seed {formatting.count(row.seed)}", row.status) for row in rows.itertuples()]
     if rows.empty:
         return Cell(dots, kind="dots")
-    first = dict(zip(CELL, rows.iloc[0][CELL], strict=True))
+    first = dict(zip(GROUP, rows.iloc[0][[*GROUP]], strict=True))
     return Cell(dots, kind="dots", card=card, id=slug("runs", *first.values()), links=names.inputs.links(first))
 
 
 def _unfinished(names: Names, cells: pd.DataFrame) -> Table:
     """Every cell that has no result, so that nothing is missing without a name; equal reasons share a row."""
-    keys = ["dataset", "arch", "norm", "recipe", "epochs", "status"] + (["error"] if "error" in cells else [])
+    keys = [*GROUP, "status"] + (["error"] if "error" in cells else [])
     rows, about = [], []
     for key, same in cells.groupby(keys, sort=False, dropna=False):
         dataset, arch, norm, recipe, epochs, status = key[:6]

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from renorm.core.table_specs import GROUP
 from renorm.report import formatting
 from renorm.report.inputs import Inputs
 from renorm.report.labels import Names, epochs_label, facets, slug
@@ -55,5 +56,5 @@ def _cell(names: Names, row: dict | None, first: bool) -> Cell:
     partial = of_expected(row["n_reached"], row["n"])
     cell = Cell(formatting.decimal(row["epochs_needed"], 1), sort=row["epochs_needed"], first=first, card=card)
     cell.partial = partial if " of " in partial else ""
-    cell.id = slug("reached", *(row[k] for k in ("dataset", "arch", "norm", "recipe", "epochs", "level")))
+    cell.id = slug("reached", *(row[k] for k in (*GROUP, "level")))
     return cell

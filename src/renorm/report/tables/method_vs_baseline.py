@@ -2,11 +2,11 @@
 
 import pandas as pd
 
+from renorm.core.table_specs import GROUP
 from renorm.report import formatting
 from renorm.report.inputs import Inputs
 from renorm.report.labels import Names, epochs_label, facets, slug
 from renorm.report.tables.model import Cell, Group, Head, Row, Table
-from renorm.study.cell import AXES
 
 LOOKS = {"better": ("▲", "better"), "worse": ("▼", "below"), "undecided": ("?", "within")}
 
@@ -73,7 +73,7 @@ def _cells(names: Names, row: dict | None) -> list[Cell]:
     ]
     card += [("p", _p(row["p"])), ("outcome", f"{row['outcome']}: {row['reason']}")]
     difference = Cell(points, mark=mark, tone=tone, sort=row["difference"], first=True, card=card)
-    difference.id = slug("tested", *(row[k] for k in ("comparison", *AXES[:5], "metric", "source")))
+    difference.id = slug("tested", *(row[k] for k in ("comparison", *GROUP, "metric", "source")))
     return [difference, Cell(_p(row["p_holm"]), sort="" if pd.isna(row["p_holm"]) else row["p_holm"], kind="ratio")]
 
 

@@ -3,12 +3,13 @@
 import pandas as pd
 
 from renorm.core.metrics import Metric
+from renorm.core.table_specs import GROUP
 from renorm.report import formatting
 from renorm.report.inputs import Inputs
 from renorm.report.labels import Names, epochs_label, slug
 from renorm.report.tables.model import Cell, Table, flat, text
 
-PAIR = ("comparison", "dataset", "arch", "norm", "recipe", "epochs")
+PAIR = ("comparison", *GROUP)
 
 
 def tables(inputs: Inputs) -> list[Table]:

@@ -2,14 +2,13 @@
 
 import pandas as pd
 
+from renorm.core.table_specs import GROUP
 from renorm.report import formatting
 from renorm.report.inputs import Inputs
 from renorm.report.labels import Names, epochs_label, facets, slug
 from renorm.report.tables.comparison import of_expected
 from renorm.report.tables.completeness import column_title, columns_of, norm_heads
 from renorm.report.tables.model import Cell, Group, Row, Table, per_norm
-
-KEYS = ["dataset", "arch", "norm", "recipe", "epochs"]
 
 
 def tables(inputs: Inputs) -> list[Table]:
@@ -35,7 +34,7 @@ def averages(inputs: Inputs) -> dict[tuple, dict]:
     for name in ("threshold_rule", "study_means"):
         for row in _own(inputs, name):
             if row.get("split", "test") in ("test", "unstated") or name == "threshold_rule":
-                known[(*(row[key] for key in KEYS), row["metric"])] = row
+                known[(*(row[key] for key in GROUP), row["metric"])] = row
     return known
 
 
@@ -92,5 +91,5 @@ def _cell(names: Names, key: tuple, known: dict) -> Cell:
     text = [*text, *(deviation if formatting.known(row["sd"]) else [])]
     cell = Cell(" ± ".join(text), id=slug("own", *key), sort=row["value"], small=f"n {n}", card=card)
     cell.partial = n if " of " in n else ""
-    cell.links = names.inputs.links(dict(zip(KEYS, key, strict=False)))
+    cell.links = names.inputs.links(dict(zip(GROUP, key, strict=False)))
     return cell

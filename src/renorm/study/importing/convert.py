@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from renorm.core.errors import RenormError, suggest
 from renorm.core.metrics import METRICS, Metric, Metrics
+from renorm.core.table_specs import GROUP
 from renorm.study import claims
 from renorm.study.cell import NAME
 from renorm.study.importing.grid import Grid, letters
@@ -163,9 +164,9 @@ class _Conversion:
         fields = {"table": grid.name, "page": grid.page, "split": "unstated", "selection": ""}
         for key, given in {**self.map.fields, **said, **entry.fields}.items():
             fields[key] = self._field(key, given, row, column, key in said and key not in entry.fields)
-        for key in ("dataset", "arch", "norm", "recipe", "epochs", "metric"):
+        for key in (*GROUP, "metric"):
             if not fields.get(key):
-                raise _Unknown(f"{key}: is said nowhere: add it to fields, or to an entry of values")
+                raise _Unknown(f"{key}: is missing: add it to fields, or to an entry of values")
         try:
             fields["metric"] = self.metrics.find(fields["metric"]).name
         except RenormError as error:

@@ -10,6 +10,7 @@ import yaml
 from renorm.core import plugins
 from renorm.core.errors import RenormError
 from renorm.core.metrics import METRICS, Metrics
+from renorm.core.table_specs import GROUP
 from renorm.study.cell import NAME
 from renorm.study.importing.grid import SEPARATOR, Grid
 from renorm.study.importing.mapping import TO_FILL, Read
@@ -62,7 +63,7 @@ def first_map(grids: list[Grid], read: Read, name: str, metrics: Metrics = METRI
         _add(guess, grid, metrics)
     if not guess.values:
         raise RenormError(f"{grids[0].page}: no column of it has numbers: is read.header its header?")
-    needed = ("dataset", "arch", "norm", "recipe", "epochs")
+    needed = GROUP
     fields = {key: guess.fields.get(key, TO_FILL) for key in needed
               if key in guess.fields or not all(key in entry for entry in guess.values)}  # fmt: skip
     fields |= {key: given for key, given in guess.fields.items() if key not in fields}
