@@ -88,9 +88,9 @@ def test_a_study_runs_outside_any_checkout(installed, root, tmp_path):
 
     assert "digits" in renorm("plan", "--config", "study.yaml")
     renorm("prepare", "digits")
-    for norm in ("batch_norm", "deconv"):
-        renorm("train", "--config", "study.yaml", "--dataset", "digits", "--arch", "tiny_vgg", "--norm", norm,
-               "--recipe", "base", "--epochs", "1", "--seed", "1")  # fmt: skip
+    # The cell of batch norm stays missing: a report is made of what there is.
+    renorm("train", "--config", "study.yaml", "--dataset", "digits", "--arch", "tiny_vgg", "--norm", "deconv",
+           "--recipe", "base", "--epochs", "1", "--seed", "1")  # fmt: skip
     renorm("collect", "--config", "study.yaml")
     for verb in ("judge", "figures", "report", "archive"):
         renorm(verb, "results/small")

@@ -13,7 +13,7 @@ import pytest
 from ..pipeline.conftest import RECIPE
 from .conftest import cases
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.pipeline
 TINY = RECIPE | {"train_images": 32, "test_images": 20}
 
 
@@ -41,7 +41,7 @@ def memory_mb(pid: int) -> float:
 
 
 def test_every_cell_is_there_and_was_trained_once(make_checkout, tmp_path, tally):
-    seeds = cases(10, int(os.environ.get("RENORM_SOAK", "2000"))) // 2
+    seeds = cases(6, int(os.environ.get("RENORM_SOAK", "2000"))) // 2
     study = {
         "study": "soak", "recipes": {"tiny": TINY},
         "experiments": {"e": {"dataset": ["digits"], "arch": ["tiny_vgg"], "norm": ["batch_norm", "deconv"],

@@ -6,7 +6,7 @@ import pytest
 
 from .conftest import STUDY
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.pipeline
 
 
 @pytest.fixture(scope="module")

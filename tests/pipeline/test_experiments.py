@@ -9,7 +9,7 @@ import pytest
 
 from .conftest import STUDY
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.pipeline
 AFTER = {"study": 1, "collect": 1, "judge": 1, "figures": 1, "report": 1}
 
 
@@ -46,14 +46,12 @@ def test_one_experiment_is_trained_and_reported_alone(checkout):
     assert "<h1>More seeds</h1>" in text
     assert "CIFAR-100" not in text and "cifar100" not in text  # what was published of other cells is not of it
     assert not (checkout.folder / "results/small").exists()
-    assert checkout.planned(page) == {}
+    assert checkout.pending("more") == {}
     # The study has cells 1 and 2 of one experiment, and one of the other: the one that both have is there already.
-    assert checkout.planned() == {"train": 2, **AFTER}
+    assert checkout.pending() == {"train": 2, **AFTER}
     checkout.snakemake()
-    assert checkout.planned() == {} and checkout.planned(page) == {}
-    assert checkout.planned("results/baseline/report.html", "results/method/report.html") == {
-        rule: 2 for rule in AFTER
-    }  # fmt: skip
+    assert checkout.pending() == checkout.pending("more") == {}
+    assert checkout.pending("baseline") == checkout.pending("method") == AFTER
     written = json.loads((checkout.folder / "results/more/config.json").read_text())
     assert (written["study"], list(written["experiments"])) == ("more", ["more"])
 

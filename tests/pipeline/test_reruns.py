@@ -11,7 +11,7 @@ from renorm.execution import calibration_store
 
 from .conftest import STUDY
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.pipeline
 AFTER = {"study": 1, "collect": 1, "judge": 1, "figures": 1, "report": 1}
 
 
@@ -27,24 +27,24 @@ def test_a_finished_study_has_nothing_to_do(finished):
 
 def test_a_new_seed_is_exactly_one_training(finished):
     finished.write(changed(lambda s: s["experiments"]["method"]["seeds"].append(2)), "seed.yaml")
-    assert finished.planned(config="seed.yaml") == {"train": 1, **AFTER}
+    assert finished.pending(config="seed.yaml") == {"train": 1, **AFTER}
 
 
 def test_a_changed_learning_rate_reruns_only_the_cells_that_use_it(finished):
     finished.write(changed(lambda s: s["recipes"]["other"]["optimizer"].update(lr=0.03)), "lr.yaml")
-    assert finished.planned(config="lr.yaml") == {"train": 1, **AFTER}
+    assert finished.pending(config="lr.yaml") == {"train": 1, **AFTER}
     finished.write(changed(lambda s: s["recipes"]["base"].update(batch_size=16)), "batch.yaml")
-    assert finished.planned(config="batch.yaml") == {"train": 3, **AFTER}
+    assert finished.pending(config="batch.yaml") == {"train": 3, **AFTER}
 
 
 def test_a_norm_option_reruns_only_the_cells_that_have_it(finished):
     finished.write(changed(lambda s: s["recipes"]["base"].update(norm={"block": 8})), "block.yaml")
-    assert finished.planned(config="block.yaml") == {"train": 1, **AFTER}
+    assert finished.pending(config="block.yaml") == {"train": 1, **AFTER}
 
 
 def test_what_changes_no_number_trains_nothing(finished):
     finished.write(changed(lambda s: s.update(title="New", checkpoint_minutes=3.0)), "title.yaml")
-    assert "train" not in finished.planned(config="title.yaml")
+    assert "train" not in finished.pending(config="title.yaml")
 
 
 def test_a_comment_in_the_code_reruns_nothing(copy):
@@ -57,7 +57,7 @@ def test_a_comment_in_the_code_reruns_nothing(copy):
 
 def test_a_deleted_run_is_trained_again_and_what_depends_on_it(copy):
     (copy.folder / "results/runs/digits/tiny_vgg/batch_norm/base/e1/s2/run.json").unlink()
-    assert copy.planned() == {"train": 1, **AFTER}
+    assert copy.pending() == {"train": 1, **AFTER}
 
 
 def test_a_data_set_prepared_again_trains_nothing(copy):

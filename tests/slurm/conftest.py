@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ..pipeline.conftest import PARTS, RECIPE, ROOT, Checkout
+from ..pipeline.conftest import PARTS, RECIPE, ROOT, WRITTEN_NOW, Checkout
 from .cluster import Cluster
 
 STUDY = {
@@ -118,7 +118,10 @@ def make_checkout(prepared_digits):
         for part in (*PARTS, "slurm"):
             source, target = ROOT / part, folder / part
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=WRITTEN_NOW)
+            else:
+                shutil.copy(source, target)
         if data:
             shutil.copytree(prepared_digits, folder / "results/data")
         # Nobody here waits for a minute between two looks at the queue.

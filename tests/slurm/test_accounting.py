@@ -23,7 +23,7 @@ from .test_survival import (
 )
 
 pytestmark = [
-    pytest.mark.slurm, pytest.mark.xdist_group("slurm"),
+    pytest.mark.slurm,
     pytest.mark.skipif(not all(map(shutil.which, PROGRAMS)), reason="needs Debian's slurmdbd and mariadb-server"),
 ]  # fmt: skip
 

@@ -8,7 +8,7 @@ import pytest
 
 from .conftest import SlurmCheckout, study
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("slurm")]
+pytestmark = pytest.mark.pipeline
 
 # Tells what it was asked, then does it here: bookworm has no Apptainer.
 APPTAINER = """\

@@ -11,7 +11,7 @@ import pytest
 from ..pipeline.conftest import ROOT
 from .conftest import study
 
-pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
+pytestmark = pytest.mark.slurm
 # What cannot run in a test, and why.
 NOT_RUN = {
     "git clone": "the repository is this one, and `make install` asks a package index",
@@ -33,7 +33,7 @@ def printed() -> list[str]:
 def shell(make_checkout, cluster, tmp_path):
     """Run a command line as a user of the cluster would, with .venv active and a small study as config.yaml."""
     checkout = make_checkout(tmp_path / "checkout", cluster, data=True)
-    values = study(seeds=[1, 2], claims={"original": "claims/ye2020"})
+    values = study(claims={"original": "claims/ye2020"})
     checkout.write(values, "config.yaml")
     environment = checkout.environment()
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
@@ -59,15 +59,15 @@ def test_each_command_does_what_the_page_says(shell):
         outputs[command] = run(command)
         if command.startswith("sbatch"):
             jobs = checkout.jobs()
-            assert [checkout.record(seed)["status"] for seed in (1, 2)] == ["completed"] * 2
-            # The first cell again, for the lines that follow.
+            assert checkout.record(1)["status"] == "completed"
+            # The cell again, for the lines that follow.
             shutil.rmtree(checkout.cell(1))
     assert len(jobs) == 1 and len(checkout.jobs()) == 2
     assert checkout.jobs()[-1]["comment"] == "rule_train_wildcards_digits_tiny_vgg_batch_norm_base_1_1"
     assert (checkout.folder / "results/small/report.html").exists()
     for command in inline():
         outputs[command] = run(command)
-    assert "2 completed" in outputs["renorm status"].replace("│", " ") or "completed" in outputs["renorm status"]
+    assert "completed" in outputs["renorm status"]
 
 
 def inline() -> list[str]:

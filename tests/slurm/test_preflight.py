@@ -14,7 +14,7 @@ from renorm.execution.slurm import limits, preflight, queue
 
 from .survival import survives
 
-pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
+pytestmark = pytest.mark.slurm
 REQUEST = {"slurm_partition": "gpu", "nodes": 1, "gpu": 1, "mem_mb": 2000, "runtime": 30}
 
 
