@@ -3,11 +3,15 @@
 import copy
 import re
 
+import pytest
+
 from renorm.core.table_specs import TABLES
 from renorm.execution import budget
 from renorm.study import config
 
 from .conftest import STUDY, Checkout
+
+pytestmark = pytest.mark.pipeline
 
 
 def test_what_fits_is_trained_in_order_and_the_rest_is_left_out(make_checkout, tmp_path, monkeypatch):

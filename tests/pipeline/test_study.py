@@ -13,6 +13,7 @@ import time
 import pytest
 
 from renorm.core import table_specs
+from renorm.core.locks import locked
 from renorm.runs import run_record
 
 from .conftest import STUDY
@@ -119,14 +120,8 @@ def test_a_failing_cell_does_not_stop_the_others_and_a_report_is_rendered(copy):
     rule = copy.folder / "workflow/rules/train.smk"
     rule.write_text(rule.read_text().replace("wait=get_wait", "wait=0"))
     lock = copy.folder / "results/runs/digits/tiny_vgg/batch_norm/base/e1/s5/.lock"
-    lock.parent.mkdir(parents=True)
-    holder = subprocess.Popen(["flock", str(lock), "sleep", "120"])
-    try:
-        time.sleep(0.5)
+    with locked(lock, "test"):
         output = copy.snakemake(expect=1)
-    finally:
-        holder.kill()
-        holder.wait()
     assert "is being written by" in output
     states = {
         row["seed"]: row["status"] for row in rows(copy, "cells.csv", "small.partial") if row["norm"] == "batch_norm"

@@ -99,8 +99,13 @@ grant all on slurm_acct_db.* to slurm@'127.0.0.1'"""
 
 
 def free_ports(count: int) -> int:
-    """The first of `count` consecutive free ports."""
-    for base in range(20_000, 60_000, 16):
+    """The first of `count` consecutive free ports.
+
+    Another worker of pytest, which has another number, starts to look elsewhere: the daemons take their ports later.
+    From 32,768 on the system gives ports to connections.
+    """
+    for turn in range(750):
+        base = 20_000 + 16 * ((os.getpid() + turn) % 750)
         sockets = [socket.socket() for _ in range(count)]
         try:
             for port, free in enumerate(sockets, base):

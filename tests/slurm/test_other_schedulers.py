@@ -128,6 +128,6 @@ def test_a_cell_that_fails_and_ctrl_c(checkout):
     checkout.wait(lambda: (checkout.cell(2, 60) / "checkpoint.pt").exists(), every=0.05)
     os.killpg(process.pid, signal.SIGINT)
     finish(checkout, process, expect=1)
-    checkout.wait(lambda: "stopped by signal 15" in (checkout.cell(2, 60) / "log.txt").read_text(), seconds=20)
+    checkout.wait(lambda: "stopped by signal 15" in (checkout.cell(2, 60) / "log.txt").read_text(), seconds=60)
     assert (checkout.cell(2, 60) / "checkpoint.pt").exists()
     assert subprocess.run(["qstat"], env=checkout.environment(), capture_output=True).returncode == 0

@@ -86,7 +86,7 @@ def test_cancelled_killed_and_requeued_jobs_continue_from_their_checkpoints(chec
     checkout.cluster.run("scontrol", "requeue", requeued)
     # Seen at once: Snakemake removes a cell's log when it starts it anew.
     log = checkout.cell(3, EPOCHS) / "log.txt"
-    checkout.wait(lambda: "stopped by signal 15" in log.read_text(), seconds=15)
+    checkout.wait(lambda: "stopped by signal 15" in log.read_text(), seconds=60)
     finish(checkout, process)
     resumes = {seed: check_numbers(checkout, undisturbed, seed)["resumes"] for seed in (1, 2, 3)}
     assert resumes == {1: 1, 2: 1, 3: 1}
