@@ -116,16 +116,8 @@ def test_values_of_a_studys_own_metric(folder):
     study = config.load(folder / "study.yaml")
     frame = load_claims(folder / "claims/mine", study.registry).frame
     assert dict(zip(frame["metric"], frame["value"], strict=True)) == {"f1": 0.815, "rmse": 0.7}
-    run(
-        "import",
-        "runs.csv",
-        "--as",
-        "claims/mine",
-        "--config",
-        "study.yaml",
-        "--map",
-        "first.yaml",
-        "--map-from-header",
-    )
+    options = ("--map", "first.yaml", "--config", "study.yaml")
+    said = run("import", "runs.csv", "--as", "claims/mine", *options, "--map-from-header")
+    assert said.strip().endswith(f"renorm import runs.csv --as claims/mine {' '.join(options)}")
     first = yaml.safe_load((folder / "first.yaml").read_text())
     assert [entry["metric"] for entry in first["values"]] == ["f1", "rmse"]

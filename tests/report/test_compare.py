@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import shutil
+from types import SimpleNamespace
 
 import axe
 import pandas as pd
@@ -13,8 +14,10 @@ from test_axe import checker  # noqa: F401 - a fixture
 from test_page import Page
 
 from renorm.core.errors import RenormError
+from renorm.core.metrics import METRICS
 from renorm.judging import compare_studies
-from renorm.report.compare import compare
+from renorm.report.compare import _answers, compare
+from renorm.report.figures.captions import captions
 
 
 def changed(folder, name, change):
@@ -151,3 +154,13 @@ def test_no_accessibility_rule_is_violated(browser, checker, pair, tmp_path, dar
     browser.open(compare(a, a), dark=dark)
     assert axe.violations(browser, checker) == []
     assert browser.value("document.documentElement.scrollWidth") == 1280
+
+
+def test_single_runs_of_two_programs_are_neither_equal_nor_different():
+    """One run of the authors' code and one of the built-in trainer were "0 of 0 tested cells differ"."""
+    row = {"in": "ab", "value_a": 0.2041, "value_b": 0.2120, "difference": 0.0079, "p_holm": None, "ratio": None}
+    counts = compare_studies.counts([row], 0.05)
+    sides = SimpleNamespace(inputs=SimpleNamespace(primary=METRICS["top1"]))
+    agree = _answers(sides, captions()["compare"], counts, [])[0]
+    assert agree["lead"].startswith("Cannot say: no cell has two runs or more on both sides")
+    assert agree["lead"].endswith("The mean of B minus A is +0.79 points, the largest difference 0.79.")

@@ -32,7 +32,10 @@ def import_(
 
     metrics = load_study(study).registry if study else METRICS
     if from_header:
-        print(_first_map(results, folder, map_file, metrics))
+        _first_map(results, folder, map_file, metrics)
+        asked = [*map(str, results), "--as", str(folder), "--map", str(map_file)]
+        asked += ["--config", str(study)] if study else []
+        print(f"{map_file}: complete it, then: renorm import {' '.join(asked)}")
         return
     chosen = importing.load_map(map_file)
     grids = [grid for path in results for grid in importing.read_grids(path, chosen.read)]
@@ -54,8 +57,8 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _first_map(results: list[Path], folder: Path, path: Path, metrics: Metrics) -> str:
-    """Write the first map and say what to do with it."""
+def _first_map(results: list[Path], folder: Path, path: Path, metrics: Metrics) -> None:
+    """Write the first map."""
     from renorm.study import importing
 
     if path.exists():
@@ -63,4 +66,3 @@ def _first_map(results: list[Path], folder: Path, path: Path, metrics: Metrics) 
     read = importing.Read()
     grids = [grid for file in results for grid in importing.read_grids(file, importing.guessed(file, read))]
     files.write_atomic(path, importing.first_map(grids, importing.guessed(results[0], read), folder.name, metrics))
-    return f"{path}: complete it, then: renorm import {' '.join(map(str, results))} --as {folder} --map {path}"

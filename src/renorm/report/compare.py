@@ -80,8 +80,9 @@ def _answer(answer: dict, cases: list[str], said: dict) -> dict:
 
 
 def _cases(counts: dict) -> list[str]:
-    """What is special: no value to compare (`disjoint`), every value the same (`equal`), no time in both."""
+    """What is special: no value to compare (`disjoint`), every value the same (`equal`), no test, no time in both."""
     cases = ["disjoint"] if not counts["known"] else ["equal"] if counts["equal"] == counts["known"] else []
+    cases += [] if counts["tested"] else ["untested"]
     return cases + ([] if counts["timed"] else ["untimed"])
 
 
