@@ -117,7 +117,8 @@ def test_lower_is_better_in_every_table(judged):
     assert holds["verdict"] == "holds" and holds["text"].startswith(
         "“The method is better”: holds (4 of 4 pairs better"
     )
-    assert sure["verdict"] == "holds" and "better in 4 of 4" in sure["text"]
+    assert sure["verdict"] == "holds" and "better in 3 of 3 pairs, worse in 0" in sure["text"]
+    assert "(1 without a test); over all pairs, 4 for and 0 against" in sure["text"]
 
 
 def test_every_claim_is_judged_or_says_why_not(judged):
