@@ -272,6 +272,29 @@ def test_ctrl_c_cancels_jobs_which_save_and_does_not_wait_for_a_full_queue(check
     assert "stopped by signal 15" in log.read_text() and (log.parent / "checkpoint.pt").exists()
 
 
+@survives("SIGHUP to Snakemake, as of a closed terminal", "its jobs continue; the next start takes them over", "1 job")
+@survives(
+    "SIGTERM to Snakemake",
+    "nothing more is submitted, its jobs are waited for",
+    "1 cell, 1 job, 0 resumes; exit code 1",
+)
+def test_a_closed_terminal_and_sigterm_leave_the_jobs_alone(checkout):
+    checkout.write(long_study([1], epochs=160))
+    first = checkout.start(*TRAINING)
+    wait_for_checkpoint(checkout, 1, 160)
+    first.send_signal(signal.SIGHUP)
+    first.communicate(timeout=60)
+    assert first.returncode == -signal.SIGHUP
+    second = checkout.start(*TRAINING)
+    for line in second.stdout:
+        if "of a previous run is in the queue: taken over" in line:
+            break
+    second.send_signal(signal.SIGTERM)
+    finish(checkout, second, expect=1)
+    assert [job["state"] for job in checkout.jobs()] == ["COMPLETED"]
+    assert checkout.record(1, 160)["resumes"] == 0
+
+
 @survives(
     "`renorm train` of a cell that another process trains",
     "refused with one line that names the other; nothing is written",
