@@ -141,9 +141,9 @@ def metafor(studies):
     """What R's metafor finds, a list of numbers a study; skips where it is not installed."""
     rscript = shutil.which("Rscript")
     if rscript is None:
-        pytest.skip("Rscript is not installed (Debian: r-cran-metafor)")
+        pytest.skip("Rscript is not installed (envs/debian.txt)")
     if subprocess.run([rscript, "-e", "library(metafor)"], capture_output=True, timeout=120).returncode:
-        pytest.skip("R's metafor is not installed (Debian: r-cran-metafor)")
+        pytest.skip("R's metafor is not installed (envs/debian.txt)")
     rows = "".join(f"{place},{e.value!r},{e.se**2!r}\n" for place, study in enumerate(studies) for e in study)
     found = subprocess.run(
         [rscript, "-e", METAFOR], input=rows, capture_output=True, text=True, timeout=300, check=True
