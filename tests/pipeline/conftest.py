@@ -72,7 +72,7 @@ class Checkout:
         """Run Snakemake, check its exit code, return all it printed."""
         process = self.start(*arguments, config=config)
         try:
-            output, _ = process.communicate(timeout=300)
+            output, _ = process.communicate(timeout=550)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise
