@@ -32,7 +32,7 @@ function sort(head) {
 }
 
 // One tab stop a table: arrow keys lead on, also to the links above it, Home and End to the ends of a row.
-const STOPS = "td > a, th button, .perma, .files a";
+const STOPS = "td > a, th button, .perma, .files a, .help summary";
 const groups = all(".part, figure .title, figure .files").map((box) => ({ box }));
 for (const group of groups) {
   const { box } = group;

@@ -1,9 +1,11 @@
 """The page in a real browser: silent, alone, readable without JavaScript, in light and dark, on paper and phone."""
 
 import base64
+import json
 import re
 
 import pytest
+from measure import OPEN, PROBE
 
 from renorm.report.figures.captions import FOLDER
 from renorm.report.page import compact
@@ -199,6 +201,47 @@ def test_the_current_section_is_marked_and_the_phone_has_its_contents_at_the_top
     place = """(() => { const side = document.querySelector('.side'), details = side.querySelector('details');
         return [side.getBoundingClientRect().top, side.offsetHeight < 60, details.open]; })()"""
     assert browser.value(place) == [0, True, False]
+
+
+def test_on_a_phone_nothing_scrolls_but_the_page(browser, full, demo):
+    """Wide tables are cards, figures are as wide as the window until one is chosen."""
+    for folder in (full, demo):
+        browser.open(folder / "report.html", width=390)
+        browser.value(OPEN)
+        found = json.loads(browser.value(PROBE))
+        assert (found["vertical"], found["sideways"], found["cut"]) == (0, 0, [])
+    labelled = """(() => { const cells = [...document.querySelectorAll('#comparison .cards tr td')].slice(0, 2);
+        return cells.map((cell) => [getComputedStyle(cell, '::before').content, cell.offsetWidth > 60]); })()"""
+    (first, wide), (second, _) = browser.value(labelled)
+    assert first.endswith(': claimed"') and wide and ":" not in second
+    chosen = """(() => { const box = document.querySelector('#figure-dumbbell-cifar10-top1 .scroll');
+        const before = box.scrollWidth; box.focus(); return [before, box.clientWidth, box.scrollWidth]; })()"""
+    browser.open(full / "report.html", width=390)
+    before, window, after = browser.value(chosen)
+    assert before <= window < 600 < after
+
+
+def test_what_a_column_holds_is_under_the_pointer_and_in_a_list(browser, full):
+    browser.open(full / "report.html")
+    heads = """[...document.querySelectorAll('#comparison th')].map((head) => [head.textContent, head.title])"""
+    said = dict(browser.value(heads))
+    assert (
+        said["claimed"] == "the claimed value; empty for a run that diverged" and said["20 epochs"] == "epochs planned"
+    )
+    lists = (
+        """[...document.querySelectorAll('.help')].map((help) => [help.open, help.querySelector('summary').tabIndex])"""
+    )
+    assert len(browser.value(lists)) > 20
+    assert set(map(tuple, browser.value(lists))) == {(False, -1)}, "no tab stops besides those of the tables"
+    keys = f"""(() => {{ const press = {KEY}; const part = document.querySelector('#comparison .part');
+        part.querySelector('.scroll [tabindex="0"]').focus(); press('ArrowUp'); press('ArrowUp'); press('End');
+        const at = document.activeElement; at.click(); const help = at.closest('details');
+        return [at.textContent, help.open, help.offsetHeight > 60, help.innerText]; }})()"""
+    name, opened, high, text = browser.value(keys)
+    assert (name, opened, high) == ("Columns", True, True)
+    assert "the claimed value; empty for a run that diverged claimed" in text and "threshold_rule.csv" in text
+    browser.open(full / "report.html", script=False)
+    assert {index for _, index in browser.value(lists)} == {0}, "without the script each list has its own"
 
 
 TEXTS = """(() => { document.querySelectorAll('main details').forEach((details) => { details.open = true; });

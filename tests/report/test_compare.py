@@ -13,6 +13,7 @@ import simulate
 from test_axe import checker  # noqa: F401 - a fixture
 from test_page import Page
 
+from renorm.cli.app import app
 from renorm.core.errors import RenormError
 from renorm.core.metrics import METRICS
 from renorm.judging import compare_studies
@@ -72,7 +73,7 @@ def test_every_cell_with_its_difference(pair):
 
 
 def test_the_page_says_what_differs(pair, tmp_path):
-    path = compare(*pair, tmp_path / "page.html")
+    path = compare(*pair, tmp_path / "page.html").page
     text = path.read_text(encoding="utf-8")
     page = Page(text)
     assert page.open == [] and all(link.startswith("#") for link in page.links)
@@ -80,13 +81,25 @@ def test_the_page_says_what_differs(pair, tmp_path):
     assert "7 cells are in both studies." in text and "1 only in A, 0 only in B." in text
     assert "−10.00" in text and "9.9" in text
     assert len(pd.read_csv(path.with_suffix(".csv"))) == 8
-    assert compare(*pair, tmp_path / "page.html").read_text(encoding="utf-8") == text
+    assert compare(*pair, tmp_path / "page.html").page.read_text(encoding="utf-8") == text
     assert text.count("<svg") == 1 and text.count('class="mark"') == 7
     assert "VGG-11, ND, 2 epochs: −10.00 points" in text
 
 
+def test_the_command_prints_the_answers_and_the_page(pair, tmp_path, capsys):
+    command = ["report", "--compare", *map(str, pair), "--out", str(tmp_path / "page.html")]
+    app(command, standalone_mode=False)
+    *answers, page = capsys.readouterr().out.splitlines()
+    assert page == str(tmp_path / "page.html")
+    assert [line.split("?")[0] for line in answers] == [
+        "Do the numbers agree", "Do the verdicts agree", "Do they cover the same", "What did it cost",
+    ]  # fmt: skip
+    assert "? Cannot say: no cell has two runs or more on both sides" in answers[0] and "−1.43 points" in answers[0]
+    assert answers[2].endswith("7 cells are in both studies. 1 only in A, 0 only in B.")
+
+
 def test_equal_studies_read_as_equal(pair, tmp_path):
-    text = compare(pair[0], pair[0], tmp_path / "page.html").read_text(encoding="utf-8")
+    text = compare(pair[0], pair[0], tmp_path / "page.html").page.read_text(encoding="utf-8")
     assert "Yes: all 8 cells with a value in both studies are equal to the last digit." in text
     assert "0 of 0" not in text and "B takes 1.00× the training time of A." in text
 
@@ -95,7 +108,7 @@ def test_disjoint_studies_read_as_disjoint(pair, tmp_path):
     other = shutil.copytree(pair[0], tmp_path / "other")
     for name in ("cells", "runs", "histories", "steps", "provenance"):
         changed(other, name, lambda row: row | {"recipe": "another"})
-    text = compare(pair[0], other, tmp_path / "page.html").read_text(encoding="utf-8")
+    text = compare(pair[0], other, tmp_path / "page.html").page.read_text(encoding="utf-8")
     assert "Nothing to compare: no cell has a value in both studies." in text
     assert "Nothing to compare: no cell was timed in both studies." in text
     assert "No: 0 of their cells are in both studies with a value." in text and "8 only in A, 8 only in B." in text
@@ -113,7 +126,7 @@ def test_runs_of_a_program_are_beside_the_built_in_trainers_and_are_not_paired_b
     known = [row for row in rows if row.get("difference") is not None]
     assert {(row["in"], row["test"], row["n_pairs"]) for row in known} == {("ab", "Welch t", 0)}
     assert all(row["difference"] == 0 and row["seconds_a"] and row["seconds_b"] is None for row in known)
-    page = compare(pair[0], theirs, tmp_path / "page.html").read_text()
+    page = compare(pair[0], theirs, tmp_path / "page.html").page.read_text()
     assert runner in page and "built-in" in page and "VGG-11" in page
 
 
@@ -137,7 +150,7 @@ def test_names_are_text(pair, tmp_path):
     a = simulate.write_study(tmp_path / "hostile", demo=True, vgg11="<script>alert(1)</script>")
     study = json.loads((a / "study.json").read_text())
     (a / "study.json").write_text(json.dumps(study | {"title": "<img src=x onerror=alert(2)>"}))
-    text = compare(a, a).read_text(encoding="utf-8")
+    text = compare(a, a).page.read_text(encoding="utf-8")
     assert text.count("<script") == 1 and "<img" not in text and "&lt;script&gt;alert(1)" in text
     assert "Both were made and judged alike" in text and "None: both studies have the same cells." in text
 
@@ -151,7 +164,7 @@ def test_what_was_not_judged_is_one_line(pair, tmp_path):
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_no_accessibility_rule_is_violated(browser, checker, pair, tmp_path, dark):  # noqa: F811
     a = simulate.write_study(tmp_path / "again", demo=True)
-    browser.open(compare(a, a), dark=dark)
+    browser.open(compare(a, a).page, dark=dark)
     assert axe.violations(browser, checker) == []
     assert browser.value("document.documentElement.scrollWidth") == 1280
 

@@ -90,7 +90,8 @@ def report(
     if compare:
         from renorm.report.compare import compare as side_by_side
 
-        print(side_by_side(*compare, out))
+        written = side_by_side(*compare, out)
+        print(*written.lines, written.page, sep="\n")
         return
     from renorm.judging.verdict import lines
     from renorm.judging.verdict import verdict as found

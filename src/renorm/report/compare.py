@@ -1,6 +1,7 @@
 """`renorm report --compare A B`: two judged studies side by side, cell by cell, on one page of the same kind."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -19,20 +20,32 @@ from renorm.report.tables.model import Cell, Group, Head, Row, Table, flat, text
 from renorm.report.tables.provenance import SETUP
 
 ALPHA = 0.05
-LOW = ("A", "B", "B − A", "time B / A")
+CELL = {"Dataset": "dataset", "Architecture": "arch", "Norm": "norm", "Recipe": "recipe", "Epochs": "epochs"}
+LOW = {"A": "value_a", "B": "value_b", "B − A": "difference", "time B / A": "ratio"}
 
 
-def compare(a: Path, b: Path, out: Path | None = None) -> Path:
-    """Write the page and its two CSVs, by default beside study A, and return the page's path."""
+class Written(NamedTuple):
+    """The page, and its answers as lines: question, sentence, the quieter line."""
+
+    page: Path
+    lines: list[str]
+
+
+def compare(a: Path, b: Path, out: Path | None = None) -> Written:
+    """Write the page and its two CSVs, by default beside study A.
+
+    Raises:
+        RenormError: A folder was not judged, or one of its tables cannot be read.
+    """
     sides = load(Path(a)), load(Path(b))
     rows = compare_studies.cells(a, b)
     changes = compare_studies.changed_verdicts(a, b, (sides[0].name, sides[1].name))
     out = out or Path(a).resolve().parent / f"compare-{Path(a).resolve().name}-{Path(b).resolve().name}.html"
     COMPARED[0].write(out.with_suffix(".csv"), rows)
     COMPARED[1].write(out.with_name(f"{out.stem}-verdicts.csv"), changes)
-    page = environment(FOLDER).get_template("compare.html.j2").render(**_context(sides, rows, changes))
-    write_atomic(out, page)
-    return out
+    context = _context(sides, rows, changes)
+    write_atomic(out, environment(FOLDER).get_template("compare.html.j2").render(**context))
+    return Written(out, [" ".join(filter(None, answer.values())) for answer in context["answers"]])
 
 
 def _context(sides: tuple[Inputs, Inputs], rows: list[dict], changes: list[dict]) -> dict:
@@ -70,13 +83,9 @@ def _answers(names: Names, words: dict, counts: dict, changes: list[dict]) -> li
 
 def _answer(answer: dict, cases: list[str], said: dict) -> dict:
     """The sentence of the first of `cases` that the answer has a sentence for, else its usual ones."""
-    special = next((answer[case] for case in cases if case in answer), "")
-    beside = answer["line"] if not special or "{only_a}" in answer["line"] else ""
-    return {
-        "question": answer["question"],
-        "lead": (special or answer["lead"]).format(**said),
-        "line": beside.format(**said),
-    }
+    case = next((case for case in cases if case in answer), "lead")
+    beside = answer["line"] if case == "lead" or "{only_a}" in answer["line"] else ""
+    return {"question": answer["question"], "lead": answer[case].format(**said), "line": beside.format(**said)}
 
 
 def _cases(counts: dict) -> list[str]:
@@ -92,7 +101,7 @@ def _setups(sides: tuple[Inputs, Inputs]) -> list[Table]:
     first, second = (_judged_by(side) for side in sides)
     pairs += [(key, first.get(key, ""), second.get(key, "")) for key in {**first, **second}]
     rows = [[text(part) for part in pair] for pair in pairs if pair[1] != pair[2]]
-    return [flat("setups", "Made and judged differently", "differences", ["What", "A", "B"], rows)]
+    return [flat("setups", "Made and judged differently", "differences", dict.fromkeys(("What", "A", "B"), ""), rows)]
 
 
 def _judged_by(side: Inputs) -> dict[str, str]:
@@ -112,8 +121,8 @@ def _changes(names: Names, changes: list[dict]) -> Table:
         [*_named(names, row), text(names.source(row["claim_source"])), *(text(row[key]) for key in columns)]
         for row in changes
     ]
-    titles = ["Dataset", "Architecture", "Norm", "Recipe", "Epochs", "Claimed by", "Rule", "A", "B"]
-    return flat("changes", "Claim by claim", "verdicts", titles, rows)
+    heads = CELL | {"Claimed by": "claim_source", "Rule": "rule", "A": "verdict_a", "B": "verdict_b"}
+    return flat("changes", "Claim by claim", "verdicts", heads, rows, spec=COMPARED[1].name)
 
 
 def _named(names: Names, row: dict) -> list[Cell]:
@@ -123,8 +132,7 @@ def _named(names: Names, row: dict) -> list[Cell]:
 
 def _only(names: Names, rows: list[dict]) -> Table:
     made = [[*_named(names, row), text(row["in"].upper())] for row in rows if row["in"] != "ab"]
-    titles = ["Dataset", "Architecture", "Norm", "Recipe", "Epochs", "Only in"]
-    return flat("only-one", "Cell by cell", "only", titles, made)
+    return flat("only-one", "Cell by cell", "only", CELL | {"Only in": "in"}, made, spec=COMPARED[0].name)
 
 
 def _figures(names: Names, rows: list[dict]) -> list[dict]:
@@ -181,13 +189,13 @@ def _table(names: Names, dataset: str, rows: pd.DataFrame) -> Table:
             stub = [None if place else label, names.norm(norm)]
             made.append(Row(stub, [cell for row in found for cell in _row(names, row)]))
         groups.append(Group(made, key=label))
-    top = [Head("Architecture", down=2, kind="text"), Head("Norm", down=2, kind="text")]
-    top += [Head(epochs_label(setting), span=len(LOW), first=True) for setting in epochs]
-    low = [Head(word, first=place == 0, sort=True) for _ in epochs for place, word in enumerate(LOW)]
+    top = [Head("Architecture", "arch", down=2, kind="text"), Head("Norm", "norm", down=2, kind="text")]
+    top += [Head(epochs_label(setting), "epochs", span=len(LOW), first=True) for setting in epochs]
+    low = [Head(*named, first=place == 0, sort=True) for _ in epochs for place, named in enumerate(LOW.items())]
     columns = [f"{epochs_label(setting)}: {word}" for setting in epochs for word in LOW]
     return Table(
         slug("compare", dataset), names.dataset(dataset), "cells", [top, low], groups, ["Architecture", "Norm"],
-        columns, dataset=dataset,
+        columns, COMPARED[0].name, dataset=dataset,
     )  # fmt: skip
 
 

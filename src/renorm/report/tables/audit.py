@@ -14,11 +14,9 @@ def tables(inputs: Inputs) -> list[Table]:
     found = inputs["audit"].to_dict("records")
     rows = [_row(names, row) for row in found]
     about = [{axis: row[axis] for axis in ("dataset", "arch", "norm") if row[axis]} for row in found]
-    titles = ["Finding", "Source", "Where", "Epochs", "What", "Lines"]
-    for row in rows:
-        for cell, title in zip(row, titles, strict=True):
-            cell.label = title
-    return [flat("findings", "Finding by finding", "audit", titles, rows, about)]
+    columns = {"Finding": "kind", "Source": "source", "Where": "", "Epochs": "epochs", "What": "sentence",
+               "Lines": "rows"}  # fmt: skip
+    return [flat("findings", "Finding by finding", "audit", columns, rows, about, spec="audit")]
 
 
 def _row(names: Names, row: dict) -> list[Cell]:

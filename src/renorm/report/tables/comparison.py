@@ -25,7 +25,7 @@ def tables(inputs: Inputs) -> list[Table]:
 
     names = Names(inputs)
     return [
-        pivot(names, answers, cell, id="comparison", section="comparison", claim=claim_cell)
+        pivot(names, answers, cell, id="comparison", spec="threshold_rule", value="value", claim=claim_cell)
         for answers in per_claims(names, inputs["threshold_rule"])
     ]
 
@@ -37,9 +37,12 @@ def per_claims(names: Names, frame: pd.DataFrame) -> list[Answers]:
 
 
 def pivot(
-    names: Names, answers: Answers, cell: MakeCell, *, id: str, section: str, claim: MakeCell | None = None
+    names: Names, answers: Answers, cell: MakeCell, *, id: str, spec: str, value: str, claim: MakeCell | None = None
 ) -> Table:
-    """Claims as a grid: architecture and norm down, epochs across, one column a source in each group."""
+    """Claims as a grid: architecture and norm down, epochs across, one column a source in each group.
+
+    The cells are made from `value` of `spec`; the table is in the section `id`.
+    """
     rows = answers.rows
     blocks = _blocks(names, rows)
     lookup = {_key(row): row for row in rows.to_dict("records")}
@@ -58,8 +61,9 @@ def pivot(
     heads = [(names.group(m, e, several), (*extra, *map(names.source, sources))) for e, m, sources in blocks]
     columns = [f"{title}: {head}" for title, low in heads for head in low]
     return Table(
-        slug(id, dataset, *answers.key), answers.of(names.dataset(dataset)), section, _heads(heads), groups,
-        ["Architecture", "Norm"], columns, dataset=dataset, own=names.inputs.name in set(rows["source"]),
+        slug(id, dataset, *answers.key), answers.of(names.dataset(dataset)), id,
+        _heads(heads, value, bool(claim)), groups,
+        ["Architecture", "Norm"], columns, spec, dataset=dataset, own=names.inputs.name in set(rows["source"]),
     )  # fmt: skip
 
 
@@ -72,10 +76,11 @@ def _blocks(names: Names, rows: pd.DataFrame) -> list[tuple[float, str, list[str
     return sorted(blocks, key=lambda block: (block[1] != names.inputs.primary.name, block[1], block[0]))
 
 
-def _heads(groups: list[tuple[str, tuple[str, ...]]]) -> list[list[Head]]:
-    top = [Head("Architecture", down=2, kind="text"), Head("Norm", down=2, kind="text")]
-    top += [Head(title, span=len(low), first=True) for title, low in groups]
-    return [top, [Head(text, first=i == 0, sort=True) for _, low in groups for i, text in enumerate(low)]]
+def _heads(groups: list[tuple[str, tuple[str, ...]]], value: str, claim: bool) -> list[list[Head]]:
+    top = [Head("Architecture", "arch", down=2, kind="text"), Head("Norm", "norm", down=2, kind="text")]
+    top += [Head(title, "epochs", span=len(low), first=True) for title, low in groups]
+    columns = [("claimed" if claim and i == 0 else value, i, text) for _, low in groups for i, text in enumerate(low)]
+    return [top, [Head(text, column, first=i == 0, sort=True) for column, i, text in columns]]
 
 
 def _key(row: dict) -> tuple:

@@ -19,8 +19,8 @@ def tables(inputs: Inputs) -> list[Table]:
     for name, one in inputs.comparisons.items():
         cells = [_cell(name, question, given.get((name, question))) for question in QUESTIONS]
         rows.append([text(names.comparison(one)), *cells])
-    columns = ["Comparison", *QUESTIONS.values()]
-    return [flat("comparisons", "Comparisons of this study", "comparisons", columns, rows)]
+    columns = {"Comparison": "comparison", **dict.fromkeys(QUESTIONS.values(), "verdict")}
+    return [flat("comparisons", "Comparisons of this study", "comparisons", columns, rows, spec="answers")]
 
 
 def _cell(name: str, question: str, row: dict | None) -> Cell:

@@ -29,8 +29,9 @@ def _grid(names: Names, dataset: str, cells: pd.DataFrame) -> Table:
         made = per_norm([_dots(names, key, rows) for key in columns], [norm for _, norm in columns])
         groups.append(Group([Row([label], made)], key=label, facets=facets((arch, "", recipe))))
     return Table(
-        slug("complete", dataset), names.dataset(dataset), "completeness", norm_heads(names, columns), groups,
-        ["Architecture"], [column_title(names, key) for key in columns], dataset=dataset, sortable=False,
+        slug("complete", dataset), names.dataset(dataset), "completeness", norm_heads(names, columns, "status"),
+        groups, ["Architecture"], [column_title(names, key) for key in columns], "cells", dataset=dataset,
+        sortable=False,
         collapsed=bool((cells["status"] == "completed").all()),
     )  # fmt: skip
 
@@ -42,12 +43,13 @@ def columns_of(names: Names, cells: pd.DataFrame) -> list[tuple[float, str]]:
     return [(epochs, norm) for epochs in sorted(set(cells["epochs"])) for norm in norms if (epochs, norm) in present]
 
 
-def norm_heads(names: Names, columns: list[tuple[float, str]], sort: bool = False) -> list[list[Head]]:
-    top, low, last = [Head("Architecture", down=2, kind="text")], [], None
+def norm_heads(names: Names, columns: list[tuple[float, str]], value: str, sort: bool = False) -> list[list[Head]]:
+    """Epochs above normalisers; the cells are made from the column `value`."""
+    top, low, last = [Head("Architecture", "arch", down=2, kind="text")], [], None
     for epochs, norm in columns:
         if epochs != last:
-            top.append(Head(epochs_label(epochs), span=sum(e == epochs for e, _ in columns), first=True))
-        low.append(Head(names.norm(norm), first=epochs != last, sort=sort))
+            top.append(Head(epochs_label(epochs), "epochs", span=sum(e == epochs for e, _ in columns), first=True))
+        low.append(Head(names.norm(norm), value, first=epochs != last, sort=sort))
         last = epochs
     return [top, low]
 
@@ -82,6 +84,7 @@ def _unfinished(names: Names, cells: pd.DataFrame) -> Table:
         ]
         about.append(facets((arch, "", recipe)) | {"dataset": dataset, "norm": norm})
         rows.append([*known, text(key[6] if len(key) > 6 else "")])
-    titles = ["Status", "Dataset", "Architecture", "Norm", "Recipe", "Epochs", "Seeds", "Error"]
+    columns = {"Status": "status", "Dataset": "dataset", "Architecture": "arch", "Norm": "norm", "Recipe": "recipe",
+               "Epochs": "epochs", "Seeds": "seed", "Error": "error"}  # fmt: skip
     title = f"Cells without a result: {len(cells)}"
-    return flat("unfinished", title, "completeness", titles, rows, about, collapsed=len(rows) > SHOWN)
+    return flat("unfinished", title, "completeness", columns, rows, about, spec="cells", collapsed=len(rows) > SHOWN)

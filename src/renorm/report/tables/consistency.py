@@ -36,8 +36,8 @@ def _table(names: Names, answers: Answers, source: str, metric: str, rows: pd.Da
     title += "" if metric == names.inputs.primary.name else f", {names.label('metric', metric)}"
     return Table(
         slug("repeat_consistency", dataset, *answers.key, source, metric), title, "repeat_consistency",
-        norm_heads(names, columns, sort=True), groups, ["Architecture"], [column_title(names, key) for key in columns],
-        dataset=dataset,
+        norm_heads(names, columns, "deviation", sort=True), groups, ["Architecture"],
+        [column_title(names, key) for key in columns], "repeat_consistency", dataset=dataset,
     )  # fmt: skip
 
 

@@ -32,14 +32,14 @@ def _table(names: Names, dataset: str, epochs: float, rows: pd.DataFrame) -> Tab
         row = Row([label], per_norm(cells, [norm for _ in levels for norm in norms]))
         groups.append(Group([row], key=label, facets=facets((pair[0], "", pair[1]))))
     shares = [f"{100 * level:g}\u00a0%" for level in levels]
-    top = [Head("Architecture", down=2, kind="text")]
-    top += [Head(share, span=len(norms), first=True) for share in shares]
-    low = [Head(names.norm(norm), first=norm == norms[0], sort=True) for _ in levels for norm in norms]
+    top = [Head("Architecture", "arch", down=2, kind="text")]
+    top += [Head(share, "level", span=len(norms), first=True) for share in shares]
+    low = [Head(names.norm(norm), "epochs_needed", first=norm == norms[0], sort=True) for _ in levels for norm in norms]
     columns = [f"{share}: {names.norm(norm)}" for share in shares for norm in norms]
     title = f"{names.dataset(dataset)}, {epochs_label(epochs)}"
     return Table(
         slug("convergence", dataset, epochs), title, "convergence", [top, low], groups, ["Architecture"], columns,
-        dataset=dataset, collapsed=True,
+        "convergence", dataset=dataset, collapsed=True,
     )  # fmt: skip
 
 

@@ -16,7 +16,8 @@ def tables(inputs: Inputs) -> list[Table]:
         return []
     names, frame = Names(inputs), inputs["equivalence"]
     return [
-        pivot(names, answers, _cell, id="equivalence", section="equivalence") for answers in per_claims(names, frame)
+        pivot(names, answers, _cell, id="equivalence", spec="equivalence", value="change")
+        for answers in per_claims(names, frame)
     ]
 
 

@@ -18,8 +18,9 @@ def tables(inputs: Inputs) -> list[Table]:
         return []
     names = Names(inputs)
     rows = [_row(names, row) for row in inputs["layer_views"].to_dict("records")]
-    titles = ["Layer view", "Cell", "Layer", "Measure", "Before", "After"]
-    return [flat("layer_views", "Before and after deconvolution", "layer_views", titles, rows)]
+    columns = {"Layer view": "view", "Cell": "", "Layer": "layer", "Measure": "measure", "Before": "before",
+               "After": "after"}  # fmt: skip
+    return [flat("layer_views", "Before and after deconvolution", "layer_views", columns, rows, spec="layer_views")]
 
 
 def _row(names: Names, row: dict) -> list[Cell]:

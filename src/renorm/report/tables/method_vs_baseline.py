@@ -43,16 +43,18 @@ def _table(names: Names, comparison: dict, key: tuple[str, str, str], rows: pd.D
         label = names.place_label(at, places)
         groups.append(Group([Row([label], cells)], key=label, facets=facets(at)))
     unit = names.metric(metric).difference or "difference"
-    top = [Head("Setting" if axis == "arch" else "Architecture", down=2, kind="text")]
-    top += [Head(epochs_label(setting), span=2, first=True) for setting in epochs]
-    low = [Head(text, first=i == 0, sort=True) for _ in epochs for i, text in enumerate((unit, "p (Holm)"))]
+    stub = ("Setting", "recipe") if axis == "arch" else ("Architecture", "arch")
+    low_heads = ((unit, "difference"), ("p (Holm)", "p_holm"))
+    top = [Head(*stub, down=2, kind="text")]
+    top += [Head(epochs_label(setting), "epochs", span=2, first=True) for setting in epochs]
+    low = [Head(*named, first=i == 0, sort=True) for _ in epochs for i, named in enumerate(low_heads)]
     title = f"{names.dataset(dataset)}, {names.label('metric', metric)}, {names.source(source)}: "
     title += f"{names.side(comparison, 'method')} minus {names.side(comparison, 'baseline')}"
-    columns = [f"{epochs_label(setting)}: {text}" for setting in epochs for text in (unit, "p (Holm)")]
+    columns = [f"{epochs_label(setting)}: {text}" for setting in epochs for text, _ in low_heads]
     return Table(
         slug("method_vs_baseline", *key, "" if leading else comparison["name"]), title,
         "own" if leading else "comparisons", [top, low], groups, ["Architecture"], columns,
-        dataset=dataset, own=source == names.inputs.name, collapsed=True,
+        "method_vs_baseline", dataset=dataset, own=source == names.inputs.name, collapsed=True,
     )  # fmt: skip
 
 

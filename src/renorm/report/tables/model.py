@@ -3,7 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from renorm.core.table_specs import COMPARED, SPECS
 from renorm.report.formatting import ABSENT
+
+MEANINGS = {spec.name: {column.name: column.meaning for column in spec.columns} for spec in (*SPECS, *COMPARED)}
+FITS = 48  # characters of a row that a phone shows side by side
 
 
 @dataclass
@@ -13,7 +17,6 @@ class Cell:
     text: str = ABSENT
     mark: str = ""
     tone: str = ""  # better, within, below, missing: the verdict, as a CSS class
-    label: str = ""  # the column's heading, where the table becomes cards
     depth: int = 0  # 0–3: how far from the claim, for the tint behind the value
     id: str = ""
     sort: float | str = ""
@@ -35,10 +38,12 @@ class Cell:
 
 @dataclass
 class Head:
+    """`column` is the column of the table's specification that its values come from: its meaning is shown as help."""
+
     text: str
+    column: str = ""
     span: int = 1
     down: int = 1
-    title: str = ""
     first: bool = False
     sort: bool = False
     kind: str = "num"
@@ -71,7 +76,7 @@ class Table:
     groups: list[Group]
     stubs: list[str]
     columns: list[str]  # one full heading per value column: what CSV, LaTeX and a screen reader get
-    caption: str = ""
+    spec: str = ""  # the CSV whose columns its headings name
     dataset: str = ""
     sortable: bool = True
     own: bool = True  # whether a value of this study is in it
@@ -81,6 +86,32 @@ class Table:
     def judged(self) -> bool:
         """Whether its cells carry verdicts, so that a filter by verdict is about them."""
         return any(cell.tone in ("better", "within") for row in self.rows for cell in row.cells)
+
+    def meaning(self, head: Head) -> str:
+        """What a column holds, in the words of its specification; empty for a heading that names none."""
+        return MEANINGS[self.spec][head.column].replace("`", "") if head.column else ""
+
+    @property
+    def help(self) -> list[tuple[str, str, str]]:
+        """(headings, column of the CSV, what it holds) of every column, each once."""
+        found: dict[str, Head] = {}
+        texts: dict[str, dict[str, None]] = {}
+        for head in (head for row in self.heads for head in row if head.column):
+            found.setdefault(head.column, head)
+            texts.setdefault(head.column, {})[head.text] = None
+        return [(", ".join(texts[column]), column, self.meaning(head)) for column, head in found.items()]
+
+    @property
+    def labels(self) -> list[str]:
+        """What is above each cell where the table becomes cards; the first of a group names the group."""
+        low = [head for row in self.heads for head in row if head.span == 1][-len(self.columns) :]
+        return [full if head.first else head.text for full, head in zip(self.columns, low, strict=True)]
+
+    @property
+    def cards(self) -> bool:
+        """Whether a row is wider than a phone, so that it becomes a card there."""
+        texts = [[*self.stubs, *self.labels], *([*row.stub, *map(_beside, row.cells)] for row in self.rows)]
+        return sum(max(len(text or "") for text in column) + 2 for column in zip(*texts, strict=True)) > FITS
 
     @property
     def rows(self) -> list[Row]:
@@ -101,16 +132,21 @@ def flat(
     id: str,
     title: str,
     section: str,
-    columns: list[str],
+    columns: dict[str, str],
     rows: list[list[Cell]],
     facets: list[dict[str, str]] | None = None,
     **more: Any,
 ) -> Table:
-    """A plain table: one heading row, the first column is the row's own heading, every row its own group."""
-    heads = [[Head(text, sort=True, kind="text" if _texts(rows, i) else "num") for i, text in enumerate(columns)]]
+    """A plain table: one heading row, the first column is the row's own heading, every row its own group.
+
+    `columns`: heading → column of the specification.
+    """
+    kinds = ["text" if _texts(rows, i) else "num" for i in range(len(columns))]
+    heads = [[Head(*named, sort=True, kind=kind) for named, kind in zip(columns.items(), kinds, strict=True)]]
+    titles = list(columns)
     about = facets or [{} for _ in rows]
     groups = [Group([Row([r[0].text], r[1:])], key=r[0].text, facets=f) for r, f in zip(rows, about, strict=True)]
-    return Table(id, title, section, heads, groups, columns[:1], columns[1:], **more)
+    return Table(id, title, section, heads, groups, titles[:1], titles[1:], **more)
 
 
 def per_norm(cells: list[Cell], norms: list[str]) -> list[Cell]:
@@ -118,6 +154,11 @@ def per_norm(cells: list[Cell], norms: list[str]) -> list[Cell]:
     for cell, norm in zip(cells, norms, strict=True):
         cell.facets = {"norm": norm}
     return cells
+
+
+def _beside(cell: Cell) -> str:
+    """What of a cell is in its first line."""
+    return " ".join(filter(None, (cell.partial, cell.text, cell.mark)))
 
 
 def _texts(rows: list[list[Cell]], column: int) -> bool:

@@ -18,10 +18,11 @@ def tables(inputs: Inputs) -> list[Table]:
 
 
 def _table(names: Names, dataset: str, rows) -> Table:
-    columns = [
-        names.inputs.primary.label, f"over {names.norm(names.inputs.baseline)}",
-        f"over {names.norm(names.inputs.method)}", "s per epoch", "ratio", "not beaten",
-    ]  # fmt: skip
+    columns = {
+        names.inputs.primary.label: "value", f"over {names.norm(names.inputs.baseline)}": "delta_vs_baseline",
+        f"over {names.norm(names.inputs.method)}": "delta_vs_method", "s per epoch": "epoch_seconds",
+        "ratio": "ratio", "not beaten": "pareto_optimal",
+    }  # fmt: skip
     order = names.norms(rows)
     groups = []
     for pair in names.rows(rows):
@@ -31,7 +32,8 @@ def _table(names: Names, dataset: str, rows) -> Table:
             found = sorted(here[here["epochs"] == epochs].to_dict("records"), key=lambda r: order.index(r["norm"]))
             made = [_row(names, row, label if not i else None) for i, row in enumerate(found)]
             groups.append(Group(made, key=label, facets=facets((pair[0], "", pair[1]))))
-    heads = [Head(text, kind="text") for text in ("Architecture", "Norm")] + [Head(text, sort=True) for text in columns]
+    heads = [Head(*named, kind="text") for named in (("Architecture", "arch"), ("Norm", "norm"))]
+    heads += [Head(*named, sort=True) for named in columns.items()]
     title = f"{names.dataset(dataset)}: {names.inputs.primary.quality} and time of every normaliser"
     return Table(
         slug("normalisers", dataset),
@@ -40,7 +42,8 @@ def _table(names: Names, dataset: str, rows) -> Table:
         [heads],
         groups,
         ["Architecture", "Norm"],
-        columns,
+        list(columns),
+        "normalisers",
         dataset=dataset,
     )
 

@@ -22,8 +22,8 @@ def tables(inputs: Inputs) -> list[Table]:
     if frame.empty:
         return []
     rows = [_row(inputs, columns, key, same) for key, same in frame.groupby(columns, sort=False, dropna=False)]
-    titles = ["Runs", *columns, "datasets"]
-    return [flat("provenance", "Setups", "provenance", titles, rows)]
+    heads = {"Runs": "", **{column: column for column in columns}, "datasets": "dataset"}
+    return [flat("provenance", "Setups", "provenance", heads, rows, spec="provenance")]
 
 
 def _row(inputs: Inputs, columns: list[str], key: tuple, same: pd.DataFrame) -> list[Cell]:

@@ -25,7 +25,8 @@ def tables(inputs: Inputs) -> list[Table]:
 
 def _combined(names: Names, comparison: dict, dataset: str, rows: pd.DataFrame) -> Table:
     unit, metric = names.inputs.primary.difference or "difference", names.inputs.primary
-    columns = ["Setting", "Epochs", "Sources", f"fixed, {unit}", f"random, {unit}", "I²", "heterogeneity p"]
+    columns = {"Setting": "arch", "Epochs": "epochs", "Sources": "sources", f"fixed, {unit}": "fixed",
+               f"random, {unit}": "random", "I²": "i2", "heterogeneity p": "q_p"}  # fmt: skip
     made = []
     for label, row in _labelled(names, comparison, rows):
         sources = ", ".join(map(names.source, row["sources"].split(";")))
@@ -39,15 +40,16 @@ def _combined(names: Names, comparison: dict, dataset: str, rows: pd.DataFrame) 
     title = f"{names.dataset(dataset)}: {names.comparison(comparison)}, the sources combined"
     return flat(
         slug("combined", dataset, comparison["name"]), title, "replication", columns, made, dataset=dataset,
-        own=_own(names, rows["sources"].str.split(";").explode()), collapsed=True,
+        spec="meta_analysis", own=_own(names, rows["sources"].str.split(";").explode()), collapsed=True,
     )  # fmt: skip
 
 
 def _repeated(names: Names, comparison: dict, dataset: str, rows: pd.DataFrame) -> Table:
     metric = names.inputs.primary
     unit = metric.difference or "difference"
-    columns = ["Setting", "Epochs", "Earlier", "Later", f"earlier, {unit}", f"later, {unit}", "expected",
-               "as expected", "sceptical p"]  # fmt: skip
+    columns = {"Setting": "arch", "Epochs": "epochs", "Earlier": "earlier", "Later": "later",
+               f"earlier, {unit}": "earlier_effect", f"later, {unit}": "later_effect", "expected": "prediction_low",
+               "as expected": "inside_prediction", "sceptical p": "sceptical_p_golden"}  # fmt: skip
     made = []
     for label, row in _labelled(names, comparison, rows):
         inside = row["inside_prediction"] == "true"
@@ -66,7 +68,7 @@ def _repeated(names: Names, comparison: dict, dataset: str, rows: pd.DataFrame) 
     title = f"{names.dataset(dataset)}: {names.comparison(comparison)}, effects that were repeated"
     return flat(
         slug("replications", dataset, comparison["name"]), title, "replication", columns, made, dataset=dataset,
-        own=_own(names, rows["later"]), collapsed=True,
+        spec="replications", own=_own(names, rows["later"]), collapsed=True,
     )  # fmt: skip
 
 

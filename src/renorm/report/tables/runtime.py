@@ -33,8 +33,8 @@ def _table(inputs: Inputs, names: Names, dataset: str, source: str, rows: pd.Dat
     titles = [f"{epochs_label(e)}, {names.norm(n)} {what}" for e, n, what, _ in columns]
     heads = _heads(names, columns)
     return Table(
-        slug("runtime", dataset, source), title, "runtime", heads, groups, ["Architecture"], titles, dataset=dataset,
-        own=source == inputs.name,
+        slug("runtime", dataset, source), title, "runtime", heads, groups, ["Architecture"], titles, "runtime",
+        dataset=dataset, own=source == inputs.name,
     )  # fmt: skip
 
 
@@ -50,10 +50,11 @@ def _columns(inputs: Inputs, names: Names, rows: pd.DataFrame) -> list[tuple[flo
 
 
 def _heads(names: Names, columns: list) -> list[list[Head]]:
-    top = [Head("Architecture", down=2, kind="text")]
+    top = [Head("Architecture", "arch", down=2, kind="text")]
     for epochs in dict.fromkeys(column[0] for column in columns):
-        top.append(Head(epochs_label(epochs), span=sum(c[0] == epochs for c in columns), first=True))
-    low = [Head(_head(names, norm, what), first=first, sort=True) for _, norm, what, first in columns]
+        top.append(Head(epochs_label(epochs), "epochs", span=sum(c[0] == epochs for c in columns), first=True))
+    of = {"s": "train_seconds", "ratio": "ratio"}
+    low = [Head(_head(names, norm, what), of[what], first=first, sort=True) for _, norm, what, first in columns]
     return [top, low]
 
 

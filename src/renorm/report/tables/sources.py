@@ -8,8 +8,8 @@ from renorm.report.tables.model import Cell, Table, flat, text
 
 def tables(inputs: Inputs) -> list[Table]:
     rows = [_row(key, source) for key, source in inputs.published.items()]
-    titles = ["Source", "Title", "Authors", "Year", "Kind", "Where", "Note"]
-    return [flat("sources", "Published sources", "sources", titles, rows)] if rows else []
+    columns = dict.fromkeys(("Source", "Title", "Authors", "Year", "Kind", "Where", "Note"), "")  # of source.yaml
+    return [flat("sources", "Published sources", "sources", columns, rows)] if rows else []
 
 
 def _row(key: str, source: dict) -> list[Cell]:

@@ -31,14 +31,15 @@ def tables(inputs: Inputs) -> list[Table]:
 
 def _table(names: Names, frame: pd.DataFrame, columns: list[tuple[str, str]], id: str, title: str) -> Table:
     titles = [head for _, head in columns]
-    heads = [[Head("Statement", kind="text"), *(Head(head, kind="text") for head in titles)]]
+    asked = [Head(head, "outcome" if key else "statement_source", kind="text") for key, head in columns]
+    heads = [[Head("Statement", "text", kind="text"), *asked]]
     groups = [
         Group([_row(names, rows, columns)], key=str(key[1]))
         for key, rows in frame.groupby(["statement_source", "id"], sort=False)
     ]
     return Table(
-        id, f"{title}: {len(groups)}", "statements", heads, groups, ["Statement"], titles, sortable=False,
-        collapsed=id != "statements",
+        id, f"{title}: {len(groups)}", "statements", heads, groups, ["Statement"], titles, "statements",
+        sortable=False, collapsed=id != "statements",
     )  # fmt: skip
 
 
@@ -54,8 +55,6 @@ def _row(names: Names, rows: pd.DataFrame, columns: list[tuple[str, str]]) -> Ro
     where = "; ".join(filter(None, (first["place"], first["note"])))
     said = Cell(names.source(first["statement_source"]), kind="text", below=where)
     cells = [said] + [_cell(asked.get(key)) for key, _ in columns[1:]]
-    for cell, (_, title) in zip(cells, columns, strict=True):
-        cell.label = title
     quoted = first["quote"] == "true"
     return Row([f"“{first['text']}”" if quoted else first["text"]], cells)
 

@@ -59,8 +59,9 @@ def _table(names: Names, dataset: str, cells: pd.DataFrame, metric: str, known: 
         groups.append(Group([row], key=label, facets=facets((arch, "", recipe))))
     title = f"{names.dataset(dataset)}, {names.metric(metric).title}"
     return Table(
-        slug("own", dataset, metric), title, "own", norm_heads(names, columns, sort=True), groups, ["Architecture"],
-        [column_title(names, key) for key in columns], dataset=dataset, collapsed=metric != names.inputs.primary.name,
+        slug("own", dataset, metric), title, "own", norm_heads(names, columns, "value", sort=True), groups,
+        ["Architecture"], [column_title(names, key) for key in columns], "study_means",
+        dataset=dataset, collapsed=metric != names.inputs.primary.name,
     )  # fmt: skip
 
 
