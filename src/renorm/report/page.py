@@ -22,28 +22,6 @@ from renorm.report.tables.provenance import mixed
 from renorm.runs import made_from
 from renorm.study.config import Judge
 
-# id, heading, the table sections and figure sections below it, and whether it is collapsed: this study first, then what
-# published sources say of each other, then the audit. Parts without a value of this study are in `published`.
-SECTIONS = (
-    ("own", "This study’s own results", ("own",), ("own",), False),
-    ("comparisons", "Everything that is compared", ("comparisons",), ("comparisons",), False),
-    ("axes", "Along the recipes’ axes", (), ("axes",), False),
-    ("comparison", "Claimed and found", ("comparison",), ("accuracy",), False),
-    ("equivalence", "The rigorous verdicts", ("equivalence",), (), False),
-    ("published_as", "Published and run", ("published_as",), (), False),
-    ("replication", "The method across sources", ("replication",), ("replication",), False),
-    ("statements", "The statements", ("statements",), (), False),
-    ("runtime", "Training time", ("runtime",), ("runtime",), False),
-    ("normalisers", "The normalisers side by side", ("normalisers",), (), False),
-    ("curves", "Training curves", ("convergence",), ("curves",), False),
-    ("layer_views", "Layer views", ("layer_views",), ("layer_views",), False),
-    ("completeness", "What was run", ("completeness",), (), False),
-    ("provenance", "How the runs were made", ("provenance",), (), False),
-    ("published", "What published sources say of each other", (), (), True),
-    ("repeat_consistency", "Consistency of the repeats", ("repeat_consistency",), (), True),
-    ("audit", "Findings of the audit", ("audit",), (), True),
-    ("sources", "Sources", ("sources",), (), True),
-)
 FORMATS = (("csv", "CSV"), ("tex", "LaTeX"), ("md", "Markdown"))
 
 
@@ -168,24 +146,25 @@ def _rule(judge: Judge, metric: Metric) -> dict:
 
 
 def _sections(inputs: Inputs, names: Names, rule: dict) -> list[dict]:
-    """Only sections with something in them; their parts are tables and figures, dataset by dataset."""
+    """Only sections with something in them; their parts are tables and figures, dataset by dataset.
+
+    What has no value of this study is in the section `published`, whatever it is about.
+    """
     tables, figures, glance = build(inputs), _figures(inputs), Glance(inputs)
+    for part in [*((table.id, table.section) for table in tables), *((one["name"], one["section"]) for one in figures)]:
+        if part[1] not in captions()["sections"]:
+            raise RenormError(f"{inputs.folder}: {part[0]}: no section '{part[1]}'; run `renorm figures` again")
     said = {"baseline": names.norm(inputs.baseline), "method": names.norm(inputs.method), **names.terms(), **rule}
     sections = []
-    for key, heading, table_sections, figure_sections, collapsed in SECTIONS:
-        if key == "published":
-            own_tables = [table for table in tables if not table.own]
-            own_figures = [figure for figure in figures if not figure["own"]]
-        else:
-            own_tables = [table for table in tables if table.own and table.section in table_sections]
-            own_figures = [figure for figure in figures if figure["own"] and figure["section"] in figure_sections]
-        if own_tables or own_figures:
-            intro = captions()["sections"].get(key, "").format(**said)
-            parts = _interleaved(own_tables, own_figures)
-            notes = glance.ranges(key)
-            sections.append(
-                {"id": key, "heading": heading, "intro": intro, "notes": notes, "parts": parts, "collapsed": collapsed}
-            )
+    for key, section in captions()["sections"].items():
+        here = [table for table in tables if (table.section if table.own else "published") == key]
+        drawn = [one for one in figures if (one["section"] if one["own"] else "published") == key]
+        if here or drawn:
+            sections.append({
+                "id": key, "heading": section["heading"], "intro": section.get("intro", "").format(**said),
+                "notes": glance.ranges(key), "parts": _interleaved(here, drawn),
+                "collapsed": section.get("collapsed", False),
+            })  # fmt: skip
     return sections
 
 

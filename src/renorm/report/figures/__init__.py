@@ -1,26 +1,18 @@
 """Figures as SVG files with a manifest. What cannot be drawn from the files that exist is simply not written."""
 
 import json
+import pkgutil
+from importlib import import_module
 from pathlib import Path
 
 from renorm.core import files
-from renorm.report.figures import (
-    along_axis,
-    compared,
-    curves,
-    dumbbell,
-    effects,
-    forest,
-    layer_views,
-    runtime,
-    steps,
-    tradeoff,
-)
 from renorm.report.figures.style import look
 from renorm.report.inputs import load
 from renorm.runs import made_from
 
-SUBJECTS = (forest, compared, along_axis, dumbbell, effects, runtime, tradeoff, curves, steps, layer_views)
+# Every module of this package that draws something: it has a function `figures(inputs)`.
+MODULES = [import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
+SUBJECTS = [module for module in MODULES if hasattr(module, "figures")]
 
 
 def draw(study_dir: Path) -> list[Path]:

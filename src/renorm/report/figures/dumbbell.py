@@ -56,7 +56,7 @@ def _figure(inputs: Inputs, answers: Answers, dataset: str, metric: str) -> Figu
     return Figure(
         name,
         **said,
-        section="accuracy",
+        section="comparison",
         dataset=dataset,
         canvas=canvas,
         own=own,

@@ -38,7 +38,7 @@ def _table(names: Names, dataset: str, epochs: float, rows: pd.DataFrame) -> Tab
     columns = [f"{share}: {names.norm(norm)}" for share in shares for norm in norms]
     title = f"{names.dataset(dataset)}, {epochs_label(epochs)}"
     return Table(
-        slug("convergence", dataset, epochs), title, "convergence", [top, low], groups, ["Architecture"], columns,
+        slug("convergence", dataset, epochs), title, "curves", [top, low], groups, ["Architecture"], columns,
         "convergence", dataset=dataset, collapsed=True,
     )  # fmt: skip
 
