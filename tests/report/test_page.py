@@ -158,6 +158,14 @@ def test_mixed_setups_are_named(text):
     assert "NVIDIA A100-SXM4-80GB, NVIDIA H200" in text and "torch: 2.11.0, 2.13.0" in text
 
 
+def test_the_head_names_the_experiments_and_the_foot_what_made_the_runs(text):
+    """A study that takes a part of a configuration is headed by that part, not by a description of all of it."""
+    head, foot = text[text.index("<header>") : text.index("</header>")], text[text.index("<footer>") :]
+    assert "Table 1 (360 cells)" in head and "last run 2026-01-" in head
+    assert all(fact in foot for fact in ("Runs made with", "renorm 0.1.0, commit 47b0648", "Hardware", "SHA-256"))
+    assert all(fact in foot for fact in ("Configuration", "How to cite", "Licence"))
+
+
 @pytest.mark.untraced
 def test_a_label_is_text_whatever_it_says(tmp_path):
     hostile = "<script>alert(1)</script>"

@@ -1,5 +1,6 @@
 """Tables before they become HTML: every column is explained, and a row that a phone cannot hold is a card."""
 
+from renorm.report import formatting
 from renorm.report.inputs import load
 from renorm.report.tables import build
 from renorm.report.tables.model import Cell, text
@@ -39,3 +40,9 @@ def test_only_what_a_phone_cannot_hold_becomes_cards():
         return flat_table("x", "x", "x", {"a": "", "b": ""}, [[text("row"), Cell(words)]]).cards
 
     assert not of("12.3") and of("a long sentence that is wider than any phone can show")
+
+
+def test_sentences_and_flags_are_set_as_text():
+    said = formatting.sentence("-9.69 points (-17.2%) over 2024-11, x-2: seed-1")
+    assert said == "−9.69 points (−17.2\u00a0%) over 2024-11, x-2: seed-1"
+    assert formatting.flags("above_claim;near_perfect") == "above claim, near perfect"

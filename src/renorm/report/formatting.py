@@ -1,6 +1,7 @@
 """How a number is written: how a metric is printed, `core.metrics` knows; this adds signs and what is absent."""
 
 import math
+import re
 from typing import TypeGuard
 
 from renorm.core import durations
@@ -67,3 +68,13 @@ def difference(metric: Metric, value: float) -> str:
 def with_unit(text: str, metric: Metric) -> str:
     """A difference with its unit behind it."""
     return f"{text} {metric.difference}".rstrip()
+
+
+def sentence(text: str) -> str:
+    """A sentence from a table as it is printed: minus signs before numbers, a space before a percent sign."""
+    return re.sub(r"(?<=\d)%", "\u00a0%", re.sub(r"(?<![\w.])-(?=\d)", MINUS, text))
+
+
+def flags(text: str) -> str:
+    """The warnings of a value in words."""
+    return text.replace("_", " ").replace(";", ", ")

@@ -1,6 +1,7 @@
 """A figure's file becomes part of the page: page colours, page fonts, ids of its own, nothing that reaches outside."""
 
 import re
+import zlib
 from html import escape
 
 from renorm.report.palette import LIGHT
@@ -21,14 +22,23 @@ def inline(svg: str, name: str, alt: str) -> str:
     body = _own_ids(body.replace("xlink:href", "href"), name)
     body = re.sub(r"<!--.*?-->\s*", "", body, flags=re.DOTALL)
     body = re.sub(r">\s+<", "><", body)
+    body = re.sub(r'(?<= style=")[^"]*', lambda found: re.sub(r"([:;]) ", r"\1", found[0]), body)
+    body = re.sub(r'(?<= d=")M [\d.\sL]+(?=")', _line, body)
     return _opening(body, alt)
 
 
 def _own_ids(body: str, name: str) -> str:
     """Two figures may draw the same marker under the same id; ids that nothing refers to only make the page heavy."""
-    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
-    body = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}.{m[1]}"' if m[1] in used else "", body)
-    return re.sub(r'(href="#|url\(#)', rf"\g<1>{name}.", body)
+    used = dict.fromkeys(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
+    own = {old: f"{zlib.crc32(name.encode()):x}.{place}" for place, old in enumerate(used)}
+    body = re.sub(r' id="([^"]+)"', lambda m: f' id="{own[m[1]]}"' if m[1] in own else "", body)
+    return re.sub(r'(href="#|url\(#)([^")]+)', lambda m: m[1] + own[m[2]], body)
+
+
+def _line(found: re.Match[str]) -> str:
+    """A polyline (a marker has negative numbers) to a tenth of a point, which is a fraction of a pixel."""
+    tenths = re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.1f}".removesuffix(".0"), found[0])
+    return re.sub(r"\s*([ML])\s*", r"\1", tenths).strip()
 
 
 def _opening(body: str, alt: str) -> str:

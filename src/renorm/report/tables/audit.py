@@ -24,4 +24,4 @@ def _row(names: Names, row: dict) -> list[Cell]:
     epochs = formatting.count(row["epochs"]) if formatting.known(row["epochs"]) else ""
     title = TITLES[row["kind"]][0]
     shown = [title[0].upper() + title[1:], names.source(row["source"]), " · ".join(filter(None, where)), epochs]
-    return [text(part) for part in (*shown, row["sentence"], places(row["rows"]))]
+    return [text(part) for part in (*shown, formatting.sentence(row["sentence"]), places(row["rows"]))]

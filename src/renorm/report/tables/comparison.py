@@ -166,8 +166,8 @@ def _card(names: Names, row: dict) -> list[tuple[str, str]]:
         card.append(("range", " to ".join(ends)))
     card.append(("n", of_expected(row["n"], row["n_expected"])))
     card.append(("split", row["reproduced_split"] or "unstated"))
-    card += [("why", row["reason"])] if row["reason"] else []
-    return card + ([("flag", row["flags"])] if row.get("flags") else [])
+    card += [("why", formatting.sentence(row["reason"]))] if row["reason"] else []
+    return card + ([("flags", formatting.flags(row["flags"]))] if row.get("flags") else [])
 
 
 def _relative(row: dict) -> str:

@@ -26,7 +26,8 @@ def _grid(names: Names, dataset: str, cells: pd.DataFrame) -> Table:
     for arch, recipe in names.rows(cells):
         rows = cells[(cells["arch"] == arch) & (cells["recipe"] == recipe)]
         label = names.row_label((arch, recipe), cells)
-        made = per_norm([_dots(names, key, rows) for key in columns], [norm for _, norm in columns])
+        dots = [_dots(names, key, rows) for key in columns]
+        made = per_norm(opened(dots, columns), [norm for _, norm in columns])
         groups.append(Group([Row([label], made)], key=label, facets=facets((arch, "", recipe))))
     return Table(
         slug("complete", dataset), names.dataset(dataset), "completeness", norm_heads(names, columns, "status"),
@@ -52,6 +53,14 @@ def norm_heads(names: Names, columns: list[tuple[float, str]], value: str, sort:
         low.append(Head(names.norm(norm), value, first=epochs != last, sort=sort))
         last = epochs
     return [top, low]
+
+
+def opened(cells: list[Cell], columns: list[tuple[float, str]]) -> list[Cell]:
+    """The cells of a row, of which the first of each epoch setting opens a group."""
+    last = None
+    for cell, (epochs, _) in zip(cells, columns, strict=True):
+        cell.first, last = epochs != last, epochs
+    return cells
 
 
 def column_title(names: Names, key: tuple[float, str]) -> str:

@@ -17,8 +17,9 @@ def tables(inputs: Inputs) -> list[Table]:
         hours = [_hours(row[key]) for key in ("hours", "training_hours", "lost_hours")]
         counts = [Cell(formatting.count(row[key]), sort=row[key]) for key in ("jobs", "unknown")]
         rows.append([text(titles.get(row["experiment"], row["experiment"])), *hours, *counts])
-    columns = ["Experiment", unit, "of them training", "in jobs that did not complete", "Jobs", "of unknown end"]
-    return [flat("costs", f"{unit} by experiment", "runtime", columns, rows, sortable=False)]
+    columns = {"Experiment": "experiment", unit: "hours", "of them training": "training_hours",
+               "in jobs that did not complete": "lost_hours", "Jobs": "jobs", "of unknown end": "unknown"}  # fmt: skip
+    return [flat("costs", f"{unit} by experiment", "runtime", columns, rows, spec="costs", sortable=False)]
 
 
 def _hours(value: float) -> Cell:

@@ -48,7 +48,7 @@ def _card(names: Names, row: dict) -> list[tuple[str, str]]:
     where = f"{names.arch(row['arch'])}, {names.norm(row['norm'])}, {epochs_label(row['epochs'])}"
     card = [("cell", f"{names.dataset(row['dataset'])}: {where}"), ("source", names.source(row["source"]))]
     metric = names.metric(row["metric"])
-    card += [("verdict", row["verdict"]), ("why", row["reason"])]
+    card += [("verdict", row["verdict"]), ("why", formatting.sentence(row["reason"]))]
     if formatting.known(row["claimed"]):
         card.append(("claimed", formatting.measure(metric, row["claimed"])))
     if formatting.known(row["value"]):
@@ -63,5 +63,5 @@ def _card(names: Names, row: dict) -> list[tuple[str, str]]:
         card.append(("to settle", f"{formatting.count(row['seeds_needed'])} more runs, {sure}"))
     if formatting.known(row["equivalence_p_holm"]):
         card.append(("p (Holm)", f"{row['equivalence_p_holm']:.2g}"))
-    card += [("flags", row["flags"].replace("_", " ").replace(";", ", "))] if row["flags"] else []
+    card += [("flags", formatting.flags(row["flags"]))] if row["flags"] else []
     return card + ([("value nearer", row["value_nearer_split"])] if row["value_nearer_split"] else [])

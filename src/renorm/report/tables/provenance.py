@@ -30,7 +30,8 @@ def _row(inputs: Inputs, columns: list[str], key: tuple, same: pd.DataFrame) -> 
     names = Names(inputs)
     datasets = ", ".join(map(names.dataset, names.order("dataset", same)))
     values = [text(_short(column, value)) for column, value in zip(columns, key, strict=True)]
-    return [Cell(formatting.count(float(len(same))), sort=len(same)), *values, text(datasets)]
+    runs = f"{formatting.count(len(same))} {'run' if len(same) == 1 else 'runs'}"
+    return [Cell(runs, sort=len(same)), *values, text(datasets)]
 
 
 def _short(column: str, value: object) -> str:

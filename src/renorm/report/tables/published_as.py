@@ -20,12 +20,15 @@ def tables(inputs: Inputs) -> list[Table]:
 
 
 def _of_dataset(names: Names, dataset: str, frame) -> Table:
-    columns = ["Published as", "Epochs", "By", "Published", "As published", "What was run", "As run", "Agrees"]
+    columns = {"Published as": "arch", "Epochs": "epochs", "By": "claim_source", "Published": "claimed",
+               "As published": "as_published_value", "What was run": "run_arch", "As run": "as_run_value",
+               "Agrees": "finding"}  # fmt: skip
     rows = frame.to_dict("records")
     made = [_row(names, row) for row in rows]
     facets = [{axis: row[axis] for axis in ("arch", "norm", "recipe")} for row in rows]
     title = f"{names.dataset(dataset)}: what was run under another name"
-    return flat(slug("published-as", dataset), title, "published_as", columns, made, facets, dataset=dataset)
+    key = slug("published-as", dataset)
+    return flat(key, title, "published_as", columns, made, facets, spec="published_as", dataset=dataset)
 
 
 def _row(names: Names, row: dict) -> list[Cell]:

@@ -67,6 +67,6 @@ def _cell(row: dict | None) -> Cell:
     if formatting.known(row["of"]):
         card.append(("counted", f"{formatting.count(row['counted'])} of {formatting.count(row['of'])}"))
     card += [("note", row["note"])] if row["note"] else []
-    cell = Cell(f"{mark} {row['outcome']}", kind="text", tone=tone, card=card, below=row["found"])
+    cell = Cell(f"{mark} {row['outcome']}", kind="text", tone=tone, card=card, below=formatting.sentence(row["found"]))
     cell.id = slug("statement", row["statement_source"], row["id"], row["source"])
     return cell

@@ -7,7 +7,7 @@ from renorm.report import formatting
 from renorm.report.inputs import Inputs
 from renorm.report.labels import Names, epochs_label, facets, slug
 from renorm.report.tables.comparison import of_expected
-from renorm.report.tables.completeness import column_title, columns_of, norm_heads
+from renorm.report.tables.completeness import column_title, columns_of, norm_heads, opened
 from renorm.report.tables.model import Cell, Group, Row, Table, per_norm
 
 
@@ -55,7 +55,7 @@ def _table(names: Names, dataset: str, cells: pd.DataFrame, metric: str, known: 
         label = names.row_label((arch, recipe), cells)
         keys = [(dataset, arch, norm, recipe, epochs, metric) for epochs, norm in columns]
         made = [_cell(names, key, known) if (key[4], key[2]) in planned else Cell("") for key in keys]
-        row = Row([label], per_norm(_first(made, columns), [norm for _, norm in columns]))
+        row = Row([label], per_norm(opened(made, columns), [norm for _, norm in columns]))
         groups.append(Group([row], key=label, facets=facets((arch, "", recipe))))
     title = f"{names.dataset(dataset)}, {names.metric(metric).title}"
     return Table(
@@ -63,13 +63,6 @@ def _table(names: Names, dataset: str, cells: pd.DataFrame, metric: str, known: 
         ["Architecture"], [column_title(names, key) for key in columns], "study_means",
         dataset=dataset, collapsed=metric != names.inputs.primary.name,
     )  # fmt: skip
-
-
-def _first(cells: list[Cell], columns: list[tuple[float, str]]) -> list[Cell]:
-    last = None
-    for cell, (epochs, _) in zip(cells, columns, strict=True):
-        cell.first, last = epochs != last, epochs
-    return cells
 
 
 def _cell(names: Names, key: tuple, known: dict) -> Cell:
