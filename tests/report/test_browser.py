@@ -53,7 +53,7 @@ def test_the_records_of_a_cell_can_be_reached_once_it_is_chosen(browser, full):
     browser.open(full / "report.html")
     reached = """(() => { const cells = [...document.querySelectorAll('#comparison td')];
         const cell = cells.find(td => td.querySelector('dd a'));
-        cell.scrollIntoView({block: 'center'}); cell.querySelector('a.v').focus();
+        cell.scrollIntoView({block: 'center'}); cell.querySelector('a').focus();
         const link = cell.querySelector('dd a'), box = link.getBoundingClientRect();
         const hit = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
         return [hit === link, link.getAttribute('href').startsWith('../runs/cifar10/vgg16/')]; })()"""

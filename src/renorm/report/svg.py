@@ -23,6 +23,7 @@ def inline(svg: str, name: str, alt: str) -> str:
     body = re.sub(r"<!--.*?-->\s*", "", body, flags=re.DOTALL)
     body = re.sub(r">\s+<", "><", body)
     body = re.sub(r'(?<= style=")[^"]*', lambda found: re.sub(r"([:;]) ", r"\1", found[0]), body)
+    body = re.sub(r' [xy]="\d+\.\d+"', lambda found: _tenths(found[0]), body)
     body = re.sub(r'(?<= d=")M [\d.\sL]+(?=")', _line, body)
     return _opening(body, alt)
 
@@ -37,8 +38,11 @@ def _own_ids(body: str, name: str) -> str:
 
 def _line(found: re.Match[str]) -> str:
     """A polyline (a marker has negative numbers) to a tenth of a point, which is a fraction of a pixel."""
-    tenths = re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.1f}".removesuffix(".0"), found[0])
-    return re.sub(r"\s*([ML])\s*", r"\1", tenths).strip()
+    return re.sub(r"\s*([ML])\s*", r"\1", _tenths(found[0])).strip()
+
+
+def _tenths(text: str) -> str:
+    return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.1f}".removesuffix(".0"), text)
 
 
 def _opening(body: str, alt: str) -> str:

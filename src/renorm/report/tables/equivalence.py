@@ -31,7 +31,6 @@ def _cell(names: Names, row: dict | None) -> Cell:
     cell = Cell(text, mark=mark + ("⚑" if row["flags"] else ""), tone=tone, card=_card(names, row))
     cell.id = slug("equivalence", *(row[axis] for axis in CLAIM), row["source"])
     cell.sort = row["change"] if formatting.known(row["change"]) else ""
-    cell.links = names.inputs.links(row)
     cell.small = f"n {of_expected(row['n'], row['n_expected'])}"
     return cell
 

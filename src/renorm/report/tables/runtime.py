@@ -82,6 +82,4 @@ def _cell(names: Names, row: dict | None, what: str, first: bool) -> Cell:
     card = [("cell", f"{names.dataset(row['dataset'])}: {names.arch(row['arch'])}, {names.norm(row['norm'])}")]
     card += [("training", formatting.duration(value)), ("testing", formatting.duration(row["test_seconds"])), ("n", n)]
     card = [pair for pair in card if pair[1] != formatting.ABSENT]
-    made = Cell(formatting.seconds(value), sort=value, first=first, card=card, small=f"n {n}", id=slug("time", *key))
-    made.links = names.inputs.links(row)
-    return made
+    return Cell(formatting.seconds(value), sort=value, first=first, card=card, small=f"n {n}", id=slug("time", *key))
