@@ -46,7 +46,7 @@ def _figure(inputs: Inputs, comparison: dict, dataset: str, rows: pd.DataFrame, 
     )  # fmt: skip
     return Figure(
         slug("effects", dataset, comparison["name"]), **said, section="replication", dataset=dataset, canvas=canvas,
-        own=inputs.name in sources,
+        own=inputs.name in sources, collapsed=True,
     )  # fmt: skip
 
 
