@@ -41,6 +41,12 @@ class Written(yaml.SafeDumper):
         return True
 
 
+def heed_signals() -> None:
+    """Ctrl-C and SIGHUP work in a terminal; whoever runs the tests under nohup or in the background ignores them."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @dataclass
 class Checkout:
     """A folder with the workflow in it, as a user would have it."""
@@ -65,7 +71,7 @@ class Checkout:
     def start(self, *arguments: str, config: str = "study.yaml") -> subprocess.Popen:
         return subprocess.Popen(
             self.command(*arguments, config=config), cwd=self.folder, env=self.environment(), text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=heed_signals,
         )  # fmt: skip
 
     def snakemake(self, *arguments: str, config: str = "study.yaml", expect: int = 0) -> str:

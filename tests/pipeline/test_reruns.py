@@ -93,6 +93,6 @@ def test_a_calibration_trains_nothing_again(copy):
     calibration_store.write(copy.folder / "results", calibration_store.Calibration(
         kind="cpu", device=machine.cpu_name(), torch=machine.torch_version(), threads=1, made="", start_seconds=1.0,
         steps={"x": {"arch": "tiny_vgg", "norm": "batch_norm", "shape": (3, 32, 32), "batch": 32, "seconds": 100.0,
-                     "image_seconds": 1.0, "save_seconds": 1.0, "warm_seconds": 1.0, "turns": 1}},
+                     "image_seconds": 1.0, "save_seconds": 1.0, "warm_seconds": 1.0, "repetitions": 1}},
     ))  # fmt: skip
     assert copy.planned() == {}

@@ -39,7 +39,7 @@ def timeless(checkout) -> dict[str, str]:
                 del row[column]
         kept = [row for row in table if row.get("metric") != "seconds"]
         out[path.name] = json.dumps(kept)
-    for name in ("runtime.csv", "summary.csv"):
+    for name in ("runtime.csv", "costs.csv", "summary.csv"):
         out.pop(name, None)
     return out
 
