@@ -57,6 +57,11 @@ def test_without_the_published_cell_only_the_run_one_is_judged(study):
     assert (row["as_run_verdict"], row["finding"]) == ("reproduced", "cannot say yet")
 
 
+def test_a_cell_without_a_finished_run_has_no_row(study):
+    study.runs = [run for run in study.runs if run["norm"] != "part"]
+    assert judge(study.write())["published_as"] == []
+
+
 def test_an_experiment_that_says_nothing_has_no_rows(study):
     study.json["experiments"][1]["published_as"] = {}
     assert judge(study.write())["published_as"] == []

@@ -173,7 +173,7 @@ class Allowance:
 
 
 def allowance(study: Study, records: Records, hours: float | None = None, order: str | None = None) -> Allowance:
-    """What a budget allows of the missing cells; a cheaper one does not overtake a dear one.
+    """What a budget allows of the missing cells; a cheaper cell does not overtake a more expensive one.
 
     Args:
         study: The study.

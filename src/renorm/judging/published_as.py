@@ -56,7 +56,8 @@ def _cases(inputs: Inputs, values: Values) -> Iterable[tuple[Claim, Value | None
     for claim in claims_of(inputs, inputs.published):
         if claim.measure.is_quality and claim.value is not None:
             for group in run.get(claim.group, ()):
-                if other := _own(inputs, values, claim, group):
+                other = _own(inputs, values, claim, group)
+                if other and (other.mean is not None or other.all_diverged):
                     yield claim, _own(inputs, values, claim, claim.group), other
 
 
