@@ -307,7 +307,9 @@ SPECS = (
             "ratio_high",
             baseline_train_seconds=("number", True, "the baseline's seconds of training"),
         ),
-        "A cell has a row for each comparison that has its counterpart, and one without a comparison if none has.",
+        "A cell has a row for each comparison that has its counterpart, and one without a comparison if none has. The "
+        "ratio of a study's own runs is that of runs timed on one set-up: machine, threads, and the recording that "
+        "brought them.",
         required=True,
     ),
     TableSpec(

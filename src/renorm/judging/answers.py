@@ -20,7 +20,6 @@ HOLDS, MOSTLY, FAILS, OPEN = "holds", "holds mostly", "fails", "cannot say yet"
 QUESTIONS = ("holds", "sure", "complete", "cost")
 MOST = 0.9  # the share of the measured pairs, or of the planned cells, from which on it is (nearly) all of them
 ENOUGH = 0.5  # the share of the planned pairs that must have been measured
-MACHINE = ("device", "host_cpus", "threads")  # columns of provenance.csv that seconds depend on
 SLOWER = 1.05  # the ratio of training times from which on the method is slower; its inverse: faster
 
 
@@ -197,7 +196,14 @@ def _cost(inputs: Inputs, one: Comparison, tables: dict[str, list[Row]]) -> Row:
         == ("runtime", inputs.answering, "", one.name)
     }
     if "ratio_geometric_mean" not in found:
-        return answer("cost", OPEN, None, 0, int(found["known"]["of"]) if found else 0, "no pair has been timed")
+        return answer(
+            "cost",
+            OPEN,
+            None,
+            0,
+            int(found["known"]["of"]) if found else 0,
+            "no pair has been timed" + " on one set-up" * (len(_set_ups(inputs, one)) > 1),
+        )
     mean, low, high = (found[f"ratio_{name}"]["value"] for name in ("geometric_mean", "minimum", "maximum"))
     known, planned = int(found["known"]["value"]), int(found["known"]["of"])
     verdict = "slower" if mean >= SLOWER else "faster" if mean <= 1 / SLOWER else "as fast"
@@ -207,30 +213,23 @@ def _cost(inputs: Inputs, one: Comparison, tables: dict[str, list[Row]]) -> Row:
         f"{pairs}, "
         f"from {low:.2f} to {high:.2f})"
     )
-    doubts, comparable = _doubts_of_time(inputs, one, tables)
-    return answer("cost", verdict if comparable else OPEN, mean, known, planned, text + doubts)
+    return answer("cost", verdict, mean, known, planned, text + _doubts_of_time(inputs, one, tables))
 
 
-def _doubts_of_time(inputs: Inputs, one: Comparison, tables: dict[str, list[Row]]) -> tuple[str, bool]:
-    """What the ratio compares besides the methods (set-ups, and times that the audit questions), and whether any pair
-    was timed on one set-up.
-    """
-    sides: dict[tuple, dict[str, set[tuple]]] = {}
-    for row in inputs.provenance if inputs.answering == inputs.study else ():
-        side = one.value(_group(row))
-        if side in (one.baseline, one.method):
-            sides.setdefault(one.setting(_group(row)), {}).setdefault(side, set()).add(_place(row))
-    places = {place for pair in sides.values() for side in pair.values() for place in side}
-    comparable = not places or any(len(p) == 2 and set.intersection(*p.values()) for p in sides.values())
+def _doubts_of_time(inputs: Inputs, one: Comparison, tables: dict[str, list[Row]]) -> str:
+    """On how many set-ups the runs were timed, and how many of the times the audit questions."""
+    places = _set_ups(inputs, one)
     text = ""
     if len(places) > 1:
         named = ", ".join(sorted({f"{device}, {threads} threads" for device, _, threads, _ in places})[:3])
-        also = "so that the ratio compares these too" if comparable else "and no pair on one of them"
-        text += f"; the runs were timed on {len(places)} different set-ups ({named}), {also}"
+        text += f"; the runs were timed on {len(places)} set-ups ({named}), and only times of one are compared"
     found = sum(row["source"] == inputs.answering and row["kind"] in RUNTIME for row in tables["audit"])
-    return text + (f"; the audit questions {found} of the times" if found else ""), comparable
+    return text + (f"; the audit questions {found} of the times" if found else "")
 
 
-def _place(row: Row) -> tuple:
-    """Where a run was timed: its machine, and the recording that brought it, whose machine had a load of its own."""
-    return (*(row.get(column, "") for column in MACHINE), row.get("adopted_from", "").partition(":")[0])
+def _set_ups(inputs: Inputs, one: Comparison) -> set[tuple]:
+    """Where the runs of either side were timed; empty where those of another source answer."""
+    if inputs.answering != inputs.study:
+        return set()
+    sides = (one.baseline, one.method)
+    return {place for cell, place in inputs.set_ups.items() if one.value((*cell[:4], int(cell[4]))) in sides}

@@ -18,6 +18,7 @@ from renorm.study import description
 from renorm.study.claims import Claims, load_claims
 from renorm.study.labels import Labels
 
+MACHINE = ("device", "host_cpus", "threads")  # columns of provenance.csv that seconds depend on
 STATUS = ("completed", "diverged", "failed", "missing")
 COLLECT = description.FIRST
 
@@ -48,6 +49,16 @@ class Inputs:
             return self
         originals, reproductions = (self._of_own_cells(part) for part in (self.originals, self.reproductions))
         return replace(self, originals=originals, reproductions=reproductions)
+
+    @cached_property
+    def set_ups(self) -> dict[tuple[str, ...], tuple[str, ...]]:
+        """Cell, as text → where its run was timed: the machine, and the recording, whose machine had its own load."""
+        return {
+            tuple(row[axis] for axis in CELL): (
+                *(row.get(column, "") for column in MACHINE), row.get("adopted_from", "").partition(":")[0],
+            )
+            for row in self.provenance
+        }  # fmt: skip
 
     @property
     def answering(self) -> str:

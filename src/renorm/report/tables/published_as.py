@@ -41,9 +41,14 @@ def _row(names: Names, row: dict) -> list[Cell]:
 
 
 def _cell_name(names: Names, row: dict, prefix: str) -> str:
-    """What differs between the two cells, as one of them has it: after the architecture, which says where we are."""
-    differing = [axis for axis in ("dataset", "norm", "recipe") if row[axis] != row[f"run_{axis}"]]
-    return ", ".join(names.label(axis, row[f"{prefix}{axis}"]) for axis in ("arch", *differing))
+    """Architecture and normaliser, and what else differs between the two cells; keys where names do not tell."""
+    shown = ["arch", "norm"] + [axis for axis in ("dataset", "recipe") if row[axis] != row[f"run_{axis}"]]
+    words = []
+    for axis in shown:
+        here, both = row[f"{prefix}{axis}"], (row[axis], row[f"run_{axis}"])
+        alike = both[0] != both[1] and len({names.label(axis, key) for key in both}) == 1
+        words.append(names.label(axis, here) + (f" ({here})" if alike else ""))
+    return ", ".join(words)
 
 
 def _found(names: Names, row: dict, side: str) -> Cell:
