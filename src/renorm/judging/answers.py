@@ -196,14 +196,9 @@ def _cost(inputs: Inputs, one: Comparison, tables: dict[str, list[Row]]) -> Row:
         == ("runtime", inputs.answering, "", one.name)
     }
     if "ratio_geometric_mean" not in found:
-        return answer(
-            "cost",
-            OPEN,
-            None,
-            0,
-            int(found["known"]["of"]) if found else 0,
-            "no pair has been timed" + " on one set-up" * (len(_set_ups(inputs, one)) > 1),
-        )
+        planned = int(found["known"]["of"]) if found else 0
+        apart = " on one set-up" * _both_timed(inputs, one)
+        return answer("cost", OPEN, None, 0, planned, f"no pair has been timed{apart}")
     mean, low, high = (found[f"ratio_{name}"]["value"] for name in ("geometric_mean", "minimum", "maximum"))
     known, planned = int(found["known"]["value"]), int(found["known"]["of"])
     verdict = "slower" if mean >= SLOWER else "faster" if mean <= 1 / SLOWER else "as fast"
@@ -233,3 +228,13 @@ def _set_ups(inputs: Inputs, one: Comparison) -> set[tuple]:
         return set()
     sides = (one.baseline, one.method)
     return {place for cell, place in inputs.set_ups.items() if one.value((*cell[:4], int(cell[4]))) in sides}
+
+
+def _both_timed(inputs: Inputs, one: Comparison) -> bool:
+    """Whether both sides of any pair were timed, wherever that was."""
+    sides: dict[tuple, set[str]] = {}
+    for cell in inputs.set_ups:
+        group = (*cell[:4], int(cell[4]))
+        if (side := one.value(group)) in (one.baseline, one.method):
+            sides.setdefault(one.setting(group), set()).add(side)
+    return any(len(found) == 2 for found in sides.values())
