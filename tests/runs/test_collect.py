@@ -53,7 +53,7 @@ def status_of_one(study):
 
 def test_a_run_and_a_missing_cell(study):
     paths = collect.collect(study)
-    names = ["cells.csv", "runs.csv", "histories.csv", "steps.csv", "provenance.csv", "layer_views.csv",
+    names = ["cells.csv", "runs.csv", "histories.csv", "steps.csv", "costs.csv", "provenance.csv", "layer_views.csv",
              "layer_view_images.csv", "layer_view_histograms.csv", "study.json"]  # fmt: skip
     assert [p.name for p in paths] == names
     cells = table(study, "cells.csv")
@@ -169,6 +169,6 @@ def test_what_the_pages_need_of_the_configuration(study):
     study = study.model_copy(update={"comparisons": [one]})
     collect.collect(study, study.folder.with_name("elsewhere"))
     facts = json.loads((study.folder.with_name("elsewhere") / "study.json").read_text())
-    assert facts["experiments"] == [{"name": "e", "title": "e", "cells": 2}]
+    assert facts["experiments"] == [{"name": "e", "title": "e", "cells": 2, "published_as": {}}]
     assert facts["comparisons"] == [one.model_dump()]
     assert facts["judge"]["threshold"] == 0.1

@@ -110,7 +110,7 @@ def test_mistakes(tmp_path, monkeypatch):
 
 
 def test_the_ten_lines_of_the_readme_are_a_study(root):
-    text = (root / "README.md").read_text().partition("by ten lines")[2].partition("```yaml\n")[2].partition("```")[0]
+    text = (root / "README.md").read_text().partition("with ten lines")[2].partition("```yaml\n")[2].partition("```")[0]
     assert len(text.splitlines()) == 10
     study = config.validate(yaml.safe_load(text) | {"study": "mine"})
     assert len(grid.cells(study)) == 6 and study.comparisons[0].method == "adamw"
