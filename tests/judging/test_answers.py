@@ -164,7 +164,7 @@ def test_the_cost_says_on_how_many_set_ups_the_runs_were_timed():
     names = ("known", "ratio_geometric_mean", "ratio_minimum", "ratio_maximum")
     found["summary"] = [{**common, "name": name} for name in names]
     assert "set-ups" not in answered(found, "cost")["text"]
-    cells = {norm: ("digits", "a0", norm, "paper", "1", "1") for norm in ("batch_norm", "deconv", "other")}
+    cells = {norm: (("digits", "a0", norm, "paper", 1), 1) for norm in ("batch_norm", "deconv", "other")}
     places = {cells[norm]: ("cpu", "8", threads, "") for norm, threads in zip(cells, "148", strict=True)}
     inputs = SimpleNamespace(**vars(INPUTS) | {"set_ups": places})
     found["audit"] = [{"source": "mine", "kind": "runtime_outlier"}, {"source": "paper", "kind": "runtime_outlier"}]

@@ -44,3 +44,17 @@ def test_no_common_place_no_ratio(tmp_path):
     row, answer = timed(tmp_path, places)
     assert row["ratio"] is None
     assert (answer["verdict"], answer["text"]) == ("cannot say yet", "no pair has been timed on one set-up")
+
+
+def test_normalisers_are_compared_by_the_same_runs(tmp_path):
+    """A third normaliser, so that there is a table of them; batch norm's second run was timed elsewhere."""
+    study = StudyFolder(tmp_path)
+    for norm, found in (SECONDS | {"group_norm": {1: 200.0}}).items():
+        for seed, seconds in found.items():
+            study.cell("digits", "vgg", norm, 2, seed, 0.9, seconds=seconds)
+    study.write()
+    rows = [{**{key: cell[key] for key in CELL}, "device": "cpu", "adopted_from": ""} for cell in study.cells]
+    rows[1]["adopted_from"] = f"{BUSY}:1"
+    TABLES["provenance"].write(tmp_path / "provenance.csv", rows)
+    row = one(judge(tmp_path)["normalisers"], norm="group_norm")
+    assert row["ratio"] == pytest.approx(200 / 100) and row["epoch_seconds"] == 100

@@ -227,14 +227,13 @@ def _set_ups(inputs: Inputs, one: Comparison) -> set[tuple]:
     if inputs.answering != inputs.study:
         return set()
     sides = (one.baseline, one.method)
-    return {place for cell, place in inputs.set_ups.items() if one.value((*cell[:4], int(cell[4]))) in sides}
+    return {place for (group, _), place in inputs.set_ups.items() if one.value(group) in sides}
 
 
 def _both_timed(inputs: Inputs, one: Comparison) -> bool:
     """Whether both sides of any pair were timed, wherever that was."""
     sides: dict[tuple, set[str]] = {}
-    for cell in inputs.set_ups:
-        group = (*cell[:4], int(cell[4]))
+    for group, _ in inputs.set_ups:
         if (side := one.value(group)) in (one.baseline, one.method):
             sides.setdefault(one.setting(group), set()).add(side)
     return any(len(found) == 2 for found in sides.values())

@@ -51,10 +51,10 @@ class Inputs:
         return replace(self, originals=originals, reproductions=reproductions)
 
     @cached_property
-    def set_ups(self) -> dict[tuple[str, ...], tuple[str, ...]]:
-        """Cell, as text → where its run was timed: the machine, and the recording, whose machine had its own load."""
+    def set_ups(self) -> dict[tuple[tuple, int], tuple[str, ...]]:
+        """(cell without its seed, seed) → where it was timed: machine, and recording, which had a load of its own."""
         return {
-            tuple(row[axis] for axis in CELL): (
+            ((*(row[axis] for axis in GROUP[:-1]), int(row["epochs"])), int(row["seed"])): (
                 *(row.get(column, "") for column in MACHINE), row.get("adopted_from", "").partition(":")[0],
             )
             for row in self.provenance

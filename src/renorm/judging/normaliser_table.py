@@ -5,7 +5,7 @@ from typing import Any
 
 from renorm.core.metrics import SECONDS, Metric
 from renorm.judging.inputs import Inputs
-from renorm.judging.observations import Value, Values
+from renorm.judging.observations import Value, Values, ratio_of
 
 
 def rows(inputs: Inputs, values: Values) -> list[dict[str, Any]]:
@@ -22,21 +22,25 @@ def _setting(value: Value) -> tuple:
 
 
 def _rows(inputs: Inputs, values: Values, group: list[Value]) -> list[dict[str, Any]]:
-    seconds = {v.norm: values.find(inputs.study, v.group, SECONDS, "train") for v in group}
-    points = {v.norm: (train.mean if (train := seconds[v.norm]) else None, v.mean) for v in group}
-    return [_row(inputs, value, points) for value in group]
+    times = {v.norm: values.find(inputs.study, v.group, SECONDS, "train") for v in group}
+    points = {v.norm: (train.mean if (train := times[v.norm]) else None, v.mean) for v in group}
+    baseline = times.get(inputs.settings.baseline)
+    ratios = {norm: ratio_of(train, baseline)[0] if train and baseline else None for norm, train in times.items()}
+    return [_row(inputs, value, points, ratios[value.norm]) for value in group]
 
 
-def _row(inputs: Inputs, value: Value, points: dict[str, tuple[float | None, float | None]]) -> dict[str, Any]:
+def _row(
+    inputs: Inputs, value: Value, points: dict[str, tuple[float | None, float | None]], ratio: float | None
+) -> dict[str, Any]:
     seconds, _ = points[value.norm]
-    base_seconds, base = points.get(inputs.settings.baseline, (None, None))
+    _, base = points.get(inputs.settings.baseline, (None, None))
     _, method = points.get(inputs.settings.method, (None, None))
     return {
         "source": value.source, "dataset": value.dataset, "arch": value.arch, "recipe": value.recipe,
         "epochs": value.epochs, "norm": value.norm, "n": value.n, "n_expected": value.n_expected, "value": value.mean,
         "sd": value.sd, "delta_vs_baseline": _gain(value, base), "delta_vs_method": _gain(value, method),
         "epoch_seconds": seconds / value.epochs if seconds is not None else None,
-        "ratio": seconds / base_seconds if seconds is not None and base_seconds else None,
+        "ratio": ratio,
         "pareto_optimal": _is_pareto_optimal(points[value.norm], list(points.values()), value.measure),
     }  # fmt: skip
 

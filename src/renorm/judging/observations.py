@@ -47,6 +47,7 @@ class Value:
     missing: int = 0
     seeded: bool = False  # the attempts' numbers are seeds
     printed_sd: float | None = None  # of an average that was published with its spread
+    places: tuple[tuple | None, ...] = ()  # of seconds: the set-up on which each attempt was timed, where that is known
 
     @property
     def group(self) -> tuple:
@@ -90,6 +91,26 @@ class Value:
     @property
     def maximum(self) -> float | None:
         return max(self.attempts, default=None)
+
+
+def ratio_of(value: Value, baseline: Value) -> tuple[float | None, tuple[list[float], list[float]]]:
+    """The ratio of mean seconds, and the runs behind it: those of set-ups that timed both sides, where these are known.
+
+    None where no set-up did, or one side has no value. Of printed averages nobody knows the runs.
+    """
+    runs = [*value.attempts], [*baseline.attempts]
+    if not all(runs):
+        return (value.mean / baseline.mean if baseline.mean and value.mean is not None else None), runs
+    if value.places and baseline.places:
+        common = set(value.places) & set(baseline.places)
+        first, second = (
+            [seconds for seconds, place in zip(side.attempts, side.places, strict=True) if place in common]
+            for side in (value, baseline)
+        )
+        runs = first, second
+    if not all(runs) or not sum(runs[1]):
+        return None, runs
+    return sum(runs[0]) / len(runs[0]) / (sum(runs[1]) / len(runs[1])), runs
 
 
 def ahead(a: Value, b: Value) -> int | None:
@@ -240,7 +261,10 @@ def _own(inputs: Inputs, group: tuple, metric: Metric, split: str, found: dict) 
     if not runs:
         return Value(**frame, mean=None, n=0)
     values = tuple(runs.values())
-    return Value(**frame, mean=_mean(values), n=len(values), attempts=values, seeds=tuple(runs), n_images=images)
+    places = tuple(inputs.set_ups.get((group, seed)) for seed in runs) if metric.is_time else ()
+    return Value(
+        **frame, mean=_mean(values), n=len(values), attempts=values, seeds=tuple(runs), n_images=images, places=places
+    )
 
 
 def _measured(

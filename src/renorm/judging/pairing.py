@@ -99,11 +99,16 @@ def pairs(inputs: Inputs, values: Values) -> list[Pair]:
         for source in (inputs.study,) if claim.source in inputs.repeated else (*reproductions, inputs.study):
             if source == claim.source:
                 continue
-            split = claim.measure.split if source == inputs.study and claim.split == "unstated" else claim.split
-            value = values.find(source, claim.group, claim.metric, split, inputs.settings.selection)
+            value = answer(inputs, values, claim, source, claim.group)
             if value is not None:
                 found.append(Pair(claim, value))
     return found
+
+
+def answer(inputs: Inputs, values: Values, claim: Claim, source: str, group: tuple) -> Value | None:
+    """The value of `source` for the cell `group` that may be compared with `claim`; None where it has none."""
+    split = claim.measure.split if source == inputs.study and claim.split == "unstated" else claim.split
+    return values.find(source, group, claim.metric, split, inputs.settings.selection)
 
 
 def judge_value(claimed: float, value: float | None, settings: Settings, metric: Metric) -> str:
@@ -142,10 +147,17 @@ def key_of(pair: Pair) -> tuple:
 
 def head(pair: Pair) -> dict[str, Any]:
     """The columns that say which claim and which source a row is about."""
-    claim, value = pair.claim, pair.value
+    value = pair.value
+    return columns_of(pair.claim) | {
+        "source": value.source, "reproduced_split": value.split, "n": value.n, "n_expected": value.n_expected,
+        "value": value.mean,
+    }  # fmt: skip
+
+
+def columns_of(claim: Claim) -> dict[str, Any]:
+    """The columns that say which claim a row is about."""
     return {"claim_source": claim.source, "table": claim.table, "page": claim.page, "metric": claim.metric,
-            "split": claim.split, "selection": claim.selection, "claimed": claim.value, "source": value.source,
-            "reproduced_split": value.split, "n": value.n, "n_expected": value.n_expected, "value": value.mean,
+            "split": claim.split, "selection": claim.selection, "claimed": claim.value,
             **dict(zip(GROUP, claim.group, strict=True))}  # fmt: skip
 
 

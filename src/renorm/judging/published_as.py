@@ -7,7 +7,7 @@ from renorm.core.table_specs import GROUP
 from renorm.judging import equivalence
 from renorm.judging.inputs import Inputs
 from renorm.judging.observations import Value, Values
-from renorm.judging.pairing import Claim, Pair, claims_of
+from renorm.judging.pairing import Claim, Pair, answer, claims_of, columns_of
 
 SIDES = ("as_published", "as_run")
 CANNOT_SAY = "cannot say yet"
@@ -56,9 +56,9 @@ def _cases(inputs: Inputs, values: Values) -> Iterable[tuple[Claim, Value | None
     for claim in claims_of(inputs, inputs.published):
         if claim.measure.is_quality and claim.value is not None:
             for group in run.get(claim.group, ()):
-                other = _own(inputs, values, claim, group)
+                other = answer(inputs, values, claim, inputs.study, group)
                 if other and (other.mean is not None or other.all_diverged):
-                    yield claim, _own(inputs, values, claim, claim.group), other
+                    yield claim, answer(inputs, values, claim, inputs.study, claim.group), other
 
 
 def _run_as(inputs: Inputs) -> dict[tuple, list[tuple]]:
@@ -72,18 +72,8 @@ def _run_as(inputs: Inputs) -> dict[tuple, list[tuple]]:
     return {published: list(groups) for published, groups in found.items()}
 
 
-def _own(inputs: Inputs, values: Values, claim: Claim, group: tuple) -> Value | None:
-    split = claim.measure.split if claim.split == "unstated" else claim.split
-    return values.find(inputs.study, group, claim.metric, split, inputs.settings.selection)
-
-
 def _row(claim: Claim, other: Value, verdicts: list[dict[str, Any]]) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "claim_source": claim.source, "table": claim.table, "page": claim.page, "metric": claim.metric,
-        "split": claim.split, "selection": claim.selection, "claimed": claim.value,
-        **dict(zip(GROUP, claim.group, strict=True)),
-        **{f"run_{axis}": getattr(other, axis) for axis in GROUP if axis != "epochs"},
-    }  # fmt: skip
+    row = columns_of(claim) | {f"run_{axis}": getattr(other, axis) for axis in GROUP if axis != "epochs"}
     for side, verdict in zip(SIDES, verdicts, strict=True):
         row |= {f"{side}_{key}": verdict.get(key) for key in ("value", "sd", "n", "verdict", "reason")}
     return row | {"finding": finding(*(verdict.get("verdict", "") for verdict in verdicts))}

@@ -7,7 +7,7 @@ from renorm.core.metrics import SECONDS
 from renorm.core.table_specs import GROUP
 from renorm.judging.comparisons import Comparison
 from renorm.judging.inputs import Inputs
-from renorm.judging.observations import Value, Values
+from renorm.judging.observations import Value, Values, ratio_of
 from renorm.judging.statistics import ratio_interval
 
 
@@ -44,7 +44,7 @@ def _row(
     tested = values.find(value.source, value.group, SECONDS, "test", value.selection)
     ratio, low, high = None, None, None
     if baseline is not None:
-        ratio, runs = _ratio(inputs, value, baseline)
+        ratio, runs = ratio_of(value, baseline)
         if ratio is not None and value.group != baseline.group:
             low, high = ratio_interval(*runs, inputs.settings.level)
     return {
@@ -55,34 +55,6 @@ def _row(
         "baseline_train_seconds": baseline.mean if baseline else None,
         "ratio": ratio, "ratio_low": low, "ratio_high": high,
     }  # fmt: skip
-
-
-def _ratio(inputs: Inputs, value: Value, baseline: Value) -> tuple[float | None, tuple[list[float], list[float]]]:
-    """The ratio of the mean seconds, and the runs behind it; none where no place has runs of both.
-
-    Of a source's own averages nobody knows more than that they are of one paper.
-    """
-    runs = [*value.attempts], [*baseline.attempts]
-    if not value.attempts or not baseline.attempts:
-        ratio = value.mean / baseline.mean if baseline.mean and value.mean is not None else None
-        return ratio, runs
-    if value.source == inputs.study:
-        places = [_places(inputs, side) for side in (value, baseline)]
-        common = set(places[0]) & set(places[1])
-        pairs = zip((value, baseline), places, strict=True)
-        first, second = (
-            [x for x, at in zip(side.attempts, where, strict=True) if at in common] for side, where in pairs
-        )
-        runs = first, second
-    if not all(runs) or not sum(runs[1]):
-        return None, runs
-    return sum(runs[0]) / len(runs[0]) / (sum(runs[1]) / len(runs[1])), runs
-
-
-def _places(inputs: Inputs, value: Value) -> list[tuple | None]:
-    """Where each run was timed; None where no record says so."""
-    cells = ((*map(str, value.group), str(seed)) for seed in value.seeds)
-    return [inputs.set_ups.get(cell) for cell in cells]
 
 
 def geometric_mean(ratios: list[float]) -> float | None:

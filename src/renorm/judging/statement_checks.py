@@ -25,7 +25,7 @@ from renorm.core.table_specs import GROUP
 from renorm.judging import comparison
 from renorm.judging.comparisons import Comparison
 from renorm.judging.noise import compare, doubtful, doubtful_bound
-from renorm.judging.observations import Value, Values, ahead
+from renorm.judging.observations import Value, Values, ahead, ratio_of
 from renorm.judging.pairing import Pair, rule_verdict
 from renorm.judging.repeat_consistency import deviation
 from renorm.judging.settings import Settings
@@ -298,7 +298,7 @@ def growth_range(
 ) -> Outcome:  # fmt: skip
     """Training time grows by `low` to `high` percent from baseline to method."""
     couples = view.couples(method, baseline, where, SECONDS)
-    found = [None if ratio is None else (ratio - 1) * 100 for ratio in map(_ratio, couples)]
+    found = [None if ratio is None else (ratio - 1) * 100 for ratio, _ in (ratio_of(*couple) for couple in couples)]
     return _range(view, found, low, high, digits, unit=" %")
 
 
@@ -308,17 +308,12 @@ def ratio_between(
 ) -> Outcome:
     """Training with the method takes between `low` and `high` times as long, in every pair."""
     couples = view.couples(method, baseline, where, SECONDS)
-    ratios = [_ratio(couple) for couple in couples]
+    ratios = [ratio_of(*couple)[0] for couple in couples]
     phrase = ", ".join(f"{ratio:.2f}" for ratio in ratios[:4] if ratio is not None)
     found = tally(
         [None if r is None else low <= r <= high for r in ratios], 1.0, f"ratios as said ({phrase or 'none yet'})"
     )
     return found
-
-
-def _ratio(couple: tuple[Value, Value]) -> float | None:
-    method, baseline = (value.mean for value in couple)
-    return None if method is None or baseline is None else method / baseline
 
 
 def _range(
